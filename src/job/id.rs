@@ -1,0 +1,131 @@
+//! Names: of a job's content, and of the job.
+
+use std::fmt;
+
+/// SHA-256 over everything that makes a job what it is: the request file, model, kind, options, run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContentHash(String);
+
+impl ContentHash {
+    /// Hashes the identity of a job.
+    ///
+    /// `file_sha256` is the hex hash of the request file; `run` counts deliberate repetitions, from 1.
+    pub fn of_job(file_sha256: &str, model: &str, kind: super::Kind, run: u32) -> Self {
+        use sha2::{Digest, Sha256};
+        let mut hasher = Sha256::new();
+        for field in [file_sha256, model, kind.as_str()] {
+            hasher.update(field.as_bytes());
+            hasher.update([0]);
+        }
+        if run > 1 {
+            hasher.update(run.to_be_bytes());
+        }
+        Self(hex(&hasher.finalize()))
+    }
+
+    /// The hash in lower-case hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The twelve digits that stand in a handle.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        use fmt::Write;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The name of a job: `<slug>-<12 hex of the content hash>`.
+///
+/// Readable, deterministic, and also the `displayName` at the API, so that the job can be found again
+/// when everything local is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(String);
+
+impl Handle {
+    /// The handle of the job with this content, named by the user or after its file.
+    pub fn new(name: &str, content: &ContentHash) -> Self {
+        Self(format!("{}-{}", slug(name), content.short()))
+    }
+
+    /// A handle read back from the ledger.
+    pub fn from_ledger(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The handle as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The readable part in front of the hash.
+    pub fn slug(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(slug, _)| slug)
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lower-case ASCII letters, digits and single dashes, at most 40 long, never empty.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() == 40 {
+            break;
+        }
+    }
+    let trimmed = slug.trim_end_matches('-');
+    if trimmed.is_empty() { "job".to_owned() } else { trimmed.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Kind;
+
+    #[test]
+    fn slug_is_plain_short_and_never_empty() {
+        assert_eq!(slug("Products (Spring 2026)"), "products-spring-2026");
+        assert_eq!(slug("製品"), "job");
+        assert_eq!(slug(&"ab-".repeat(40)).len(), 40);
+    }
+
+    #[test]
+    fn handle_is_the_slug_and_twelve_digits_of_the_content_hash() {
+        let content = ContentHash::of_job("aa", "gemini-3-flash-preview", Kind::Generate, 1);
+        let handle = Handle::new("Products", &content);
+        assert_eq!(handle.as_str(), format!("products-{}", &content.as_str()[..12]));
+        assert_eq!(handle.slug(), "products");
+    }
+
+    #[test]
+    fn content_hash_tells_model_kind_and_run_apart() {
+        let first = ContentHash::of_job("aa", "m", Kind::Generate, 1);
+        assert_eq!(first, ContentHash::of_job("aa", "m", Kind::Generate, 1));
+        for other in [
+            ContentHash::of_job("ab", "m", Kind::Generate, 1),
+            ContentHash::of_job("aa", "n", Kind::Generate, 1),
+            ContentHash::of_job("aa", "m", Kind::Embed, 1),
+            ContentHash::of_job("aa", "m", Kind::Generate, 2),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What is known of each model: batch price, shutdown date, successor.
+//!
+//! The facts are one dated data file, `models.json`, compiled in. Prices are USD per million tokens
+//! at the batch rate, as the pricing page of ai.google.dev gives them on the date in the file.
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+use super::Kind;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long the API lets a job wait before it expires: a model must live longer than that.
+const JOB_LIFETIME_DAYS: i64 = 2;
+/// A shutdown this near is pointed out.
+const SOON_DAYS: i64 = 60;
+
+/// The table of known models.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelTable {
+    /// The day on which the table was true.
+    pub as_of: NaiveDate,
+    default_model: String,
+    default_embedding_model: String,
+    models: Vec<Model>,
+}
+
+/// One model.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The name as the API takes it, without `models/`.
+    pub name: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default = "generate")]
+    /// What it can be asked for.
+    pub kind: Kind,
+    /// The day from which the API no longer serves it.
+    pub shutdown: Option<NaiveDate>,
+    /// What Google names as its replacement.
+    pub successor: Option<String>,
+    prices: Vec<Price>,
+}
+
+fn generate() -> Kind {
+    Kind::Generate
+}
+
+/// A batch price in USD per million tokens, from a day on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    from: Option<NaiveDate>,
+    /// Input tokens.
+    pub input: f64,
+    /// Output tokens, thinking included.
+    pub output: f64,
+    /// Input tokens read from a cache; without a figure they count as input.
+    pub cached: Option<f64>,
+    /// Audio input tokens, where they cost something else.
+    pub audio_input: Option<f64>,
+    /// Image output tokens, where they cost something else.
+    pub image_output: Option<f64>,
+    /// What long prompts cost instead.
+    pub long: Option<LongPrice>,
+}
+
+/// The price of requests whose prompt is longer than a limit.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrice {
+    /// Applies to prompts of more input tokens than this.
+    pub above_tokens: u64,
+    /// Input tokens.
+    pub input: f64,
+    /// Output tokens.
+    pub output: f64,
+    /// Cached input tokens.
+    pub cached: Option<f64>,
+}
+
+/// Whether a model may be used today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// Nothing speaks against it.
+    Open,
+    /// It will be shut down soon: the text says when, and what to use instead.
+    EndsSoon(String),
+    /// It is off, or will be before a job could end: the text says so.
+    Closed(String),
+}
+
+impl ModelTable {
+    /// The table that is compiled in.
+    pub fn embedded() -> Result<Self> {
+        serde_json::from_str(include_str!("models.json"))
+            .map_err(|e| Error::internal("reading the embedded model table", e.to_string()))
+    }
+
+    /// A table of the same form, written by the user.
+    pub fn from_json(text: &str, origin: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, format!("reading the model table {origin}"), e.to_string())
+                .hint("it must have the form of src/job/models.json in the project's repository")
+        })
+    }
+
+    /// The model used when none is named.
+    pub fn default_for(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Generate => &self.default_model,
+            Kind::Embed => &self.default_embedding_model,
+        }
+    }
+
+    /// The entry for a name or alias, with or without `models/`.
+    pub fn get(&self, name: &str) -> Option<&Model> {
+        let name = bare_name(name);
+        self.models.iter().find(|model| model.name == name || model.aliases.iter().any(|alias| alias == name))
+    }
+
+    /// All known models.
+    pub fn all(&self) -> &[Model] {
+        &self.models
+    }
+}
+
+impl Model {
+    /// The batch price on a day, if it is known.
+    pub fn price_on(&self, day: NaiveDate) -> Option<&Price> {
+        self.prices.iter().filter(|price| price.from.is_none_or(|from| from <= day)).next_back()
+    }
+
+    /// Whether a job may start on a day.
+    pub fn availability(&self, day: NaiveDate) -> Availability {
+        let Some(shutdown) = self.shutdown else { return Availability::Open };
+        let instead = self.successor.as_ref().map_or(String::new(), |name| format!("; use {name} instead"));
+        let left = (shutdown - day).num_days();
+        if left <= 0 {
+            Availability::Closed(format!("{} was shut down on {shutdown}{instead}", self.name))
+        } else if left <= JOB_LIFETIME_DAYS {
+            Availability::Closed(format!(
+                "{} is shut down on {shutdown}, which may be before the job ends{instead}",
+                self.name
+            ))
+        } else if left <= SOON_DAYS {
+            Availability::EndsSoon(format!("{} is shut down on {shutdown}{instead}", self.name))
+        } else {
+            Availability::Open
+        }
+    }
+}
+
+/// A model's name without `models/`.
+pub fn bare_name(name: &str) -> &str {
+    let name = name.trim();
+    name.strip_prefix("models/").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_default_models_are_in_the_table_and_open() {
+        let table = ModelTable::embedded().unwrap();
+        for kind in [Kind::Generate, Kind::Embed] {
+            let model = table.get(table.default_for(kind)).unwrap();
+            assert_eq!(model.kind, kind);
+            assert_eq!(model.availability(table.as_of), Availability::Open);
+            assert!(model.price_on(table.as_of).is_some());
+        }
+    }
+
+    #[test]
+    fn a_price_changes_on_its_day() {
+        let table = ModelTable::embedded().unwrap();
+        let flash = table.get("models/gemini-flash-latest").unwrap();
+        assert_eq!(flash.name, "gemini-3.8-flash");
+        assert_eq!(flash.price_on(day("2026-12-31")).unwrap().input, 0.375);
+        assert_eq!(flash.price_on(day("2027-01-01")).unwrap().input, 0.75);
+    }
+
+    #[test]
+    fn a_model_closes_two_days_before_its_shutdown_and_names_its_successor() {
+        let table = ModelTable::embedded().unwrap();
+        let old = table.get("gemini-2.5-flash").unwrap();
+        assert_eq!(
+            old.availability(day("2026-11-22")),
+            Availability::EndsSoon(
+                "gemini-2.5-flash is shut down on 2026-12-01; use gemini-3.5-flash-lite instead".into()
+            )
+        );
+        assert!(matches!(old.availability(day("2026-11-29")), Availability::Closed(_)));
+        assert!(matches!(old.availability(day("2026-12-01")), Availability::Closed(_)));
+    }
+
+    #[test]
+    fn a_price_that_is_not_known_is_none() {
+        let table = ModelTable::embedded().unwrap();
+        assert!(table.get("gemini-3-pro-preview").unwrap().price_on(table.as_of).is_none());
+        assert!(table.get("gemini-99").is_none());
+    }
+}

@@ -1,0 +1,5 @@
+//! The lines of a batch: request lines in, result lines out, read and written as a stream.
+//!
+//! Memory is bounded by the longest line, whatever the size of the file.
+
+pub mod lines;

@@ -1,0 +1,217 @@
+//! Which files this program may touch.
+//!
+//! Paths arrive through a model, which may be repeating a stranger's text. So every path given by a
+//! caller becomes an [`AllowedPath`] first, which only [`Roots`] can make, and the functions that
+//! touch files take nothing else. Symbolic links are resolved before the check.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The folders below which files may be read and written.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    folders: Vec<PathBuf>,
+}
+
+/// A path that lies below an allowed root, links resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AllowedPath(PathBuf);
+
+impl Roots {
+    /// The given folders, which must exist. The first one is where relative paths start.
+    pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
+        let folders = folders
+            .into_iter()
+            .map(|folder| {
+                folder
+                    .canonicalize()
+                    .map_err(|e| Error::io(format!("opening the allowed folder {}", folder.display()), e))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if folders.is_empty() {
+            return Err(Error::internal("setting the allowed folders", "none was given"));
+        }
+        Ok(Self { folders })
+    }
+
+    /// The allowed folders.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
+    /// Where relative paths start.
+    pub fn base(&self) -> &Path {
+        self.folders.first().map_or(Path::new("."), PathBuf::as_path)
+    }
+
+    /// A path to read: it must exist below a root.
+    pub fn existing(&self, path: &str) -> Result<AllowedPath> {
+        let full = self.absolute(path);
+        let resolved = full.canonicalize().map_err(|e| {
+            Error::io(format!("opening {path}"), e)
+                .hint(format!("relative paths start at {}; give the path of a file that exists", self.base().display()))
+        })?;
+        self.check(path, resolved)
+    }
+
+    /// A path to write: its folder must exist below a root, the file itself need not.
+    pub fn writable(&self, path: &str) -> Result<AllowedPath> {
+        let full = self.absolute(path);
+        let act = || format!("preparing to write {path}");
+        if full.is_dir() {
+            return Err(Error::new(ErrorKind::InvalidArgument, act(), "it is a folder").hint("name a file inside it"));
+        }
+        if let Ok(resolved) = full.canonicalize() {
+            return self.check(path, resolved);
+        }
+        // A dangling link would be followed by a later write: refuse it like any other escape.
+        let (Some(parent), Some(Component::Normal(name))) = (full.parent(), full.components().next_back()) else {
+            return Err(Error::new(ErrorKind::InvalidArgument, act(), "it does not name a file"));
+        };
+        let parent = parent.canonicalize().map_err(|e| {
+            Error::io(act(), e).hint(format!("the folder {} must exist; create it first", parent.display()))
+        })?;
+        if full.symlink_metadata().is_ok() {
+            return Err(
+                Error::new(ErrorKind::PathNotAllowed, act(), "it is a link to nowhere").hint("name another file")
+            );
+        }
+        self.check(path, parent.join(name))
+    }
+
+    fn absolute(&self, path: &str) -> PathBuf {
+        self.base().join(path)
+    }
+
+    fn check(&self, asked: &str, resolved: PathBuf) -> Result<AllowedPath> {
+        if self.folders.iter().any(|root| resolved.starts_with(root)) {
+            return Ok(AllowedPath(resolved));
+        }
+        let folders: Vec<_> = self.folders.iter().map(|f| f.display().to_string()).collect();
+        Err(Error::new(
+            ErrorKind::PathNotAllowed,
+            format!("opening {asked}"),
+            format!("it lies outside the allowed folders ({})", folders.join(", ")),
+        )
+        .hint("move the file there, or start the server with --root FOLDER (or GEMINI_BATCH_ROOTS) naming its folder"))
+    }
+}
+
+impl AllowedPath {
+    /// The path itself.
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file's name without its last extension.
+    pub fn stem(&self) -> &str {
+        self.0.file_stem().and_then(|stem| stem.to_str()).unwrap_or("data")
+    }
+
+    /// Opens a regular file for reading; says so when it is a folder, a pipe or a device.
+    pub fn open(&self) -> Result<File> {
+        let act = || format!("opening {self}");
+        let metadata = std::fs::metadata(&self.0).map_err(|e| Error::io(act(), e))?;
+        if !metadata.is_file() {
+            let what =
+                if metadata.is_dir() { "it is a folder" } else { "it is a pipe or a device, not a regular file" };
+            return Err(Error::new(ErrorKind::InvalidInput, act(), what).hint("give the path of a regular file"));
+        }
+        OpenOptions::new().read(true).open(&self.0).map_err(|e| Error::io(act(), e))
+    }
+
+    /// Whether a file is there already.
+    pub fn exists(&self) -> bool {
+        self.0.exists()
+    }
+
+    /// A temporary file in the same folder, to be [persisted](Self::persist) here when it is whole.
+    pub fn temporary(&self) -> Result<tempfile::NamedTempFile> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".gemini-batch-");
+        // The file will be the user's own: give it the permissions any new file of theirs would have.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        builder.tempfile_in(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
+    }
+
+    /// Moves a finished temporary file here, durably. Without `overwrite` an existing file is kept and
+    /// the call fails with [`ErrorKind::AlreadyExists`].
+    pub fn persist(&self, file: tempfile::NamedTempFile, overwrite: bool) -> Result<()> {
+        let act = || format!("writing {self}");
+        file.as_file().sync_all().map_err(|e| Error::io(act(), e))?;
+        let moved = if overwrite { file.persist(&self.0) } else { file.persist_noclobber(&self.0) };
+        match moved {
+            Ok(_) => Ok(()),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::new(ErrorKind::AlreadyExists, act(), "a file of that name exists")
+                    .hint("choose another output, or pass overwrite: true to replace it"))
+            }
+            Err(e) => Err(Error::io(act(), e.error)),
+        }
+    }
+}
+
+impl std::fmt::Display for AllowedPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roots() -> (tempfile::TempDir, Roots) {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(inside.join("a.txt"), "a").unwrap();
+        std::fs::write(folder.path().join("secret.txt"), "s").unwrap();
+        let roots = Roots::new([inside]).unwrap();
+        (folder, roots)
+    }
+
+    #[test]
+    fn files_below_a_root_are_allowed() {
+        let (_folder, roots) = roots();
+        assert!(roots.existing("a.txt").is_ok());
+        assert!(roots.writable("new.txt").is_ok());
+    }
+
+    #[test]
+    fn dots_links_and_absolute_paths_do_not_lead_out() {
+        let (folder, roots) = roots();
+        let outside = folder.path().join("secret.txt");
+        std::os::unix::fs::symlink(&outside, roots.base().join("link.txt")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("nothing"), roots.base().join("dangling")).unwrap();
+        for path in ["../secret.txt", "link.txt", outside.to_str().unwrap()] {
+            assert_eq!(roots.existing(path).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{path}");
+            assert_eq!(roots.writable(path).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{path}");
+        }
+        for path in ["../new.txt", "dangling"] {
+            assert_eq!(roots.writable(path).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_existing_file_is_kept_unless_overwrite_is_asked() {
+        let (_folder, roots) = roots();
+        let path = roots.writable("a.txt").unwrap();
+        let error = path.persist(path.temporary().unwrap(), false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "a");
+        path.persist(path.temporary().unwrap(), true).unwrap();
+        assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "");
+    }
+
+    #[test]
+    fn a_folder_is_not_a_file() {
+        let (_folder, roots) = roots();
+        assert_eq!(roots.existing(".").unwrap().open().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
