@@ -1,1 +1,166 @@
-//! To come.
+//! The settings of one process: flags and environment, read once, in one place.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where the Gemini Developer API lives.
+pub const GOOGLE_BASE_URL: &str = "https://generativelanguage.googleapis.com";
+
+/// The flags that every command shares. Each may also be set in the environment.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Flags {
+    /// Work against the embedded simulator: no key, no network, no cost.
+    #[arg(long, global = true, env = "GEMINI_BATCH_SIMULATE")]
+    pub simulate: bool,
+    /// A folder below which files may be read and written (repeatable).
+    ///
+    /// The server's default is the current folder. At the command line, where a person names each
+    /// path, everything is allowed unless this is given.
+    #[arg(long = "root", global = true, value_name = "FOLDER", env = "GEMINI_BATCH_ROOTS", value_delimiter = ROOT_SEPARATOR)]
+    pub roots: Vec<PathBuf>,
+    /// Where jobs are remembered [default: the platform's data folder].
+    #[arg(long, global = true, value_name = "FOLDER", env = "GEMINI_BATCH_HOME")]
+    pub home: Option<PathBuf>,
+    /// Refuse everything that changes the API's state or costs money.
+    #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY")]
+    pub read_only: bool,
+    /// A model and price table to use instead of the built-in one.
+    #[arg(long, global = true, value_name = "FILE", env = "GEMINI_BATCH_MODELS")]
+    pub models: Option<PathBuf>,
+}
+
+/// Between folders in `GEMINI_BATCH_ROOTS`, as in `PATH`.
+const ROOT_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
+
+/// Who is asking: it decides what is allowed when no root is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A model, through the MCP server.
+    Agent,
+    /// A person at a shell.
+    Person,
+}
+
+/// Everything a process needs to know about its surroundings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The API key, if one is set. Never printed.
+    pub key: Option<SecretString>,
+    /// The API's address, or another one in `GOOGLE_GEMINI_BASE_URL`.
+    pub base_url: String,
+    /// The API's version, `v1beta` unless `GOOGLE_GENAI_API_VERSION` says otherwise.
+    pub api_version: String,
+    /// Where the ledger and the results are kept.
+    pub home: PathBuf,
+    /// Folders below which files may be read and written. The first is where relative paths start.
+    pub roots: Vec<PathBuf>,
+    /// Whether the embedded simulator stands in for the API.
+    pub simulate: bool,
+    /// Whether everything that changes something is refused.
+    pub read_only: bool,
+    /// A model table to use instead of the built-in one.
+    pub models: Option<PathBuf>,
+    /// How long a lost create is looked up before it counts as never arrived.
+    pub settle: std::time::Duration,
+    /// Things worth telling the user at start.
+    pub notes: Vec<String>,
+}
+
+impl Config {
+    /// Reads the environment, flags first.
+    pub fn read(flags: &Flags, caller: Caller) -> Result<Self> {
+        if env_text("GOOGLE_GENAI_USE_VERTEXAI").is_some_and(|v| v == "true" || v == "1") {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "reading the settings",
+                "GOOGLE_GENAI_USE_VERTEXAI asks for Vertex AI, whose batch API is another one and not supported yet",
+            )
+            .hint("unset GOOGLE_GENAI_USE_VERTEXAI and set GOOGLE_API_KEY to a Gemini Developer API key"));
+        }
+        let mut notes = Vec::new();
+        let here = std::env::current_dir().map_err(|e| Error::io("finding the current folder", e))?;
+        let roots =
+            if flags.roots.is_empty() { default_roots(&here, caller, &mut notes)? } else { flags.roots.clone() };
+        let home = match &flags.home {
+            Some(home) => here.join(home),
+            None => data_folder()?,
+        };
+        Ok(Self {
+            key: api_key(&mut notes),
+            base_url: env_text("GOOGLE_GEMINI_BASE_URL").unwrap_or_else(|| GOOGLE_BASE_URL.to_owned()),
+            api_version: api_version(),
+            // Simulated jobs never mix with real ones.
+            home: if flags.simulate { home.join("simulated") } else { home },
+            roots,
+            simulate: flags.simulate,
+            read_only: flags.read_only,
+            models: flags.models.clone(),
+            settle: settle(),
+            notes,
+        })
+    }
+}
+
+fn default_roots(here: &Path, caller: Caller, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
+    let is_top = here.parent().is_none();
+    match caller {
+        // The current folder first: relative paths start there.
+        Caller::Person => Ok(vec![here.to_owned(), here.ancestors().last().unwrap_or(here).to_owned()]),
+        Caller::Agent if !is_top => Ok(vec![here.to_owned()]),
+        Caller::Agent => {
+            let user = directories::UserDirs::new().ok_or_else(no_home)?;
+            let folder = user.home_dir().join("gemini-batch");
+            std::fs::create_dir_all(&folder).map_err(|e| Error::io(format!("creating {}", folder.display()), e))?;
+            notes.push(format!(
+                "started in {}: files are read and written below {} instead; choose with --root",
+                here.display(),
+                folder.display()
+            ));
+            Ok(vec![folder])
+        }
+    }
+}
+
+fn data_folder() -> Result<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "gemini-batch-mcp").ok_or_else(no_home)?;
+    Ok(folders.data_dir().to_owned())
+}
+
+fn no_home() -> Error {
+    Error::new(ErrorKind::InvalidArgument, "finding the data folder", "this user has no home folder")
+        .hint("set GEMINI_BATCH_HOME to a folder for the ledger")
+}
+
+/// `GOOGLE_API_KEY`, then `GEMINI_API_KEY`, as Google's SDKs do (API reference §1.3).
+fn api_key(notes: &mut Vec<String>) -> Option<SecretString> {
+    let google = env_text("GOOGLE_API_KEY");
+    let gemini = env_text("GEMINI_API_KEY");
+    if google.is_some() && gemini.is_some() && google != gemini {
+        notes.push("both GOOGLE_API_KEY and GEMINI_API_KEY are set: GOOGLE_API_KEY is used".to_owned());
+    }
+    google.or(gemini).map(SecretString::from)
+}
+
+fn api_version() -> String {
+    match env_text("GOOGLE_GENAI_API_VERSION") {
+        None => "v1beta".to_owned(),
+        Some(version) if version == "beta" => "v1beta".to_owned(),
+        Some(version) => version,
+    }
+}
+
+/// Three minutes; tests shorten it.
+fn settle() -> std::time::Duration {
+    let seconds = env_text("GEMINI_BATCH_SETTLE_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(180);
+    std::time::Duration::from_secs(seconds)
+}
+
+/// A variable's trimmed value; an empty one counts as unset.
+fn env_text(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok()?;
+    let value = value.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}

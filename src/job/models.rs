@@ -71,7 +71,7 @@ pub struct Price {
 #[serde(deny_unknown_fields)]
 pub struct LongPrice {
     /// Applies to prompts of more input tokens than this.
-    pub above_tokens: u64,
+    pub above_tokens: i64,
     /// Input tokens.
     pub input: f64,
     /// Output tokens.
@@ -129,7 +129,7 @@ impl ModelTable {
 impl Model {
     /// The batch price on a day, if it is known.
     pub fn price_on(&self, day: NaiveDate) -> Option<&Price> {
-        self.prices.iter().filter(|price| price.from.is_none_or(|from| from <= day)).next_back()
+        self.prices.iter().rfind(|price| price.from.is_none_or(|from| from <= day))
     }
 
     /// Whether a job may start on a day.

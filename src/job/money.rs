@@ -54,11 +54,14 @@ pub enum Cost {
 impl Cost {
     /// The cost of one request with this usage; unknown without a price.
     pub fn of_request(usage: &Usage, price: Option<&Price>) -> Self {
+        Self::of_requests(usage, usage.input_tokens, price)
+    }
+
+    /// The cost of many requests with this usage in all, whose prompts are about `prompt_tokens` long each.
+    pub fn of_requests(usage: &Usage, prompt_tokens: i64, price: Option<&Price>) -> Self {
         let Some(price) = price else { return Self::Unknown };
         let (input, output, cached) = match &price.long {
-            Some(long) if usage.input_tokens.unsigned_abs() > long.above_tokens => {
-                (long.input, long.output, long.cached)
-            }
+            Some(long) if prompt_tokens > long.above_tokens => (long.input, long.output, long.cached),
             _ => (price.input, price.output, price.cached),
         };
         let audio = usage.audio_input_tokens;
