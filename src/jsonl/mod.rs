@@ -3,3 +3,5 @@
 //! Memory is bounded by the longest line, whatever the size of the file.
 
 pub mod lines;
+pub mod response;
+pub mod result;
