@@ -66,7 +66,7 @@ impl BatchServer {
         let mut router = ToolRouter::new();
         let mut listed = Vec::new();
         for tool in tools::routers() {
-            listed.extend(tool.list_all());
+            listed.extend(tool.list_all().into_iter().map(in_one_paragraph));
             router.merge(tool);
         }
         Self { app, tools: Arc::new(Tools { router, listed }) }
@@ -76,6 +76,12 @@ impl BatchServer {
     pub fn tools(&self) -> &[Tool] {
         &self.tools.listed
     }
+}
+
+/// The description without the line breaks of its doc comment.
+fn in_one_paragraph(mut tool: Tool) -> Tool {
+    tool.description = tool.description.map(|text| text.replace('\n', " ").into());
+    tool
 }
 
 impl ServerHandler for BatchServer {
