@@ -1,1 +1,56 @@
-fn main() {}
+//! The binary: flags to the library, the library's outcome to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gemini_batch_mcp::cli::{self, Cli, Command, Exit};
+use gemini_batch_mcp::config::{Caller, Config};
+use gemini_batch_mcp::error::{Error, Result};
+use gemini_batch_mcp::mcp;
+use gemini_batch_mcp::ops::App;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log();
+    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli));
+            // A thread may still wait for input that never comes.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(e) => cli::report_error(&Error::io("starting the async runtime", e), false),
+    };
+    exit.into()
+}
+
+async fn run(cli: Cli) -> Exit {
+    let json = cli.json;
+    let served = match &cli.command {
+        None => serve(&cli, None).await,
+        Some(Command::Serve(serve_args)) => serve(&cli, serve_args.http.as_deref()).await,
+        Some(_) => return cli::run(cli).await,
+    };
+    served.map_or_else(|error| cli::report_error(&error, json), |()| Exit::Success)
+}
+
+async fn serve(cli: &Cli, http: Option<&str>) -> Result<()> {
+    let config = Config::read(&cli.flags, Caller::Agent)?;
+    cli::tell_notes(&config.notes, cli.quiet);
+    let app = App::new(config)?;
+    match http {
+        Some(address) => mcp::http::serve(app, address).await,
+        None => {
+            cli::greet_a_person(cli.quiet);
+            mcp::stdio::serve(app).await
+        }
+    }
+}
+
+/// Logs go to standard error: standard output belongs to the protocol and to replies.
+fn start_log() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

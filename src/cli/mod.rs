@@ -1,1 +1,76 @@
-//! To come.
+//! The program for people: commands, progress bars and exit codes over the same verbs that the tools call.
+
+mod commands;
+mod demo;
+mod exit;
+mod flags;
+mod input;
+mod output;
+mod simulate;
+mod terminal;
+
+pub use commands::{Cli, Command};
+pub use exit::Exit;
+pub use output::{greet_a_person, report_error, tell_notes};
+
+use tokio::signal::ctrl_c;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Caller, Config};
+use crate::error::{Error, Result};
+use crate::ops::{self, App};
+use output::Output;
+use terminal::TerminalMonitor;
+
+/// Runs one command, prints its outcome and says how the process should end.
+pub async fn run(cli: Cli) -> Exit {
+    let output = Output { json: cli.json, quiet: cli.quiet };
+    let cancellation = CancellationToken::new();
+    let monitor = TerminalMonitor::new(cancellation.clone(), output.quiet);
+    let command = execute(&cli, output, &monitor);
+    let outcome = tokio::select! {
+        outcome = command => outcome,
+        () = interrupted_twice(&cancellation) => return Exit::Error,
+    };
+    monitor.finish();
+    outcome.unwrap_or_else(|error| report_error(&error, output.json))
+}
+
+/// The first Ctrl-C asks the command to stop in good order, the second does not ask.
+async fn interrupted_twice(cancellation: &CancellationToken) {
+    for _ in 0..2 {
+        if ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        if !cancellation.is_cancelled() {
+            output::say(
+                "stopping; jobs that were submitted go on at Google: `gemini-batch-mcp status` finds them again",
+            );
+        }
+        cancellation.cancel();
+    }
+}
+
+async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
+    // These two bring their own surroundings.
+    match &cli.command {
+        Some(Command::Demo(args)) => return demo::demo(&cli.flags, args, output, monitor).await,
+        Some(Command::Simulate(args)) => return simulate::simulate(&cli.flags, args, output, monitor).await,
+        _ => {}
+    }
+    let config = Config::read(&cli.flags, Caller::Person)?;
+    tell_notes(&config.notes, output.quiet);
+    let app = App::new(config)?;
+    match &cli.command {
+        Some(Command::Build(flags)) => output.reply(&ops::build::build(&app, flags.args()?, monitor).await?),
+        Some(Command::Create(flags)) => output.reply(&ops::create::create(&app, flags.args(), monitor).await?),
+        Some(Command::Status(flags)) => flags.run(&app, output, monitor).await,
+        Some(Command::Results(flags)) => flags.run(&app, output, monitor).await,
+        Some(Command::List(flags)) => output.reply(&ops::list::list(&app, flags.args(), monitor).await?),
+        Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(&app, flags.args(), monitor).await?),
+        Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(&app, flags.args(), monitor).await?),
+        None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_)) => {
+            Err(Error::internal("running a command", "a server was asked for"))
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which job.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct CancelArgs {
     /// Handle, its unique beginning, or a batches/… name.
     pub job: String,

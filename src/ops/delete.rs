@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 /// Which job, and what of it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteArgs {
     /// Handle, its unique beginning, or a batches/… name.
     pub job: String,
     /// Remove the uploaded request file too.
+    #[serde(default)]
     pub files: bool,
     /// Only say what would be removed.
+    #[serde(default)]
     pub dry_run: bool,
 }
 

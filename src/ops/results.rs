@@ -9,7 +9,7 @@ use crate::job::{Outcome, OutcomeCounts, Usage};
 
 /// Which answers, and how to write them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct ResultsArgs {
     /// Handle, its unique beginning, or a batches/… name.
     pub job: String,
@@ -18,16 +18,21 @@ pub struct ResultsArgs {
     /// jsonl (default), raw, csv, tsv or json. Default: by the output's extension.
     pub format: Option<String>,
     /// Put each answer beside the source row it was made for.
+    #[serde(default)]
     pub join: bool,
     /// Write only these outcomes. Default: all.
+    #[serde(default)]
     pub outcomes: Vec<Outcome>,
     /// Show only these keys in the reply, and write no file unless `output` is given.
+    #[serde(default)]
     pub keys: Vec<String>,
     /// First answer to show as a sample.
+    #[serde(default)]
     pub offset: i64,
     /// How many answers to show: 3 unless asked, 50 at most.
     pub limit: Option<i64>,
     /// Replace an existing output file.
+    #[serde(default)]
     pub overwrite: bool,
 }
 

@@ -1,0 +1,163 @@
+//! The flags of each command, and the verb's arguments they stand for.
+
+mod build;
+mod results;
+mod status;
+
+pub(super) use build::BuildFlags;
+pub(super) use results::ResultsFlags;
+pub(super) use status::StatusFlags;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::ops::cancel::CancelArgs;
+use crate::ops::create::CreateArgs;
+use crate::ops::delete::DeleteArgs;
+use crate::ops::list::ListArgs;
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeFlags {
+    /// Serve over HTTP at this loopback address, e.g. 127.0.0.1:8737, instead of standard input and output
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<String>,
+}
+
+/// `create`.
+#[derive(Debug, Args)]
+pub struct CreateFlags {
+    /// Request file, as `build` writes it: JSONL with {"key", "request"} a line
+    file: String,
+    /// Model [default: the one the file was built for]
+    #[arg(long, short)]
+    model: Option<String>,
+    /// Readable start of the job's handle [default: the file's name]
+    #[arg(long, short)]
+    name: Option<String>,
+    /// Check and estimate only; send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Refuse if the high estimate is above this, or the price is unknown
+    #[arg(long, value_name = "USD")]
+    max_cost_usd: Option<f64>,
+    /// Submit and pay again although the same content was submitted before
+    #[arg(long)]
+    new_run: bool,
+    /// Queue priority among your own jobs, higher first
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<i64>,
+    /// HTTPS address that Google notifies when the job ends (repeatable)
+    #[arg(long = "webhook-url", value_name = "URL")]
+    webhook_urls: Vec<String>,
+}
+
+impl CreateFlags {
+    pub(super) fn args(&self) -> CreateArgs {
+        CreateArgs {
+            input: Some(self.file.clone()),
+            requests: None,
+            model: self.model.clone(),
+            name: self.name.clone(),
+            dry_run: self.dry_run,
+            max_cost_usd: self.max_cost_usd,
+            new_run: self.new_run,
+            priority: self.priority,
+            webhook_urls: self.webhook_urls.clone(),
+        }
+    }
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListFlags {
+    /// Only jobs in this state, e.g. RUNNING; or `unfinished`
+    #[arg(long)]
+    state: Option<String>,
+    /// Jobs a page, 100 at most [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..=100))]
+    limit: Option<i64>,
+    /// The page after the one that gave this cursor
+    #[arg(long)]
+    cursor: Option<String>,
+    /// Only jobs remembered here; do not ask the API
+    #[arg(long)]
+    local: bool,
+}
+
+impl ListFlags {
+    pub(super) fn args(&self) -> ListArgs {
+        ListArgs {
+            state: self.state.clone(),
+            limit: self.limit,
+            cursor: self.cursor.clone(),
+            remote: self.local.then_some(false),
+        }
+    }
+}
+
+/// `cancel`.
+#[derive(Debug, Args)]
+pub struct JobFlag {
+    /// Handle of the job, its unique beginning, or a batches/… name
+    job: String,
+}
+
+impl JobFlag {
+    pub(super) fn args(&self) -> CancelArgs {
+        CancelArgs { job: self.job.clone() }
+    }
+}
+
+/// `delete`.
+#[derive(Debug, Args)]
+pub struct DeleteFlags {
+    /// Handle of the job, its unique beginning, or a batches/… name
+    job: String,
+    /// Remove the uploaded request file too
+    #[arg(long)]
+    files: bool,
+    /// Only say what would be removed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl DeleteFlags {
+    pub(super) fn args(&self) -> DeleteArgs {
+        DeleteArgs { job: self.job.clone(), files: self.files, dry_run: self.dry_run }
+    }
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoFlags {
+    /// Where the demo writes its files [default: a new temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateFlags {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub(super) port: u16,
+    /// Where the simulator keeps its state [default: below the home folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+    /// How fast jobs go
+    #[arg(long, value_enum, default_value_t = Pace::Demo)]
+    pub(super) pace: Pace,
+}
+
+/// How fast simulated jobs go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Pace {
+    /// Minutes to hours, as at the API
+    Realistic,
+    /// Some seconds, enough to watch
+    Demo,
+    /// Done at once
+    Instant,
+}

@@ -1,0 +1,83 @@
+//! What a command prints: the reply on standard output, everything else on standard error.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Exit;
+use crate::error::{Error, Result};
+
+/// How replies are printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    /// As JSON rather than as text.
+    pub(super) json: bool,
+    /// Without progress and notes.
+    pub(super) quiet: bool,
+}
+
+impl Output {
+    /// Prints a verb's reply.
+    pub(super) fn reply<T: Serialize + fmt::Display>(self, reply: &T) -> Result<Exit> {
+        if self.json {
+            let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
+            print(&json_text(&data))?;
+        } else {
+            print(&reply.to_string())?;
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// Prints an error for a person, and with `json` as data too, and says how the process should end.
+pub fn report_error(error: &Error, json: bool) -> Exit {
+    if json {
+        let mut data = json!({"kind": error.kind(), "act": error.act(), "cause": error.cause()});
+        if let (Some(hint), Some(fields)) = (error.next_step(), data.as_object_mut()) {
+            fields.insert("hint".to_owned(), hint.into());
+        }
+        // Nobody is left to be told if this fails.
+        let _ = print(&json_text(&json!({ "error": data })));
+    }
+    say(&format!("error: {error}"));
+    if let Some(hint) = error.next_step() {
+        say(&format!("hint: {hint}"));
+    }
+    error.into()
+}
+
+/// Prints what is worth knowing at start.
+pub fn tell_notes(notes: &[String], quiet: bool) {
+    for note in notes.iter().filter(|_| !quiet) {
+        say(&format!("note: {note}"));
+    }
+}
+
+/// Tells someone who started the bare program at a terminal what it is waiting for.
+pub fn greet_a_person(quiet: bool) {
+    if !quiet && io::stdin().is_terminal() {
+        say("MCP server on standard input and output, waiting for a client. For commands: gemini-batch-mcp --help");
+    }
+}
+
+/// One line on standard error.
+pub(super) fn say(line: &str) {
+    // Standard error that is gone is no reason to fail.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// One text on standard output. A reader that left early, as `head` does, is no error.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("writing to standard output", e)),
+        _ => Ok(()),
+    }
+}
+
+/// For a person indented, for a program on one line.
+fn json_text(data: &Value) -> String {
+    if io::stdout().is_terminal() { format!("{data:#}") } else { data.to_string() }
+}

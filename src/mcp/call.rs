@@ -1,0 +1,126 @@
+//! One call of a tool: its arguments, read strictly, and the monitor of its client.
+
+use std::marker::PhantomData;
+
+use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::model::{ErrorData, JsonObject};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::BatchServer;
+use super::progress::McpMonitor;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a tool is called with.
+pub(super) struct Call<A> {
+    tool: String,
+    arguments: JsonObject,
+    /// Known arguments and their types, for whoever got one wrong.
+    known: String,
+    monitor: McpMonitor,
+    args: PhantomData<fn() -> A>,
+}
+
+impl<A: DeserializeOwned> Call<A> {
+    /// The arguments. A mistake in them names the argument, and all known ones.
+    pub(super) fn args(&self) -> Result<A> {
+        parse(&self.arguments).map_err(|cause| {
+            let at = culprit::<A>(&self.arguments, &cause).map_or(String::new(), |name| format!("{name}: "));
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("reading the arguments of {}", self.tool),
+                format!("{at}{cause}"),
+            )
+            .hint(format!("{} takes {}", self.tool, self.known))
+        })
+    }
+
+    /// Tells the client how far the call has come, and the call when the client gives up.
+    pub(super) fn monitor(&self) -> &McpMonitor {
+        &self.monitor
+    }
+}
+
+impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
+    /// Never fails: a failure here would be a protocol error, which the model may never see.
+    fn from_context_part(context: &mut ToolCallContext<'_, BatchServer>) -> Result<Self, ErrorData> {
+        let known = context.service.tools.router.get(&context.name).map(|tool| known_arguments(&tool.input_schema));
+        Ok(Self {
+            tool: context.name.to_string(),
+            arguments: context.arguments.take().unwrap_or_default(),
+            known: known.unwrap_or_default(),
+            monitor: McpMonitor::new(&context.request_context),
+            args: PhantomData,
+        })
+    }
+}
+
+fn parse<A: DeserializeOwned>(arguments: &JsonObject) -> Result<A, String> {
+    // A null stands for "not given": clients fill optional arguments with it.
+    let given = arguments.iter().filter(|(_, value)| !value.is_null());
+    let object: JsonObject = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
+}
+
+/// The argument without which the mistake would be another one. Unknown and missing arguments are
+/// named in the cause itself.
+fn culprit<'a, A: DeserializeOwned>(arguments: &'a JsonObject, cause: &str) -> Option<&'a str> {
+    if cause.starts_with("unknown field") || cause.starts_with("missing field") {
+        return None;
+    }
+    let names = arguments.keys().map(String::as_str);
+    names.into_iter().find(|name| {
+        let mut others = arguments.clone();
+        others.remove(*name);
+        parse::<A>(&others).err().as_deref() != Some(cause)
+    })
+}
+
+/// "job (string, required), wait (boolean)".
+fn known_arguments(schema: &JsonObject) -> String {
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .map_or_else(Vec::new, |names| names.iter().filter_map(Value::as_str).collect());
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let described = properties.into_iter().flatten().map(|(name, property)| {
+        let kind = property.get("type").and_then(Value::as_str).unwrap_or("any");
+        let must = if required.contains(&name.as_str()) { ", required" } else { "" };
+        format!("{name} ({kind}{must})")
+    });
+    described.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ops::status::StatusArgs;
+
+    fn object(value: Value) -> JsonObject {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn the_argument_of_a_wrong_type_is_found() {
+        let arguments = object(json!({"jobs": ["a"], "timeout_seconds": "soon", "wait": true}));
+        let cause = parse::<StatusArgs>(&arguments).unwrap_err();
+        assert_eq!(culprit::<StatusArgs>(&arguments, &cause), Some("timeout_seconds"));
+    }
+
+    #[test]
+    fn a_null_argument_counts_as_not_given() {
+        let args: StatusArgs = parse(&object(json!({"jobs": null, "wait": null}))).unwrap();
+        assert!(args.jobs.is_empty() && !args.wait);
+    }
+
+    #[test]
+    fn an_unknown_argument_is_refused_and_the_known_ones_are_named() {
+        let cause = parse::<StatusArgs>(&object(json!({"job": "a"}))).unwrap_err();
+        assert!(cause.contains("unknown field `job`") && cause.contains("`jobs`"), "{cause}");
+        let schema = crate::mcp::schema::input::<StatusArgs>();
+        assert_eq!(known_arguments(&schema), "jobs (array), wait (boolean), timeout_seconds (integer)");
+    }
+}

@@ -1,0 +1,154 @@
+//! Progress of a long call, told to the client that asked for it.
+//!
+//! Verbs report often, and from threads that may not wait. So a report only leaves its latest state in
+//! a channel, and a task of the call sends on what it finds there: at most twice a second, and at least
+//! every eight seconds, so that a client's idle timer does not end a call that is alive.
+
+use std::time::Duration;
+
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::service::RequestContext;
+use rmcp::{Peer, RoleServer};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::progress::{Monitor, Progress};
+
+/// Least time between two notifications.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Most time between two notifications.
+const HEARTBEAT: Duration = Duration::from_secs(8);
+/// By how much a heartbeat advances the value, which has to increase even when nothing moved.
+const TICK: f64 = 0.001;
+
+/// The monitor of one call. Progress ends when it is dropped.
+pub(super) struct McpMonitor {
+    cancellation: CancellationToken,
+    /// Empty if the client did not ask for progress.
+    relay: Option<Relay>,
+}
+
+struct Relay {
+    latest: watch::Sender<Option<Progress>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl McpMonitor {
+    /// The monitor for a request.
+    pub(super) fn new(context: &RequestContext<RoleServer>) -> Self {
+        let relay = context.meta.get_progress_token().map(|token| {
+            let (latest, reports) = watch::channel(None);
+            let task = tokio::spawn(relay(reports, context.peer.clone(), token));
+            Relay { latest, _task: AbortOnDropHandle::new(task) }
+        });
+        Self { cancellation: context.ct.clone(), relay }
+    }
+}
+
+impl Monitor for McpMonitor {
+    fn report(&self, progress: &Progress) {
+        if let Some(relay) = &self.relay {
+            relay.latest.send_replace(Some(progress.clone()));
+        }
+    }
+
+    fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+}
+
+async fn relay(mut reports: watch::Receiver<Option<Progress>>, peer: Peer<RoleServer>, token: ProgressToken) {
+    let mut meter = Meter::default();
+    // No report within the time: a heartbeat. The channel's end: the call is over.
+    while !matches!(timeout(HEARTBEAT, reports.changed()).await, Ok(Err(_))) {
+        let notification = meter.next(reports.borrow_and_update().as_ref(), token.clone());
+        if peer.notify_progress(notification).await.is_err() {
+            return;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Turns stages that each count from zero into one value that only increases.
+#[derive(Debug, Default)]
+struct Meter {
+    stage: String,
+    /// The value at which the present stage began.
+    base: f64,
+    last: Option<f64>,
+}
+
+impl Meter {
+    fn next(&mut self, report: Option<&Progress>, token: ProgressToken) -> ProgressNotificationParam {
+        let Some(report) = report else {
+            return ProgressNotificationParam::new(token, self.advance(0.0)).with_message("working");
+        };
+        if self.stage != report.stage {
+            self.stage.clone_from(&report.stage);
+            self.base = self.last.map_or(0.0, f64::ceil);
+        }
+        let value = self.advance(self.base + count(report.done));
+        let notification = ProgressNotificationParam::new(token, value).with_message(message(report));
+        match report.total {
+            Some(total) => notification.with_total((self.base + count(total)).max(value)),
+            None => notification,
+        }
+    }
+
+    /// The value asked for, or the least one above the last.
+    fn advance(&mut self, wanted: f64) -> f64 {
+        let value = self.last.map_or(wanted, |last| wanted.max(last + TICK));
+        self.last = Some(value);
+        value
+    }
+}
+
+/// "uploading: 3,000 of 9,000 bytes".
+fn message(report: &Progress) -> String {
+    use crate::job::outcome::grouped;
+    let number = |n: u64| grouped(i64::try_from(n).unwrap_or(i64::MAX));
+    match report.total {
+        Some(total) => format!("{}: {} of {} {}", report.stage, number(report.done), number(total), report.unit),
+        None => format!("{}: {} {}", report.stage, number(report.done), report.unit),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a progress bar needs no more than 52 bits")]
+fn count(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::NumberOrString;
+
+    use super::*;
+
+    fn report(stage: &str, done: u64, total: u64) -> Progress {
+        Progress { stage: stage.to_owned(), done, total: Some(total), unit: "bytes" }
+    }
+
+    #[test]
+    fn values_increase_over_stages_and_heartbeats_and_stay_below_the_total() {
+        let mut meter = Meter::default();
+        let reports = [
+            None,
+            Some(report("hashing", 0, 2)),
+            Some(report("hashing", 2, 2)),
+            Some(report("hashing", 2, 2)),
+            Some(report("uploading", 0, 9_000)),
+            Some(report("uploading", 3_000, 9_000)),
+        ];
+        let token = ProgressToken(NumberOrString::Number(1));
+        let sent: Vec<_> = reports.iter().map(|r| meter.next(r.as_ref(), token.clone())).collect();
+        for pair in sent.windows(2) {
+            assert!(pair[0].progress < pair[1].progress, "{pair:?}");
+        }
+        for one in &sent {
+            assert!(one.total.is_none_or(|total| total >= one.progress), "{one:?}");
+        }
+        assert_eq!(sent[5].message.as_deref(), Some("uploading: 3,000 of 9,000 bytes"));
+    }
+}

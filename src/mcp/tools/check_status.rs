@@ -1,0 +1,24 @@
+//! `check_status`: where jobs stand.
+
+use rmcp::{tool, tool_router};
+
+use crate::mcp::BatchServer;
+use crate::mcp::call::Call;
+use crate::mcp::reply::{Failure, Reply};
+use crate::mcp::schema;
+use crate::ops::status::{self, StatusArgs, StatusReply};
+
+#[tool_router(router = check_status_router, vis = "pub(super)")]
+impl BatchServer {
+    /// Tell where jobs stand: state, counts, speed, time left, and whether that is normal. With wait, answers when
+    /// all have ended or the time is up; then do other work and call again after next_check_after_s.
+    #[tool(
+        title = "Check status",
+        input_schema = schema::input::<StatusArgs>(),
+        output_schema = schema::output::<StatusReply>(),
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn check_status(&self, call: Call<StatusArgs>) -> Result<Reply<StatusReply>, Failure> {
+        Ok(status::status(&self.app, call.args()?, call.monitor()).await?.into())
+    }
+}

@@ -1,0 +1,24 @@
+//! `create_batch`: a request file becomes one paid job.
+
+use rmcp::{tool, tool_router};
+
+use crate::mcp::BatchServer;
+use crate::mcp::call::Call;
+use crate::mcp::reply::{Failure, Reply};
+use crate::mcp::schema;
+use crate::ops::create::{self, CreateArgs, CreateReply};
+
+#[tool_router(router = create_batch_router, vis = "pub(super)")]
+impl BatchServer {
+    /// Submit a request file as one batch job, at half price, and return its handle at once. Repeating the call finds
+    /// the same job and costs nothing. dry_run checks and estimates only.
+    #[tool(
+        title = "Create batch",
+        input_schema = schema::input::<CreateArgs>(),
+        output_schema = schema::output::<CreateReply>(),
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+    )]
+    async fn create_batch(&self, call: Call<CreateArgs>) -> Result<Reply<CreateReply>, Failure> {
+        Ok(create::create(&self.app, call.args()?, call.monitor()).await?.into())
+    }
+}

@@ -1,0 +1,26 @@
+//! The tools, one file each: what a model reads of it, and the verb it calls.
+
+mod build_jsonl;
+mod cancel_batch;
+mod check_status;
+mod create_batch;
+mod delete_batch;
+mod get_results;
+mod list_batches;
+
+use rmcp::handler::server::tool::ToolRouter;
+
+use super::BatchServer;
+
+/// All tools, in the order in which they are listed: a job's way first.
+pub(super) fn routers() -> [ToolRouter<BatchServer>; 7] {
+    [
+        BatchServer::build_jsonl_router(),
+        BatchServer::create_batch_router(),
+        BatchServer::check_status_router(),
+        BatchServer::get_results_router(),
+        BatchServer::list_batches_router(),
+        BatchServer::cancel_batch_router(),
+        BatchServer::delete_batch_router(),
+    ]
+}
