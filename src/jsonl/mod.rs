@@ -2,4 +2,10 @@
 //!
 //! Memory is bounded by the longest line, whatever the size of the file.
 
+pub mod check;
+pub mod finding;
+pub mod keys;
 pub mod lines;
+mod schema;
+pub mod validate;
+pub mod writer;
