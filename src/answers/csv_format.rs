@@ -5,8 +5,9 @@
 
 use std::io;
 
-use super::record::{Cell, Record};
+use super::record::Record;
 use super::write::{Layout, Sink};
+use crate::source::Cell;
 
 const ANSWER_COLUMNS: [&str; 5] = ["answer", "outcome", "error", "input_tokens", "output_tokens"];
 const BUFFER: usize = 64 * 1024;
@@ -40,7 +41,7 @@ impl CsvLayout {
         }
         let cells = record.source.iter().copied().chain(std::iter::repeat(Cell::Text("")));
         for cell in cells.take(self.joined) {
-            self.writer.write_field(cell.as_text().as_bytes())?;
+            self.writer.write_field(cell.text().unwrap_or_default().as_bytes())?;
         }
         Ok(())
     }

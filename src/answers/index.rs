@@ -140,6 +140,17 @@ impl ResultIndex {
         Err(Error::new(ErrorKind::Io, ACT, "a result file changed while it was read").hint("call again"))
     }
 
+    /// Whether a result line of this key came back.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(xxh3_128(key.as_bytes())).1.is_some()
+    }
+
+    /// Whether the line of this key was asked for before.
+    pub fn was_asked(&self, key: &str) -> bool {
+        let entry = self.find(xxh3_128(key.as_bytes())).1.and_then(|number| self.entries.get(number));
+        entry.is_some_and(|entry| entry.asked_for)
+    }
+
     /// The line of this number, from 0: each key once, in the order of the files.
     pub fn at<'w>(&self, number: usize, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
         self.entries.get(number).map(|entry| read(&self.files, *entry, window)).transpose()

@@ -15,9 +15,10 @@ use serde_json::value::RawValue;
 
 use crate::job::{Outcome, Usage};
 
-use super::record::{Cell, Record};
+use super::record::Record;
 use super::write::{Layout, Sink};
 use super::{Answer, Call, Media};
+use crate::source::Cell;
 
 pub(super) struct JsonlLayout {
     sink: Sink,

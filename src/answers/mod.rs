@@ -19,7 +19,7 @@ pub mod write;
 pub use answer::{Answer, Call, Media};
 pub use index::ResultIndex;
 pub use reasons::remedy;
-pub use record::{Cell, Record};
+pub use record::Record;
 pub use summary::{FailureGroup, Sample, Summary, clip};
 pub use window::Window;
 pub use write::{AnswerWriter, Format, Written};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::json::{lenient_number, lenient_time, number_or_text};
 use super::status::plain;
-use crate::job::JobState;
+use crate::job::{JobState, Kind};
 
 /// A batch as the API knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct RemoteBatch {
     pub name: String,
     /// The name that its creator gave it.
     pub display_name: Option<String>,
+    /// What it asks for, where the API says.
+    pub kind: Option<Kind>,
     /// `models/…`; empty if the API did not say.
     pub model: String,
     /// Where it stands.
@@ -98,6 +100,8 @@ struct Operation {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Metadata {
+    #[serde(rename = "@type")]
+    message_type: Option<String>,
     name: Option<String>,
     model: Option<String>,
     display_name: Option<String>,
@@ -175,6 +179,7 @@ impl TryFrom<Operation> for WireBatch {
         Ok(Self(RemoteBatch {
             name: operation.name.or(metadata.name).ok_or("the batch has no name")?,
             display_name: metadata.display_name.filter(|name| !name.is_empty()),
+            kind: metadata.message_type.as_deref().and_then(kind),
             model: metadata.model.unwrap_or_default(),
             state: state(&wire_state, done, error.as_ref()),
             wire_state,
@@ -187,6 +192,15 @@ impl TryFrom<Operation> for WireBatch {
             error,
             other: metadata.other,
         }))
+    }
+}
+
+/// What the batch asks for, by the name of its message; the version in front of it is not to be relied on.
+fn kind(message_type: &str) -> Option<Kind> {
+    match message_type.rsplit('.').next()? {
+        "GenerateContentBatch" => Some(Kind::Generate),
+        "EmbedContentBatch" => Some(Kind::Embed),
+        _ => None,
     }
 }
 

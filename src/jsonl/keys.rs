@@ -43,6 +43,12 @@ impl KeySet {
         self.insert_hash(hash(key))
     }
 
+    /// Whether a key is there.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let hash = hash(key);
+        chain(&self.places, hash).take_while(|slot| **slot != 0).any(|slot| *slot == hash)
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.len
@@ -83,11 +89,20 @@ pub(super) fn hash(key: &[u8]) -> u128 {
     xxh3_128(key).max(1)
 }
 
+/// The places where `hash` may be, from its own on.
+fn chain(places: &[u128], hash: u128) -> impl Iterator<Item = &u128> {
+    let (before, from_home) = places.split_at(home(hash, places.len()));
+    from_home.iter().chain(before)
+}
+
+/// The upper 64 bits, scaled to the number of places: no division, and any number of places will do.
+fn home(hash: u128, places: usize) -> usize {
+    (((hash >> 64) * places as u128) >> 64) as usize
+}
+
 /// Puts `hash` into the first free place from its own on; `false` if it is there. There must be a free one.
 fn place(places: &mut [u128], hash: u128) -> bool {
-    // The upper 64 bits, scaled to the number of places: no division, and any number of places will do.
-    let home = ((hash >> 64) * places.len() as u128) >> 64;
-    let (before, from_home) = places.split_at_mut(home as usize);
+    let (before, from_home) = places.split_at_mut(home(hash, places.len()));
     for slot in from_home.iter_mut().chain(before) {
         if *slot == hash {
             return false;
@@ -124,6 +139,7 @@ mod tests {
             let mut set = KeySet::with_capacity(room);
             let mut known = HashSet::new();
             for key in &keys {
+                prop_assert_eq!(set.contains(key.as_bytes()), known.contains(key));
                 prop_assert_eq!(set.insert(key.as_bytes()), known.insert(key));
             }
             prop_assert_eq!(set.len(), known.len());

@@ -26,8 +26,9 @@ impl Ledger {
         self.write("recording a job", |tx| {
             let known = tx
                 .query_row(
-                    &format!("{SELECT} WHERE content_hash = ?1 AND run = ?2"),
-                    params![job.content.as_str(), job.run],
+                    // The handle ends in the hash of content and run: it finds jobs that came back from the API.
+                    &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR jobs.handle LIKE '%-' || ?3"),
+                    params![job.content.as_str(), job.run, job.handle.hash()],
                     JobRecord::from_row,
                 )
                 .optional()?;

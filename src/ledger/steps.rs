@@ -37,9 +37,19 @@ impl Ledger {
         })
     }
 
-    /// A create is about to be sent. From here on nothing is repeated without a look at the API.
-    pub fn creating(&self, handle: &Handle) -> Result<()> {
-        self.step(handle, Step::Creating, "creating", "")
+    /// A create is about to be sent by the holder of the lease. From here on nothing is repeated without
+    /// a look at the API. `false` if somebody else holds the lease by now: then nothing may be sent.
+    pub fn creating(&self, handle: &Handle, owner: &str) -> Result<bool> {
+        self.write("recording a create", |tx| {
+            let mine = tx.execute(
+                "UPDATE parts SET step = 'creating', step_at = ?2 WHERE handle = ?1 AND lease_owner = ?3",
+                params![handle.as_str(), text(Utc::now()), owner],
+            )?;
+            if mine == 1 {
+                super::events::append(tx, Some(handle), "creating", "")?;
+            }
+            Ok(mine == 1)
+        })
     }
 
     /// The API said clearly that it did not create the job: it may be tried again.
@@ -50,6 +60,17 @@ impl Ledger {
     /// The uploaded file is gone: the next attempt starts over.
     pub fn upload_lost(&self, handle: &Handle) -> Result<()> {
         self.step(handle, Step::Intended, "upload lost", "")
+    }
+
+    /// The uploaded file of a submitted job was deleted.
+    pub fn upload_removed(&self, handle: &Handle) -> Result<()> {
+        self.write("recording a deleted upload", |tx| {
+            tx.execute(
+                "UPDATE parts SET remote_file = NULL, file_expires = NULL WHERE handle = ?1",
+                [handle.as_str()],
+            )?;
+            super::events::append(tx, Some(handle), "upload deleted", "")
+        })
     }
 
     /// The API has the job.

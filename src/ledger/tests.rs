@@ -62,7 +62,9 @@ fn a_job_goes_through_its_steps_and_the_log_tells_them() {
     let (record, _) = ledger.intend(&job("a", 1)).unwrap();
     let handle = record.handle;
     ledger.uploaded(&handle, "files/x", None).unwrap();
-    ledger.creating(&handle).unwrap();
+    assert!(!ledger.creating(&handle, "me").unwrap());
+    assert!(ledger.lease(&handle, "me").unwrap());
+    assert!(ledger.creating(&handle, "me").unwrap());
     assert_eq!(ledger.job(&handle).unwrap().step, Step::Creating);
     ledger.created(&handle, "batches/y", JobState::Pending, None).unwrap();
     ledger.observe(&handle, &seen(JobState::Running, 2)).unwrap();

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 const NAMES_SHOWN: usize = 40;
 
 /// What stands in one column of a row.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[serde(untagged)]
 pub enum Cell<'a> {
     /// Text of a CSV or TSV file.
     Text(&'a str),

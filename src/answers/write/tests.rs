@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::answers::{Answer, Cell};
+use crate::answers::Answer;
 use crate::job::Outcome;
 use crate::paths::Roots;
+use crate::source::Cell;
 
 const ANSWERED: &[u8] = br#"{"key":"a","response":{"candidates":[{"content":{"parts":[{"text":"=1+1"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":11}}}"#;
 const TRUNCATED: &[u8] =
