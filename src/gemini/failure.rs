@@ -17,7 +17,7 @@ pub(super) enum Failure {
     /// No answer, or no more of it, in this time.
     TimedOut(Duration),
     /// The API reports an error.
-    Status(ApiStatus),
+    Status(Box<ApiStatus>),
     /// A success that is not what it has to be.
     Unreadable(String),
     /// Something failed on this machine.

@@ -194,7 +194,7 @@ impl Http {
         let headers = response.headers().clone();
         // The status says enough even if the body cannot be read.
         let body = body(response, ERROR_BODY).await.unwrap_or_default();
-        Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body)))
+        Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body).into()))
     }
 
     /// The error of a failure that is not repeated (any more), free of the key.
@@ -233,7 +233,7 @@ impl Http {
         let read = async { body(self.attempt(self.build(call)?).await?, SMALL).await };
         let bytes = tokio::time::timeout(patience, read).await.map_err(|_| Failure::TimedOut(patience))??;
         match ApiStatus::inside_success(&bytes) {
-            Some(status) => Err(Failure::Status(status)),
+            Some(status) => Err(Failure::Status(status.into())),
             None => Ok(bytes),
         }
     }

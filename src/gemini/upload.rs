@@ -219,7 +219,7 @@ impl Upload<'_> {
         *request.body_mut() = Some(chunk.into());
         let (headers, body) = self.exchange(request, patience).await?;
         if let Some(status) = ApiStatus::inside_success(&body) {
-            return Err(Failure::Status(status));
+            return Err(Failure::Status(status.into()));
         }
         match header(&headers, "x-goog-upload-status") {
             Some("final") => uploaded(&body).map(Answer::Done).map_err(Failure::Unreadable),
