@@ -17,7 +17,7 @@ pub(super) enum Failure {
     /// No answer, or no more of it, in this time.
     TimedOut(Duration),
     /// The API reports an error.
-    Status(ApiStatus),
+    Status(Box<ApiStatus>),
     /// A success that is not what it has to be.
     Unreadable(String),
     /// Something failed on this machine.
@@ -143,7 +143,7 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
     let (kind, hint) = match status.http {
         400 | 401 if is_about_key(status) => (ErrorKind::Auth, KEY_HINT.to_owned()),
         400 if status.word == "FAILED_PRECONDITION" => precondition(call.subject),
-        400 => (ErrorKind::Refused, request_hint(status)),
+        400 => (ErrorKind::Refused, request_hint(call.subject, status)),
         401 => (ErrorKind::Auth, KEY_HINT.to_owned()),
         403 => (ErrorKind::Auth, forbidden_hint(call.subject).to_owned()),
         404 => (ErrorKind::NotFound, missing_hint(call.subject).to_owned()),
@@ -154,14 +154,15 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
         300..400 => {
             (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
         }
-        _ => (ErrorKind::Refused, request_hint(status)),
+        _ => (ErrorKind::Refused, request_hint(call.subject, status)),
     };
     let missing_model = status.http == 404 && matches!(call.subject, Subject::Model | Subject::Create);
     let lead = if missing_model { "unknown or withdrawn model: " } else { "" };
     Error::new(kind, &call.act, format!("{lead}{}", status_cause(status))).hint(hint)
 }
 
-const KEY_HINT: &str = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
+/// What to do about a missing or wrong key.
+pub(super) const KEY_HINT: &str = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
 
 fn is_about_key(status: &ApiStatus) -> bool {
     let reason = status.reason.as_deref().unwrap_or_default();
@@ -188,11 +189,14 @@ fn precondition(subject: Subject) -> (ErrorKind, String) {
     }
 }
 
-fn request_hint(status: &ApiStatus) -> String {
+fn request_hint(subject: Subject, status: &ApiStatus) -> String {
     match line_number(&status.message) {
         Some(line) => format!("correct line {line} of the request file and submit it anew; nothing was created"),
         None if status.message.contains("Unsupported MIME type") => "the API takes no such file".to_owned(),
-        None => "correct what the API names, then try again; nothing was created".to_owned(),
+        None if subject == Subject::Create => {
+            "correct what the API names, then try again; nothing was created".to_owned()
+        }
+        None => "correct what the API names, then try again".to_owned(),
     }
 }
 
