@@ -118,6 +118,7 @@ fn it_starts_at_the_top_of_the_file_system_and_works_in_a_folder_of_its_own() {
     });
     server.initialize("2025-11-25");
     assert_eq!(tool_names(&server.ask(&request("tools/list", &json!({})))), TOOLS);
+    assert!(server.folder.path().join("gemini-batch").is_dir(), "no folder in the user's home");
 }
 
 #[tokio::test]

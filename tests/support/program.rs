@@ -14,7 +14,10 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub fn program(folder: &std::path::Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gemini-batch-mcp"));
     command.current_dir(folder).env("HOME", folder).env("GEMINI_BATCH_HOME", folder.join("home"));
-    for name in ["GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "RUST_LOG", "GEMINI_BATCH_ROOTS"] {
+    for name in ["COLUMNS", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    for name in ["GEMINI_BATCH_MODELS", "GEMINI_BATCH_READ_ONLY", "GEMINI_BATCH_ROOTS", "GEMINI_BATCH_SIMULATE"] {
         command.env_remove(name);
     }
     command
@@ -25,7 +28,7 @@ pub struct Server {
     pub child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -42,7 +45,7 @@ impl Server {
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { input: child.stdin.take(), child, lines, _folder: folder }
+        Self { input: child.stdin.take(), child, lines, folder }
     }
 
     pub fn send_line(&mut self, line: &str) {

@@ -1,0 +1,98 @@
+//! The commands, as a person or a script meets them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "support/program.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod program;
+
+use assert_cmd::assert::OutputAssertExt;
+use serde_json::Value;
+
+/// What one run of the program left behind.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(arguments: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program::program(folder.path()).args(arguments).assert().get_output().clone();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[test]
+fn help_tells_the_story_and_the_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    // Help shows the values that are set in the environment.
+    let help = program::program(folder.path()).arg("--help").env_remove("GEMINI_BATCH_HOME").output().unwrap();
+    insta::assert_snapshot!("help", String::from_utf8(help.stdout).unwrap());
+}
+
+#[test]
+fn every_command_and_every_flag_explains_itself() {
+    for command in ["serve", "build", "create", "status", "results", "list", "cancel", "delete", "demo", "simulate"] {
+        let help = run(&[command, "-h"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        for line in help.stdout.lines().filter(|line| line.trim_start().starts_with('-')) {
+            let flag = line.trim();
+            assert!(flag.contains("  "), "{command}: {flag:?} says nothing");
+        }
+    }
+}
+
+#[test]
+fn the_spellings_of_the_first_version_are_understood() {
+    for arguments in [
+        vec!["create", "FILE", "--model", "m", "--name", "n", "--help"],
+        vec!["create", "FILE", "-m", "m", "-n", "n", "--help"],
+        vec!["status", "JOB", "--wait", "--help"],
+        vec!["status", "JOB", "-w", "--help"],
+        vec!["results", "JOB", "--output", "o", "--help"],
+        vec!["results", "JOB", "-o", "o", "--help"],
+    ] {
+        assert_eq!(run(&arguments).code, Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_prints_nothing_on_standard_output() {
+    for arguments in [
+        vec!["brew"],
+        vec!["create"],
+        vec!["build"],
+        vec!["build", "a.csv", "--prompt", "Hi"],
+        vec!["build", "a.csv", "--limit", "0"],
+        vec!["build", "a.csv", "--kind", "poem"],
+        vec!["status", "--timeout", "5"],
+        vec!["results", "a", "--outcome", "lost"],
+        vec!["results", "a", "--limit", "51"],
+        vec!["simulate", "--pace", "slow"],
+        vec!["build", "a.csv", "--request", "[1]"],
+    ] {
+        let run = run(&arguments);
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        assert!(run.stderr.starts_with("error: "), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn an_error_is_a_line_and_a_hint_for_people_and_an_object_for_programs() {
+    let arguments = ["build", "a.csv", "--template", "@nowhere.txt"];
+    let plain = run(&arguments);
+    assert_eq!((plain.code, plain.stdout.as_str()), (Some(1), ""));
+    let lines: Vec<&str> = plain.stderr.lines().collect();
+    assert!(lines[0].starts_with("error: reading nowhere.txt for --template: "), "{lines:?}");
+    assert_eq!(lines[1], "hint: --template takes the text itself, or @ and the path of a file with it");
+
+    let json = run(&[&arguments[..], &["--json"]].concat());
+    assert_eq!((json.code, json.stdout.lines().count()), (Some(1), 1));
+    let error = &serde_json::from_str::<Value>(&json.stdout).unwrap()["error"];
+    assert_eq!(
+        (error["kind"].as_str(), error["act"].as_str()),
+        (Some("not_found"), Some("reading nowhere.txt for --template"))
+    );
+    assert!(error["cause"].is_string() && error["hint"].is_string(), "{error}");
+}
