@@ -141,12 +141,12 @@ impl ResultIndex {
 
     /// Whether a result line of this key came back.
     pub fn has(&self, key: &str) -> bool {
-        self.find(xxh3_128(key.as_bytes())).1.is_some()
+        self.find(xxh3_128(key.as_bytes())).is_ok()
     }
 
     /// Whether the line of this key was asked for before.
     pub fn was_asked(&self, key: &str) -> bool {
-        let entry = self.find(xxh3_128(key.as_bytes())).1.and_then(|number| self.entries.get(number));
+        let entry = self.find(xxh3_128(key.as_bytes())).ok().and_then(|number| self.entries.get(number));
         entry.is_some_and(|entry| entry.asked_for)
     }
 
