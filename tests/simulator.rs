@@ -10,6 +10,8 @@ use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Options, 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const GRANULARITY: usize = 1024;
 
@@ -93,6 +95,22 @@ impl World {
     }
 }
 
+impl World {
+    /// Posts without looking at the reply before all is sent, as simple clients do.
+    async fn send_then_read(&self, path: &str, headers: &str, body: &[u8]) -> String {
+        let host = self.simulator.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        let head = format!("{head}content-length: {length}\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        reply
+    }
+}
+
 async fn start(folder: &TempDir, clock: &ManualClock, pace: Pace) -> Simulator {
     let mut options = Options::new(folder.path());
     options.clock = Arc::new(clock.clone());
@@ -151,17 +169,19 @@ async fn a_file_is_uploaded_in_chunks_whose_offsets_are_checked() {
 }
 
 #[tokio::test]
-async fn a_refusal_reaches_a_caller_who_is_still_sending() {
+async fn a_refusal_reaches_a_caller_who_reads_only_after_sending_all() {
     let world = World::new(Pace::instant()).await;
     let large = vec![b'x'; 24 * 1024 * 1024];
     let url = world.start_upload(large.len(), "text/plain").await;
-    assert_eq!(world.chunk(&url, "upload", 7, &large).send().await.unwrap().status(), 400);
+    let upload = url.replace(world.simulator.url(), "");
+    let chunk = "x-goog-upload-command: upload\r\nx-goog-upload-offset: 7\r\n";
+    assert!(world.send_then_read(&upload, chunk, &large).await.starts_with("HTTP/1.1 400 "));
     world.simulator.faults().next(Call::UploadChunk, Fault::Status { code: 503, body: ErrorBody::Empty });
-    assert_eq!(world.chunk(&url, "upload", 0, &large).send().await.unwrap().status(), 503);
-    let create = "/v1beta/models/gemini-3.8-flash:batchGenerateContent";
-    let (status, refusal) = read(world.ask(Method::POST, create).body(large).send().await.unwrap()).await;
-    assert_eq!(status, 400);
-    assert!(refusal["error"]["message"].as_str().unwrap().contains("payload size exceeds the limit"));
+    assert!(world.send_then_read(&upload, chunk, &large).await.starts_with("HTTP/1.1 503 "));
+    let create = "/v1beta/models/gemini-3.8-flash:batchGenerateContent?key=k";
+    let refusal = world.send_then_read(create, "", &large).await;
+    assert!(refusal.starts_with("HTTP/1.1 400 "));
+    assert!(refusal.contains("payload size exceeds the limit"));
 }
 
 #[tokio::test]

@@ -61,7 +61,6 @@ pub(super) fn start(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let url = format!("{}/upload/v1beta/files?upload_id={id}&upload_protocol=resumable", service.url);
     Ok(status("active")
         .with_header("x-goog-upload-url", url)
-        .with_header("x-goog-upload-control-url", "")
         .with_header("x-goog-upload-chunk-granularity", service.granularity.to_string()))
 }
 
