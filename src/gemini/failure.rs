@@ -140,25 +140,32 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// Turns an error status into a domain error. The only place that knows what a status means.
 fn refused(call: &Call, status: &ApiStatus) -> Error {
+    let subject = blamed(call.subject, status);
     let (kind, hint) = match status.http {
         400 | 401 if is_about_key(status) => (ErrorKind::Auth, KEY_HINT.to_owned()),
-        400 if status.word == "FAILED_PRECONDITION" => precondition(call.subject),
-        400 => (ErrorKind::Refused, request_hint(call.subject, status)),
+        400 if status.word == "FAILED_PRECONDITION" => precondition(subject),
+        400 => (ErrorKind::Refused, request_hint(subject, status)),
         401 => (ErrorKind::Auth, KEY_HINT.to_owned()),
-        403 => (ErrorKind::Auth, forbidden_hint(call.subject).to_owned()),
-        404 => (ErrorKind::NotFound, missing_hint(call.subject).to_owned()),
+        403 => (ErrorKind::Auth, forbidden_hint(subject).to_owned()),
+        404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
         409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),
         429 => (ErrorKind::Quota, quota_hint(status)),
-        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(call.subject).to_owned()),
+        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(subject).to_owned()),
         300..400 => {
             (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
         }
-        _ => (ErrorKind::Refused, request_hint(call.subject, status)),
+        _ => (ErrorKind::Refused, request_hint(subject, status)),
     };
-    let missing_model = status.http == 404 && matches!(call.subject, Subject::Model | Subject::Create);
+    let missing_model = status.http == 404 && matches!(subject, Subject::Model | Subject::Create);
     let lead = if missing_model { "unknown or withdrawn model: " } else { "" };
     Error::new(kind, &call.act, format!("{lead}{}", status_cause(status))).hint(hint)
+}
+
+/// A create fails for its model, or for its file if the message says so.
+fn blamed(subject: Subject, status: &ApiStatus) -> Subject {
+    let names_file = ["File ", "file ", "files/"].iter().any(|word| status.message.contains(word));
+    if subject == Subject::Create && names_file && status.http != 400 { Subject::File } else { subject }
 }
 
 /// What to do about a missing or wrong key.
@@ -208,11 +215,11 @@ fn line_number(message: &str) -> Option<u64> {
 
 fn forbidden_hint(subject: Subject) -> &'static str {
     match subject {
-        Subject::File | Subject::Create => {
+        Subject::File => {
             "files end 48 hours after their upload and belong to the project of the key: upload again with this key"
         }
         Subject::Batch => "a batch belongs to the project of the key that created it: use a key of that project",
-        Subject::Model => "check in AI Studio what the key may do",
+        Subject::Model | Subject::Create => "check in AI Studio what the key may do, and that billing is on",
     }
 }
 

@@ -157,7 +157,13 @@ impl Http {
 
     /// Makes a call whose answer is in its headers.
     pub(super) async fn head(&self, call: &Call) -> Result<http::HeaderMap> {
-        self.repeated(call, || self.open_once(call)).await.map(|response| response.headers().clone())
+        let read = || async {
+            let response = self.open_once(call).await?;
+            let headers = response.headers().clone();
+            refuse_error_inside(body(response, ERROR_BODY).await?)?;
+            Ok(headers)
+        };
+        self.repeated(call, read).await
     }
 
     /// Makes a call whose answer may be large: it is kept in a temporary file.
@@ -235,12 +241,12 @@ impl Http {
 
     async fn whole(&self, call: &Call) -> Result<Vec<u8>, Failure> {
         let patience = self.patience(call);
-        let read = async { body(self.attempt(self.build(call)?).await?, SMALL).await };
+        let mut request = self.build(call)?;
+        // Only here: a front end that was told so would cut off a transfer after this time.
+        request.headers_mut().insert("x-server-timeout", (patience.as_secs_f64().ceil() as u64).into());
+        let read = async { body(self.attempt(request).await?, SMALL).await };
         let bytes = tokio::time::timeout(patience, read).await.map_err(|_| Failure::TimedOut(patience))??;
-        match ApiStatus::inside_success(&bytes) {
-            Some(status) => Err(Failure::Status(status.into())),
-            None => Ok(bytes),
-        }
+        refuse_error_inside(bytes)
     }
 
     async fn open_once(&self, call: &Call) -> Result<Response, Failure> {
@@ -272,7 +278,6 @@ impl Http {
         }
         let mut request = self.request(call.method.clone(), url);
         let headers = request.headers_mut();
-        headers.insert("x-server-timeout", HeaderValue::from(self.patience(call).as_secs_f64().ceil() as u64));
         for (name, value) in &call.headers {
             headers.insert(*name, HeaderValue::from_str(value).map_err(|_| internal("a header cannot be built"))?);
         }
@@ -295,6 +300,14 @@ pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+/// Some calls fail with a success whose body is an error and nothing else.
+fn refuse_error_inside(body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    match ApiStatus::inside_success(&body) {
+        Some(status) => Err(Failure::Status(status.into())),
+        None => Ok(body),
+    }
 }
 
 fn client(base: &Url, connect: Duration) -> Result<Client> {

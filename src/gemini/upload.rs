@@ -28,6 +28,8 @@ const MIME_TYPES: [&str; 3] = ["application/jsonl", "text/plain", "application/j
 const LARGEST_GRANULE: u64 = 64 * 1024 * 1024;
 /// The slowest line, in bytes a second, on which a chunk still counts as moving.
 const SLOWEST: u64 = 32 * 1024;
+/// The longest wait between two looks at a file that is being processed.
+const LONGEST_POLL: Duration = Duration::from_secs(5);
 /// The longest answer to a chunk.
 const ANSWER: usize = 256 * 1024;
 
@@ -125,7 +127,7 @@ impl Gemini {
                 }
                 FileState::Processing => tokio::time::sleep(wait).await,
             }
-            wait = (wait * 2).min(policy.cap);
+            wait = (wait * 2).min(LONGEST_POLL);
             file = self.get_file(&file.name).await?;
         }
     }

@@ -145,6 +145,23 @@ async fn a_quota_names_the_wait_and_a_missing_model_is_named() {
 }
 
 #[tokio::test]
+async fn a_file_that_the_key_may_not_use_is_not_taken_for_a_model() {
+    let refusal = |message: &str| {
+        Reply::json(403, json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}))
+    };
+    let about_file = "You do not have permission to access the File 85na or it may not exist.";
+    for (message, hint) in [(about_file, "upload again"), ("Generative Language API is blocked", "AI Studio")] {
+        let (_server, gemini) = scripted([refusal(message)]).await;
+        let failed = create(&gemini).await.unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Auth);
+        assert!(failed.next_step().unwrap().contains(hint), "{failed:?}");
+    }
+    let gone = json!({"error": {"code": 404, "message": "files/85na is not found"}});
+    let (_server, gemini) = scripted([Reply::json(404, gone)]).await;
+    assert!(!create(&gemini).await.unwrap_err().cause().contains("model"));
+}
+
+#[tokio::test]
 async fn counters_are_strings_or_numbers_and_left_out_when_zero() {
     let mut body = pending();
     body["metadata"]["batchStats"] = json!({"requestCount": "5", "successfulRequestCount": 5});

@@ -42,6 +42,7 @@ async fn result_files_are_only_downloaded() {
     let mut sink = Vec::new();
     assert_eq!(gemini.download(RESULT_FILE, &mut sink, &Silent::default()).await.unwrap(), 3);
     assert_eq!(server.seen()[0].target, format!("/v1beta/{RESULT_FILE}:download?alt=media"));
+    assert_eq!(server.seen()[0].header("x-server-timeout"), "", "a transfer takes as long as it takes");
     assert_eq!(sink, b"{}\n");
 }
 

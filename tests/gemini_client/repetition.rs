@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::error::ErrorKind;
-use gemini_batch_mcp::gemini::{Gemini, RetryPolicy, Settings};
+use gemini_batch_mcp::gemini::{BatchInput, Gemini, NewBatch, RetryPolicy, Settings};
+use gemini_batch_mcp::job::Kind;
+use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
 
 use super::scripted::{Reply, Scripted};
@@ -210,4 +212,18 @@ async fn one_try_means_one_request() {
     let gemini = Gemini::new(Settings { retry, ..settings(&server.base_url) }).unwrap();
     assert_eq!(gemini.get_file("files/a").await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn calls_may_run_on_any_thread() {
+    fn on_any_thread<T: Send>(_call: T) {}
+    let (_server, gemini) = scripted([]).await;
+    let (monitor, mut sink) = (Silent::default(), Vec::new());
+    let input = BatchInput::File("files/a");
+    let batch = NewBatch { display_name: "a", input, priority: None, webhook_uris: &[] };
+    on_any_thread(gemini.create_batch("m", Kind::Generate, batch));
+    on_any_thread(gemini.get_batch("batches/a"));
+    on_any_thread(gemini.upload(tempfile::tempfile().unwrap(), 1, "a", &monitor));
+    on_any_thread(gemini.download("files/a", &mut sink, &monitor));
+    on_any_thread(gemini.inline_results("batches/a", &mut sink));
 }
