@@ -6,9 +6,6 @@ use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the Gemini Developer API lives.
-pub const GOOGLE_BASE_URL: &str = "https://generativelanguage.googleapis.com";
-
 /// The flags that every command shares. Each may also be set in the environment.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
@@ -49,10 +46,10 @@ pub enum Caller {
 pub struct Config {
     /// The API key, if one is set. Never printed.
     pub key: Option<SecretString>,
-    /// The API's address, or another one in `GOOGLE_GEMINI_BASE_URL`.
-    pub base_url: String,
-    /// The API's version, `v1beta` unless `GOOGLE_GENAI_API_VERSION` says otherwise.
-    pub api_version: String,
+    /// Another address than the API's own, from `GOOGLE_GEMINI_BASE_URL`.
+    pub base_url: Option<String>,
+    /// Another version of the API than the usual one, from `GOOGLE_GENAI_API_VERSION`.
+    pub api_version: Option<String>,
     /// Where the ledger and the results are kept.
     pub home: PathBuf,
     /// Folders below which files may be read and written. The first is where relative paths start.
@@ -90,7 +87,7 @@ impl Config {
         };
         Ok(Self {
             key: api_key(&mut notes),
-            base_url: env_text("GOOGLE_GEMINI_BASE_URL").unwrap_or_else(|| GOOGLE_BASE_URL.to_owned()),
+            base_url: env_text("GOOGLE_GEMINI_BASE_URL"),
             api_version: api_version(),
             // Simulated jobs never mix with real ones.
             home: if flags.simulate { home.join("simulated") } else { home },
@@ -144,12 +141,9 @@ fn api_key(notes: &mut Vec<String>) -> Option<SecretString> {
     google.or(gemini).map(SecretString::from)
 }
 
-fn api_version() -> String {
-    match env_text("GOOGLE_GENAI_API_VERSION") {
-        None => "v1beta".to_owned(),
-        Some(version) if version == "beta" => "v1beta".to_owned(),
-        Some(version) => version,
-    }
+/// `beta` is short for `v1beta`, as in Google's SDKs.
+fn api_version() -> Option<String> {
+    env_text("GOOGLE_GENAI_API_VERSION").map(|version| if version == "beta" { "v1beta".to_owned() } else { version })
 }
 
 /// Three minutes; tests shorten it.

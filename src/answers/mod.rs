@@ -1,1 +1,25 @@
-//! To come.
+//! Answers out: what became of each request, written to a file.
+//!
+//! [`ResultIndex`] finds the result line of a key; [`Answer::read`] says what it is worth;
+//! [`AnswerWriter`] puts it beside its source row, one [`Format`] a file; [`Summary`] adds it all up.
+
+pub mod answer;
+pub mod classify;
+mod csv_format;
+pub mod index;
+mod json_array;
+mod jsonl_format;
+mod raw;
+pub mod reasons;
+pub mod record;
+pub mod summary;
+mod window;
+pub mod write;
+
+pub use answer::{Answer, Call, Media};
+pub use index::ResultIndex;
+pub use reasons::remedy;
+pub use record::Record;
+pub use summary::{FailureGroup, Sample, Summary, clip};
+pub use window::Window;
+pub use write::{AnswerWriter, Format, Written};

@@ -66,6 +66,11 @@ impl Handle {
         &self.0
     }
 
+    /// The digits of the content hash at its end.
+    pub fn hash(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(_, hash)| hash)
+    }
+
     /// The readable part in front of the hash.
     pub fn slug(&self) -> &str {
         self.0.rsplit_once('-').map_or(&self.0, |(slug, _)| slug)

@@ -6,6 +6,7 @@ pub mod models;
 pub mod money;
 pub mod outcome;
 pub mod state;
+pub mod tokens;
 
 pub use id::{ContentHash, Handle};
 pub use models::{Model, ModelTable};

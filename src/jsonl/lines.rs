@@ -22,6 +22,46 @@ impl Line<'_> {
     }
 }
 
+/// The lines of bytes that are in memory already, numbered from 1.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    rest: &'a [u8],
+    number: u64,
+    offset: u64,
+    at_start: bool,
+}
+
+impl<'a> Lines<'a> {
+    /// Cuts `bytes` into lines. A byte order mark is taken off only `at_start` of a file.
+    pub fn new(bytes: &'a [u8], at_start: bool) -> Self {
+        Self { rest: bytes, number: 0, offset: 0, at_start }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let length = memchr::memchr(b'\n', self.rest).map_or(self.rest.len(), |at| at + 1);
+        let (raw, rest) = self.rest.split_at(length);
+        let offset = self.offset;
+        self.rest = rest;
+        self.number += 1;
+        self.offset += length as u64;
+        let bytes = content(raw, self.at_start && self.number == 1);
+        Some(Line { number: self.number, offset, bytes })
+    }
+}
+
+/// A line without its terminator and, if it is the first of a file, its byte order mark.
+fn content(raw: &[u8], first: bool) -> &[u8] {
+    let bytes = raw.strip_suffix(b"\n").map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    if first { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes) } else { bytes }
+}
+
 /// Cuts a stream into lines.
 ///
 /// Is responsible for: lines that span blocks, `\r\n`, a last line without `\n`, a byte order mark
@@ -71,9 +111,7 @@ impl<R: Read> LineReader<R> {
         self.offset += length as u64;
 
         let raw = self.buffer.get(from..from + length).unwrap_or_default();
-        let bytes = raw.strip_suffix(b"\n").map_or(raw, |line| line.strip_suffix(b"\r").unwrap_or(line));
-        let bytes = if number == 1 { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes) } else { bytes };
-        Ok(Some(Line { number, offset, bytes }))
+        Ok(Some(Line { number, offset, bytes: content(raw, number == 1) }))
     }
 
     /// Makes room and reads one more block behind the unread bytes.
@@ -151,7 +189,9 @@ mod tests {
             bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..300),
             step in 1usize..40,
         ) {
-            prop_assert_eq!(lines(&bytes, step), lines(&bytes, usize::MAX));
+            let whole: Vec<_> =
+                Lines::new(&bytes, true).map(|line| (line.number, line.offset, line.bytes.to_vec())).collect();
+            prop_assert_eq!(lines(&bytes, step), whole);
         }
     }
 }

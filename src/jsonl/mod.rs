@@ -2,4 +2,12 @@
 //!
 //! Memory is bounded by the longest line, whatever the size of the file.
 
+pub mod check;
+pub mod finding;
+pub mod keys;
 pub mod lines;
+pub mod response;
+pub mod result;
+mod schema;
+pub mod validate;
+pub mod writer;

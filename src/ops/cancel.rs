@@ -5,6 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::App;
+use crate::error::Result;
+use crate::ledger::JobRecord;
+use crate::progress::Monitor;
+
 /// Which job.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,11 +37,32 @@ impl fmt::Display for CancelReply {
     }
 }
 
-/// To come.
-pub async fn cancel(
-    _app: &super::App,
-    _args: CancelArgs,
-    _monitor: &dyn crate::progress::Monitor,
-) -> crate::error::Result<CancelReply> {
-    Err(crate::error::Error::internal("cancel", "not there yet"))
+/// Asks the API to stop the job. What is done by then is billed, and kept where the API keeps it.
+pub async fn cancel(app: &App, args: CancelArgs, _monitor: &dyn Monitor) -> Result<CancelReply> {
+    app.allow_changes("cancelling a batch job")?;
+    let job = super::find::job(app, &args.job).await?;
+    let job = super::observe::refresh(app, job).await?;
+    if job.state.is_terminal() {
+        return Ok(reply(&job, "it had ended before; nothing was cancelled"));
+    }
+    let Some(name) = job.remote_name.as_deref() else {
+        return Ok(reply(&job, "it never reached the API; there is nothing to cancel and nothing was spent"));
+    };
+    app.gemini().await?.cancel_batch(name).await?;
+    let job = super::observe::refresh(app, job.clone()).await?;
+    let done = if job.state.is_terminal() {
+        "cancelled; requests finished before are billed"
+    } else {
+        "cancelling was asked for; the API takes a moment, and requests finished before are billed"
+    };
+    Ok(reply(&job, done))
+}
+
+fn reply(job: &JobRecord, done: &str) -> CancelReply {
+    let next = if job.state.is_terminal() {
+        format!("get_results {{\"job\": \"{}\"}} keeps what was finished", job.handle)
+    } else {
+        format!("check_status {{\"jobs\": [\"{}\"]}} in 10 s", job.handle)
+    };
+    CancelReply { job: job.handle.to_string(), state: job.state.to_string(), done: done.to_owned(), next }
 }

@@ -6,7 +6,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::App;
+use super::checked::{Checked, check};
 use super::estimate::Estimate;
+use super::model::availability;
+use super::submit::{Plan, submit};
+use super::vault::Vault;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
+use crate::job::models::bare_name;
+use crate::job::outcome::grouped;
+use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
+use crate::jsonl::validate::Validation;
+use crate::jsonl::writer::RequestWriter;
+use crate::ledger::builds::BuildOrigin;
+use crate::ledger::{JobRecord, NewJob, Step};
+use crate::paths::AllowedPath;
+use crate::progress::Monitor;
 
 /// Which requests to submit, and how.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -84,7 +100,6 @@ pub struct CreateReply {
 
 impl fmt::Display for CreateReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::job::outcome::grouped;
         writeln!(f, "job {} {} ({})", self.job, self.state, self.submission.as_str())?;
         writeln!(f, "{} requests, {}", grouped(self.requests), self.estimate)?;
         for warning in &self.warnings {
@@ -94,11 +109,185 @@ impl fmt::Display for CreateReply {
     }
 }
 
-/// To come.
-pub async fn create(
-    _app: &super::App,
-    _args: CreateArgs,
-    _monitor: &dyn crate::progress::Monitor,
-) -> crate::error::Result<CreateReply> {
-    Err(crate::error::Error::internal("create", "not there yet"))
+/// Submits a request file as one job, or finds the job that it already is.
+pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Result<CreateReply> {
+    if !args.dry_run {
+        app.allow_changes("submitting a batch job")?;
+    }
+    let input = request_file(app, &args)?;
+    let checked = check(app, &input, monitor).await?;
+    let origin = app.ledger()?.build_origin(&checked.validation.sha256)?;
+    let model = choose_model(app, args.model.as_deref(), origin.as_ref(), checked.kind);
+    let mut warnings = checked.warnings();
+    warnings.extend(availability(app, &model)?);
+
+    let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
+    refuse_over_limit(args.max_cost_usd, &estimate)?;
+
+    let plan = plan(app, &args, &input, checked, &model, &estimate)?;
+    if args.dry_run {
+        return dry_run_reply(app, &plan, estimate, warnings);
+    }
+    let (job, submission) = submit(app, &plan, monitor).await?;
+    let next = next_step(&job, submission);
+    Ok(CreateReply {
+        job: job.handle.to_string(),
+        state: job.state.to_string(),
+        submission,
+        requests: job.requests,
+        remote_name: job.remote_name,
+        estimate,
+        warnings,
+        next,
+    })
+}
+
+/// The file to submit; requests given in the call become one first.
+fn request_file(app: &App, args: &CreateArgs) -> Result<AllowedPath> {
+    match (&args.input, &args.requests) {
+        (Some(input), None) => app.roots().existing(input),
+        (None, Some(requests)) => write_inline(app, requests),
+        _ => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "submitting a batch job",
+            "give either input (a JSONL file) or requests",
+        )
+        .hint("build_jsonl makes the file: pass the path that it replied as input")),
+    }
+}
+
+fn write_inline(app: &App, requests: &[Map<String, Value>]) -> Result<AllowedPath> {
+    let mut lines = Vec::new();
+    for request in requests {
+        let line = serde_json::to_vec(request).map_err(|e| Error::internal("writing a request", e.to_string()))?;
+        lines.push(line);
+    }
+    let name = format!("{}.jsonl", sha256_hex(&lines));
+    let path = Vault::inline(app)?.file(&name)?;
+    let mut writer = RequestWriter::create(path.clone(), false)?;
+    for line in &lines {
+        writer.push(line)?;
+    }
+    writer.finish()?;
+    Ok(path)
+}
+
+fn sha256_hex(lines: &[Vec<u8>]) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    for line in lines {
+        hasher.update(line);
+        hasher.update(b"\n");
+    }
+    hex(&hasher.finalize())
+}
+
+fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, kind: Kind) -> String {
+    let built_for = origin.and_then(|origin| origin.model.as_deref());
+    bare_name(asked.or(built_for).unwrap_or(app.models().default_for(kind))).to_owned()
+}
+
+fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate) -> Result<()> {
+    let Some(limit) = limit else { return Ok(()) };
+    let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
+    match estimate.high_usd {
+        Some(high) if high <= limit => Ok(()),
+        Some(high) => refuse(
+            format!("the high estimate is {}, above max_cost_usd {}", Cost::Usd(high), Cost::Usd(limit)),
+            "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
+        ),
+        None => refuse(
+            format!("the price of {} is unknown, so max_cost_usd cannot be kept", estimate.model),
+            "choose a model with a known price, or leave max_cost_usd out. Nothing was sent",
+        ),
+    }
+}
+
+fn plan(
+    app: &App,
+    args: &CreateArgs,
+    input: &AllowedPath,
+    checked: Checked,
+    model: &str,
+    estimate: &Estimate,
+) -> Result<Plan> {
+    let (kind, requests) = (checked.kind, checked.requests());
+    let Validation { sha256, bytes, .. } = checked.validation;
+    let content = ContentHash::of_job(&sha256, model, kind, 1);
+    let run = run_to_use(app, &content, args.new_run)?;
+    let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
+    let handle = Handle::new(name, &ContentHash::of_job(&sha256, model, kind, run));
+    let job = NewJob {
+        handle,
+        content,
+        run,
+        model: model.to_owned(),
+        kind,
+        requests,
+        input_path: args.input.is_some().then(|| input.to_string()),
+        input_sha256: Some(sha256),
+        high_usd: estimate.high_usd,
+    };
+    Ok(Plan {
+        job,
+        input: input.clone(),
+        bytes,
+        keys: checked.keys,
+        priority: args.priority,
+        webhook_urls: args.webhook_urls.clone(),
+    })
+}
+
+/// "products" for products.requests.jsonl.
+fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
+    if args.input.is_none() {
+        return "inline";
+    }
+    let stem = input.stem();
+    stem.strip_suffix(".requests").unwrap_or(stem)
+}
+
+/// The newest run; one more only when the caller wants to pay again, and the newest one was really submitted.
+fn run_to_use(app: &App, content: &ContentHash, new_run: bool) -> Result<u32> {
+    let newest = app.ledger()?.newest_run(content)?;
+    Ok(match newest {
+        None => 1,
+        Some(job) if new_run && job.step == Step::Created => job.run + 1,
+        Some(job) => job.run,
+    })
+}
+
+fn dry_run_reply(app: &App, plan: &Plan, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
+    let known = app.ledger()?.newest_run(&plan.job.content)?.filter(|known| known.run == plan.job.run);
+    let (handle, state, remote_name, next) = match known {
+        Some(job) => {
+            let next = format!("this content is job {} already: check_status {{\"jobs\": [\"{0}\"]}}", job.handle);
+            (job.handle, job.state, job.remote_name, next)
+        }
+        None => {
+            let next = "the same call without dry_run submits it".to_owned();
+            (plan.job.handle.clone(), JobState::Unsubmitted, None, next)
+        }
+    };
+    Ok(CreateReply {
+        job: handle.to_string(),
+        state: state.to_string(),
+        submission: Submission::DryRun,
+        requests: plan.job.requests,
+        remote_name,
+        estimate,
+        warnings,
+        next,
+    })
+}
+
+fn next_step(job: &JobRecord, submission: Submission) -> String {
+    match job.state {
+        JobState::Succeeded => format!("get_results {{\"job\": \"{}\"}}", job.handle),
+        state if state.is_terminal() && submission == Submission::Found => format!(
+            "this job ended as {state}: get_results {{\"job\": \"{}\"}} shows what came back; new_run: true submits it again",
+            job.handle
+        ),
+        _ => format!("check_status {{\"jobs\": [\"{}\"]}} in 60 s; do other work meanwhile", job.handle),
+    }
 }

@@ -5,6 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::App;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::JobRecord;
+use crate::progress::Monitor;
+
 /// Which job, and what of it.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,11 +50,60 @@ impl fmt::Display for DeleteReply {
     }
 }
 
-/// To come.
-pub async fn delete(
-    _app: &super::App,
-    _args: DeleteArgs,
-    _monitor: &dyn crate::progress::Monitor,
-) -> crate::error::Result<DeleteReply> {
-    Err(crate::error::Error::internal("delete", "not there yet"))
+/// Removes a job that has ended from the API, once its answers are safe here.
+pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Result<DeleteReply> {
+    if !args.dry_run {
+        app.allow_changes("deleting a batch job")?;
+    }
+    let job = super::find::job(app, &args.job).await?;
+    let job = super::observe::refresh(app, job).await?;
+    if !job.state.is_terminal() {
+        return Err(Error::new(
+            ErrorKind::WrongState,
+            format!("deleting {}", job.handle),
+            format!("it is {}", job.state),
+        )
+        .hint(format!("cancel_batch {{\"job\": \"{}\"}} first, or wait until it has ended", job.handle)));
+    }
+    if !args.dry_run {
+        super::collect::collect(app, &job, monitor).await?;
+    }
+    let removed = remove(app, &job, args.files, args.dry_run).await?;
+    let kept = vec![
+        format!("the answers, on this machine: get_results {{\"job\": \"{}\"}}", job.handle),
+        "the record of the job and its cost, in the ledger".to_owned(),
+    ];
+    let next = if args.dry_run { "the same call without dry_run removes it" } else { "nothing" };
+    Ok(DeleteReply { job: job.handle.to_string(), removed, kept, next: next.to_owned() })
+}
+
+/// Only what is ours: the batch, and the file that was uploaded for it. Result files cannot be deleted
+/// by name, the API drops them itself (API reference §0.7).
+async fn remove(app: &App, job: &JobRecord, files: bool, dry_run: bool) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    if let Some(name) = job.remote_name.as_deref().filter(|_| job.deleted_at.is_none()) {
+        if !dry_run {
+            gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
+            app.ledger()?.deleted(&job.handle)?;
+        }
+        removed.push(name.to_owned());
+    }
+    let file =
+        job.remote_file.as_deref().filter(|_| files && job.file_expires.is_none_or(|expires| expires > app.now()));
+    if let Some(name) = file {
+        if !dry_run {
+            gone_is_fine(app.gemini().await?.delete_file(name).await)?;
+            app.ledger()?.upload_removed(&job.handle)?;
+        }
+        removed.push(name.to_owned());
+    }
+    Ok(removed)
+}
+
+/// What is not there any more need not be deleted.
+fn gone_is_fine(result: Result<()>) -> Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

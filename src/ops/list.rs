@@ -2,8 +2,18 @@
 
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::App;
+use super::status::UNFINISHED;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gemini::RemoteBatch;
+use crate::job::JobState;
+use crate::ledger::JobRecord;
+use crate::progress::Monitor;
 
 /// Which jobs.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -74,11 +84,109 @@ impl fmt::Display for ListReply {
     }
 }
 
-/// To come.
-pub async fn list(
-    _app: &super::App,
-    _args: ListArgs,
-    _monitor: &dyn crate::progress::Monitor,
-) -> crate::error::Result<ListReply> {
-    Err(crate::error::Error::internal("list", "not there yet"))
+const USUAL_LIMIT: i64 = 20;
+const LONGEST_LIMIT: i64 = 100;
+
+/// Lists jobs, newest first. The API is asked once, for its newest jobs; older ones come from the ledger.
+pub async fn list(app: &App, args: ListArgs, _monitor: &dyn Monitor) -> Result<ListReply> {
+    let limit = usize::try_from(args.limit.unwrap_or(USUAL_LIMIT).clamp(1, LONGEST_LIMIT)).unwrap_or(1);
+    let states = asked_states(args.state.as_deref())?;
+    let before = args.cursor.as_deref().map(read_cursor).transpose()?;
+    let mut warnings = Vec::new();
+    let ask = args.remote.unwrap_or(before.is_none()) && before.is_none();
+    let remote = if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Vec::new() };
+    let elsewhere = take_note(app, &remote)?;
+
+    let mut local = app.ledger()?.list(&states, before, limit + 1)?;
+    let more = local.len() > limit;
+    local.truncate(limit);
+    let cursor = more.then(|| local.last().map(|job| job.created_at.to_rfc3339())).flatten();
+    let mut jobs: Vec<_> = local.iter().map(|job| listed(job, &remote, ask)).collect();
+    jobs.extend(elsewhere.into_iter().filter(|job| states.is_empty() || states.contains(&job.state)).map(foreign));
+    jobs.sort_by(|a, b| b.created.cmp(&a.created));
+    let next = match &cursor {
+        Some(cursor) => {
+            format!("list_batches {{\"cursor\": \"{cursor}\"}} for older ones; check_status or get_results with a job")
+        }
+        None if jobs.is_empty() => "build_jsonl makes a request file, create_batch submits it".to_owned(),
+        None => "check_status or get_results with a job".to_owned(),
+    };
+    Ok(ListReply { jobs, cursor, warnings, next })
+}
+
+fn asked_states(asked: Option<&str>) -> Result<Vec<JobState>> {
+    match asked {
+        None => Ok(Vec::new()),
+        Some(word) if word.eq_ignore_ascii_case("unfinished") => Ok(UNFINISHED.to_vec()),
+        Some(word) => match JobState::parse(word) {
+            JobState::Unknown => {
+                Err(Error::new(ErrorKind::InvalidArgument, "listing jobs", format!("there is no state {word}"))
+                    .hint("use unfinished, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED or EXPIRED"))
+            }
+            state => Ok(vec![state]),
+        },
+    }
+}
+
+fn read_cursor(cursor: &str) -> Result<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(cursor).map(|moment| moment.with_timezone(&Utc)).map_err(|_| {
+        Error::new(ErrorKind::InvalidArgument, "listing jobs", format!("{cursor} is not a cursor"))
+            .hint("pass the cursor of the reply before, or leave it out")
+    })
+}
+
+/// The newest jobs at the API. Without a key, or when it fails, the list is the ledger's unless the API was asked for.
+async fn remote_jobs(app: &App, demanded: bool, warnings: &mut Vec<String>) -> Result<Vec<RemoteBatch>> {
+    if !app.can_connect() && !demanded {
+        warnings.push("no API key is set: only jobs remembered on this machine are listed".to_owned());
+        return Ok(Vec::new());
+    }
+    match async { app.gemini().await?.list_batches(100, None).await }.await {
+        Ok(page) => Ok(page.items),
+        Err(e) if !demanded => {
+            warnings.push(format!("the API could not be asked ({e}): only jobs remembered on this machine are listed"));
+            Ok(Vec::new())
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Writes down what the API said of known jobs, and returns the others.
+fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<Vec<&'a RemoteBatch>> {
+    let ledger = app.ledger()?;
+    let mut elsewhere = Vec::new();
+    for batch in remote {
+        match ledger.by_remote_name(&batch.name)? {
+            // List entries leave results out: an end is noted only when the job itself was asked for.
+            Some(job) if batch.state.is_terminal() && !job.state.is_terminal() => {}
+            Some(job) => drop(super::observe::record(app, &job.handle, batch)?),
+            None => elsewhere.push(batch),
+        }
+    }
+    Ok(elsewhere)
+}
+
+fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
+    let there = remote.iter().find(|batch| Some(&batch.name) == job.remote_name.as_ref());
+    ListedJob {
+        job: job.handle.to_string(),
+        state: there.map_or(job.state, |batch| batch.state).to_string(),
+        model: job.model.clone(),
+        requests: Some(job.requests),
+        created: job.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        remote_name: job.remote_name.clone(),
+        known: if asked && there.is_some() { "both" } else { "here" }.to_owned(),
+    }
+}
+
+fn foreign(batch: &RemoteBatch) -> ListedJob {
+    ListedJob {
+        job: batch.name.clone(),
+        state: batch.state.to_string(),
+        model: batch.model.clone(),
+        requests: batch.counts.total,
+        created: batch.create_time.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default(),
+        remote_name: Some(batch.name.clone()),
+        known: "api".to_owned(),
+    }
 }

@@ -5,7 +5,18 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Outcome, OutcomeCounts, Usage};
+use super::App;
+use super::account::Wanted;
+use super::answer_file::{Done, account, join, prepare};
+use super::off_thread::off_thread;
+use crate::answers::Format;
+use crate::answers::summary::FailureGroup;
+use crate::error::Result;
+use crate::job::outcome::grouped;
+use crate::job::{JobState, Outcome, OutcomeCounts, Usage};
+use crate::ledger::JobRecord;
+use crate::paths::AllowedPath;
+use crate::progress::Monitor;
 
 /// Which answers, and how to write them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -103,7 +114,6 @@ pub struct Failure {
 
 impl fmt::Display for ResultsReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use crate::job::outcome::grouped;
         writeln!(f, "job {} {}: {}", self.job, self.state, self.outcomes)?;
         if let (Some(path), Some(bytes)) = (&self.path, self.bytes) {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
@@ -136,11 +146,125 @@ impl fmt::Display for ResultsReply {
     }
 }
 
-/// To come.
-pub async fn results(
-    _app: &super::App,
-    _args: ResultsArgs,
-    _monitor: &dyn crate::progress::Monitor,
-) -> crate::error::Result<ResultsReply> {
-    Err(crate::error::Error::internal("results", "not there yet"))
+const USUAL_SAMPLES: i64 = 3;
+const MOST_SAMPLES: i64 = 50;
+
+/// Brings the answers home and writes them down, accounting for every request.
+pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
+    let job = super::find::job(app, &args.job).await?;
+    let job = super::observe::refresh(app, job).await?;
+    if !job.state.is_terminal() {
+        return Ok(not_yet(&job));
+    }
+    // Nothing is downloaded for a call that could not write its file.
+    let output = output_file(app, &args, &job)?;
+    let join = if args.join { Some(join(app, &job, monitor).await?) } else { None };
+    let task = prepare(app, &job, output, join, wanted(&args), monitor).await?;
+    let overwrite = args.overwrite;
+    let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
+    Ok(reply(&job, done))
+}
+
+fn not_yet(job: &JobRecord) -> ResultsReply {
+    let mut outcomes = OutcomeCounts::default();
+    outcomes.add(Outcome::Pending, job.requests);
+    let next = match job.state {
+        JobState::Unsubmitted => "the job did not reach the API: repeat the create_batch call that made it".to_owned(),
+        _ => format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}}", job.handle),
+    };
+    ResultsReply {
+        job: job.handle.to_string(),
+        state: job.state.to_string(),
+        path: None,
+        format: None,
+        bytes: None,
+        requests: job.requests,
+        outcomes,
+        usage: Usage::default(),
+        cost_usd: None,
+        samples: Vec::new(),
+        failures: Vec::new(),
+        warnings: vec!["the job has not ended: there are no results yet, and nothing was written".to_owned()],
+        next,
+    }
+}
+
+fn wanted(args: &ResultsArgs) -> Wanted {
+    Wanted {
+        outcomes: args.outcomes.clone(),
+        keys: args.keys.clone(),
+        offset: usize::try_from(args.offset).unwrap_or(0),
+        limit: usize::try_from(args.limit.unwrap_or(USUAL_SAMPLES).clamp(0, MOST_SAMPLES)).unwrap_or(0),
+    }
+}
+
+/// The file to write, none when single keys are looked up.
+fn output_file(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<Option<(AllowedPath, Format)>> {
+    let asked = args.format.as_deref().map(Format::parse).transpose()?;
+    let path = match &args.output {
+        Some(output) => app.roots().writable(output)?,
+        None if !args.keys.is_empty() => return Ok(None),
+        None => {
+            let format = asked.unwrap_or_default();
+            let extension = if format == Format::Raw { "raw.jsonl" } else { format.as_str() };
+            // Names of jobs made elsewhere hold a slash.
+            let name = job.handle.as_str().replace('/', "-");
+            app.roots().writable(&format!("{name}.results.{extension}"))?
+        }
+    };
+    let format = asked.unwrap_or_else(|| Format::of_file(&path));
+    Ok(Some((path, format)))
+}
+
+fn reply(job: &JobRecord, done: Done) -> ResultsReply {
+    let Done { summary, samples, file, warnings } = done;
+    let next = next_step(job, &summary.outcomes);
+    let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
+    ResultsReply {
+        job: job.handle.to_string(),
+        state: job.state.to_string(),
+        path: file.as_ref().map(|(path, ..)| path.to_string()),
+        format: file.as_ref().map(|(_, format, _)| format.as_str().to_owned()),
+        bytes: file.as_ref().and_then(|(.., written)| i64::try_from(written.bytes).ok()),
+        requests: job.requests,
+        outcomes: summary.outcomes,
+        usage: summary.usage,
+        cost_usd: summary.cost.usd(),
+        samples,
+        failures,
+        warnings,
+        next,
+    }
+}
+
+/// Reasons listed in a reply.
+const MOST_FAILURES: usize = 10;
+
+fn next_step(job: &JobRecord, outcomes: &OutcomeCounts) -> String {
+    if outcomes.answered == outcomes.total() {
+        return format!(
+            "done; build_jsonl {{\"source\": \"job:{}\", …}} makes these answers the input of a next stage",
+            job.handle
+        );
+    }
+    let bad: Vec<_> = Outcome::ALL
+        .into_iter()
+        .filter(|outcome| *outcome != Outcome::Answered && outcomes.get(*outcome) > 0)
+        .map(|outcome| format!("\"{outcome}\""))
+        .collect();
+    format!(
+        "see failures for what to do; get_results {{\"job\": \"{}\", \"outcomes\": [{}], \"output\": …}} lists these requests",
+        job.handle,
+        bad.join(", ")
+    )
+}
+
+impl From<FailureGroup> for Failure {
+    fn from(group: FailureGroup) -> Self {
+        let reason = match group.message {
+            Some(message) => format!("{}: {message}", group.reason),
+            None => group.reason,
+        };
+        Self { outcome: group.outcome, reason, count: group.count, keys: group.example_keys, remedy: group.remedy }
+    }
 }

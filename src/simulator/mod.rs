@@ -1,1 +1,183 @@
-//! To come.
+//! The Gemini Batch API, pretended: an HTTP server on loopback.
+//!
+//! Deterministic answers, typed faults, a clock that can be moved. It writes its JSON from recorded
+//! samples of the service and shares no type with the client, so that a misspelt field cannot agree
+//! with itself. It was last compared with Google's Python SDK 3.4.0, which drives it in
+//! `.ci/interop/google_genai.py`, and never with the service itself.
+//!
+//! State lives in a folder. Several simulators, in one process or in many, can share it: they show
+//! the same uploads, files and batches. Nothing runs in the background; the state of a batch is
+//! computed from its age ([`Pace`]), and its answers are written on first need.
+//!
+//! A prompt can ask for an outcome with a marker, `[[simulate:WORD]]`:
+//!
+//! | Word | Outcome |
+//! |---|---|
+//! | `failed` | the request ends in an error |
+//! | `blocked` | the prompt is blocked (`promptFeedback.blockReason`) |
+//! | `safety` | the answer is held back (`finishReason` `SAFETY`) |
+//! | `truncated` | the answer is cut off (`finishReason` `MAX_TOKENS`) |
+//! | `empty`, `no-candidates` | the answer has no parts; no candidates |
+//! | `multipart` | the text is split over several parts |
+//! | `thinking` | thoughts come before the answer |
+//! | `json`, `image` | the answer is JSON; an image |
+//! | `missing`, `duplicate`, `stranger`, `garbage` | no line; two lines; one more, with an unknown key; no JSON |
+//! | `job-failed`, `job-expired` | the whole batch fails; never ends, and so expires |
+//!
+//! [`Marker::ALL`] is the same list as data.
+
+mod answer;
+mod batch;
+mod batches;
+mod clock;
+mod connection;
+mod create;
+mod fault;
+mod fields;
+mod files;
+mod lines;
+mod log;
+mod marker;
+mod models;
+mod operation;
+mod pace;
+mod paging;
+mod project;
+mod refusal;
+mod reply;
+mod results;
+mod route;
+mod schema;
+mod server;
+mod store;
+mod uploads;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use fault::{Call, ErrorBody, Fault, FaultPlan};
+pub use log::{LogEntry, RequestLog};
+pub use marker::Marker;
+pub use pace::Pace;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long [`Simulator::stop`] waits for requests under way.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a simulator is set up.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Where the state is kept. Made if it does not exist.
+    pub folder: PathBuf,
+    /// Where it listens: on loopback only. Port 0 is any free one.
+    pub address: SocketAddr,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// How fast batches created here run.
+    pub pace: Pace,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// Chunks of an upload, other than the last, must be multiples of this.
+    pub granularity: u64,
+    /// Files of these MIME types are refused, as the service has done with `jsonl`.
+    pub refused_mime_types: Vec<String>,
+}
+
+impl Options {
+    /// State in `folder`, any free port, the clock of the machine, the pace of a demonstration.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            clock: Arc::new(SystemClock),
+            pace: Pace::demo(),
+            faults: FaultPlan::none(),
+            granularity: 8 * 1024 * 1024,
+            refused_mime_types: Vec::new(),
+        }
+    }
+}
+
+/// A running simulator. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    url: String,
+    log: RequestLog,
+    faults: FaultPlan,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Simulator {
+    /// Starts to listen.
+    pub async fn start(options: Options) -> Result<Self> {
+        let address = options.address;
+        let act = || format!("starting the simulator on {address}");
+        if !address.ip().is_loopback() {
+            return Err(Error::new(ErrorKind::InvalidArgument, act(), "it listens on loopback addresses only")
+                .hint("use 127.0.0.1 or [::1]"));
+        }
+        let store = store::Store::open(options.folder.clone())
+            .map_err(|e| Error::io(format!("opening the folder of the simulator, {}", options.folder.display()), e))?;
+        let listener = TcpListener::bind(address).await.map_err(|e| Error::io(act(), e))?;
+        let url = format!("http://{}", listener.local_addr().map_err(|e| Error::io(act(), e))?);
+        let service = server::Service {
+            store,
+            clock: options.clock,
+            pace: options.pace,
+            faults: options.faults,
+            log: RequestLog::default(),
+            url,
+            granularity: options.granularity.max(1),
+            refused_mime_types: options.refused_mime_types,
+        };
+        Ok(Self::run(service, listener))
+    }
+
+    fn run(service: server::Service, listener: TcpListener) -> Self {
+        let (url, log, faults) = (service.url.clone(), service.log.clone(), service.faults.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let app = Router::new().fallback(server::answer).with_state(Arc::new(service));
+        let serving =
+            axum::serve(connection::Door(listener), app.into_make_service_with_connect_info::<connection::Cutter>())
+                .with_graceful_shutdown(async move {
+                    // An error means that the simulator was dropped: stop as well.
+                    stopped.await.ok();
+                });
+        let server = tokio::spawn(async move { serving.await });
+        Self { url, log, faults, stop: Some(stop), server }
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What was asked so far.
+    pub fn log(&self) -> &RequestLog {
+        &self.log
+    }
+
+    /// What goes wrong; faults can be added at any time.
+    pub fn faults(&self) -> &FaultPlan {
+        &self.faults
+    }
+
+    /// Stops: takes no more requests, and ends those under way.
+    pub async fn stop(mut self) {
+        self.stop.take();
+        if tokio::time::timeout(PATIENCE, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Where the result line of each key is: joined by key, never by position.
+//!
+//! One pass over the result files notes 32 bytes a line and at most 11 more to find them by; the lines
+//! themselves stay in the files.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::jsonl::lines::{Line, LineReader};
+use crate::jsonl::result::key_of;
+use crate::progress::{Monitor, Progress};
+
+use super::window::{Window, fill_at};
+
+/// At most this many keys or lines of one kind are named.
+const NAMED: usize = 20;
+/// Lines between two looks at the monitor.
+const STRIDE: u64 = 4096;
+/// No result line is shorter: bounds what a wrong expectation can reserve.
+const SHORTEST_LINE: u64 = 8;
+const ACT: &str = "reading the results";
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Finds the result line of a key in one or more result files.
+#[derive(Debug)]
+pub struct ResultIndex {
+    files: Vec<File>,
+    /// In the order of the files.
+    entries: Vec<Entry>,
+    /// Open addressing: the number of an entry plus one, or 0.
+    slots: Vec<u32>,
+    /// What is wrong with the files.
+    pub problems: Problems,
+}
+
+/// Lines that do not count, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Lines that cannot be read or have no key.
+    pub unreadable: u64,
+    /// The first of them.
+    pub unreadable_lines: Vec<BadLine>,
+    /// Lines whose key came before, word for word the same.
+    pub repeated: u64,
+    /// Lines whose key came before with something else. The first line counts.
+    pub contradicting: u64,
+    /// The first keys that came more than once.
+    pub repeated_keys: Vec<String>,
+}
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// Which of the files, from 0.
+    pub file: usize,
+    /// Which line, from 1.
+    pub line: u64,
+    /// Why.
+    pub cause: String,
+}
+
+/// Result lines whose key was never asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// How many.
+    pub count: u64,
+    /// The first keys.
+    pub keys: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: u128,
+    /// Which file, in the upper 16 bits; where in it, in the others.
+    place: u64,
+    length: u32,
+    asked_for: bool,
+}
+
+impl Entry {
+    fn new(hash: u128, file: usize, offset: u64, length: usize) -> Option<Self> {
+        let (file, length) = (u16::try_from(file).ok()?, u32::try_from(length).ok()?);
+        let fits = offset >> 48 == 0;
+        fits.then_some(Self { hash, place: u64::from(file) << 48 | offset, length, asked_for: false })
+    }
+
+    fn file(&self) -> usize {
+        usize::try_from(self.place >> 48).unwrap_or(usize::MAX)
+    }
+
+    fn offset(&self) -> u64 {
+        self.place & ((1 << 48) - 1)
+    }
+}
+
+impl ResultIndex {
+    /// Reads the files once, from their start. `expected` is about how many lines they hold.
+    pub fn build(files: Vec<File>, expected: u64, monitor: &dyn Monitor) -> Result<Self> {
+        let mut total = 0;
+        for file in &files {
+            total += file.metadata().map_err(|e| Error::io(ACT, e))?.len();
+        }
+        let room = usize::try_from(expected.min(total / SHORTEST_LINE)).unwrap_or(0);
+        let mut index = Self {
+            files: Vec::new(),
+            entries: Vec::with_capacity(room),
+            slots: vec![0; slots_for(room)],
+            problems: Problems::default(),
+        };
+        let mut before = 0;
+        for file in files {
+            before += index.add_file(file, before, total, monitor)?;
+        }
+        Ok(index)
+    }
+
+    /// How many different keys came back.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing came back.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The result line of a key, which counts as asked for from now on.
+    pub fn get<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
+        let (_, Some(number)) = self.find(xxh3_128(key.as_bytes())) else { return Ok(None) };
+        let Some(entry) = self.entries.get_mut(number) else { return Ok(None) };
+        entry.asked_for = true;
+        let line = read(&self.files, *entry, window)?;
+        // The hash found the line; the key in it has the last word.
+        if key_of(line).is_ok_and(|found| found.as_deref() == Some(key)) {
+            return Ok(Some(line));
+        }
+        Err(Error::new(ErrorKind::Io, ACT, "a result file changed while it was read").hint("call again"))
+    }
+
+    /// Whether a result line of this key came back.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(xxh3_128(key.as_bytes())).1.is_some()
+    }
+
+    /// Whether the line of this key was asked for before.
+    pub fn was_asked(&self, key: &str) -> bool {
+        let entry = self.find(xxh3_128(key.as_bytes())).1.and_then(|number| self.entries.get(number));
+        entry.is_some_and(|entry| entry.asked_for)
+    }
+
+    /// The line of this number, from 0: each key once, in the order of the files.
+    pub fn at<'w>(&self, number: usize, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
+        self.entries.get(number).map(|entry| read(&self.files, *entry, window)).transpose()
+    }
+
+    /// The lines that nobody has asked for.
+    pub fn strangers(&self) -> Result<Strangers> {
+        let mut strangers = Strangers::default();
+        let mut window = Window::new();
+        for entry in self.entries.iter().filter(|entry| !entry.asked_for) {
+            strangers.count += 1;
+            if strangers.keys.len() < NAMED {
+                let line = read(&self.files, *entry, &mut window)?;
+                strangers.keys.extend(key_of(line).ok().flatten().map(String::from));
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// Notes all lines of one more file; returns its size.
+    fn add_file(&mut self, file: File, before: u64, total: u64, monitor: &dyn Monitor) -> Result<u64> {
+        let number = self.files.len();
+        let mark = byte_order_mark(&file)?;
+        self.files.push(file.try_clone().map_err(|e| Error::io(ACT, e))?);
+        (&file).seek(SeekFrom::Start(0)).map_err(|e| Error::io(ACT, e))?;
+        let mut lines = LineReader::new(&file);
+        let mut window = Window::new();
+        let mut end = 0;
+        while let Some(mut line) = lines.next_line().map_err(|e| Error::io(ACT, e))? {
+            if line.number == 1 {
+                line.offset += mark;
+            }
+            if line.number % STRIDE == 0 {
+                report(before + line.offset, total, monitor)?;
+            }
+            end = line.offset + line.bytes.len() as u64;
+            if !line.is_blank() {
+                self.add_line(number, line, &mut window)?;
+            }
+        }
+        report(before + end, total, monitor)?;
+        Ok(end)
+    }
+
+    fn add_line(&mut self, file: usize, line: Line<'_>, window: &mut Window) -> Result<()> {
+        match key_of(line.bytes) {
+            Ok(Some(key)) => self.add_key(&key, file, line, window),
+            Ok(None) => {
+                self.problems.note_unreadable(file, line.number, "it has no key".to_owned());
+                Ok(())
+            }
+            Err(cause) => {
+                self.problems.note_unreadable(file, line.number, cause.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn add_key(&mut self, key: &str, file: usize, line: Line<'_>, window: &mut Window) -> Result<()> {
+        let hash = xxh3_128(key.as_bytes());
+        let (slot, known) = self.find(hash);
+        if let Some(entry) = known.and_then(|number| self.entries.get(number)) {
+            let first = read(&self.files, *entry, window)?;
+            self.problems.note_repeated(key, first == line.bytes);
+            return Ok(());
+        }
+        let entry = Entry::new(hash, file, line.offset, line.bytes.len())
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, ACT, "a result file or line is too large"))?;
+        self.insert(slot, entry);
+        Ok(())
+    }
+
+    fn insert(&mut self, slot: usize, entry: Entry) {
+        if self.entries.len() == self.entries.capacity() {
+            // More lines than expected: grow gently, memory is promised by the key.
+            self.entries.reserve_exact((self.entries.len() / 8).max(64));
+        }
+        self.entries.push(entry);
+        if slots_for(self.entries.len()) > self.slots.len() {
+            self.spread();
+        } else if let Some(place) = self.slots.get_mut(slot) {
+            *place = u32::try_from(self.entries.len()).unwrap_or(0);
+        }
+    }
+
+    /// Finds the entry of a hash, or else the slot where it belongs.
+    fn find(&self, hash: u128) -> (usize, Option<usize>) {
+        let mask = self.slots.len() - 1;
+        let mut slot = low_bits(hash) & mask;
+        loop {
+            let number = self.slots.get(slot).map_or(0, |number| *number as usize);
+            if number == 0 {
+                return (slot, None);
+            }
+            if self.entries.get(number - 1).is_some_and(|entry| entry.hash == hash) {
+                return (slot, Some(number - 1));
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Makes the table of slots as large as the entries need.
+    fn spread(&mut self) {
+        self.slots = Vec::new();
+        self.slots = vec![0; slots_for(self.entries.len())];
+        let mask = self.slots.len() - 1;
+        for (entry, number) in self.entries.iter().zip(1..) {
+            let mut slot = low_bits(entry.hash) & mask;
+            while self.slots.get(slot).is_some_and(|taken| *taken != 0) {
+                slot = (slot + 1) & mask;
+            }
+            if let Some(place) = self.slots.get_mut(slot) {
+                *place = number;
+            }
+        }
+    }
+}
+
+impl Problems {
+    fn note_unreadable(&mut self, file: usize, line: u64, cause: String) {
+        self.unreadable += 1;
+        if self.unreadable_lines.len() < NAMED {
+            self.unreadable_lines.push(BadLine { file, line, cause });
+        }
+    }
+
+    fn note_repeated(&mut self, key: &str, same: bool) {
+        *if same { &mut self.repeated } else { &mut self.contradicting } += 1;
+        if self.repeated_keys.len() < NAMED && !self.repeated_keys.iter().any(|known| known == key) {
+            self.repeated_keys.push(key.to_owned());
+        }
+    }
+}
+
+/// A power of two that the entries fill by three quarters at most.
+fn slots_for(entries: usize) -> usize {
+    (entries + entries.div_ceil(3) + 1).next_power_of_two()
+}
+
+/// The low bits are what is wanted.
+fn low_bits(hash: u128) -> usize {
+    hash as usize
+}
+
+fn read<'w>(files: &[File], entry: Entry, window: &'w mut Window) -> Result<&'w [u8]> {
+    let file = files.get(entry.file()).ok_or_else(|| Error::internal(ACT, "an entry names no file"))?;
+    window
+        .bytes_at(entry.file(), file, entry.offset(), entry.length as usize)
+        .map_err(|e| Error::io(ACT, e).hint("the result file was changed or cut off meanwhile: call again"))
+}
+
+/// The length of the byte order mark that the file starts with.
+fn byte_order_mark(file: &File) -> Result<u64> {
+    let mut start = [0; BYTE_ORDER_MARK.len()];
+    fill_at(file, &mut start, 0).map_err(|e| Error::io(ACT, e))?;
+    Ok(if start == BYTE_ORDER_MARK { BYTE_ORDER_MARK.len() as u64 } else { 0 })
+}
+
+fn report(done: u64, total: u64, monitor: &dyn Monitor) -> Result<()> {
+    monitor.check(ACT)?;
+    monitor.report(&Progress { stage: ACT.to_owned(), done: done.min(total), total: Some(total), unit: "bytes" });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,17 @@
+//! One row on its way out.
+
+use super::Answer;
+use crate::source::Cell;
+
+/// One request with its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The key of the request.
+    pub key: &'a str,
+    /// What became of it.
+    pub answer: &'a Answer<'a>,
+    /// The result line as it came, if one came.
+    pub raw: Option<&'a [u8]>,
+    /// The row that the request was made of: one cell a column, empty without a join.
+    pub source: &'a [Cell<'a>],
+}

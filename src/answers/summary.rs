@@ -1,0 +1,157 @@
+//! Adding answers up: outcomes, tokens, money, what went wrong and how often, a few samples.
+
+use serde::Serialize;
+
+use crate::job::models::Price;
+use crate::job::{Cost, Outcome, OutcomeCounts, Usage};
+
+use super::Answer;
+use super::reasons::remedy;
+
+/// Kinds of failure that are told apart; the rest is one group for each outcome.
+const MOST_GROUPS: usize = 40;
+const OTHER: &str = "other reasons";
+const EXAMPLES: usize = 3;
+const SAMPLES: usize = 3;
+/// Reasons, messages and example keys are shortened to this many bytes.
+const MOST_BYTES: usize = 200;
+
+/// What became of the requests of a job. The numbers add up.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Requests by outcome.
+    pub outcomes: OutcomeCounts,
+    /// Tokens used, as far as the API says.
+    pub usage: Usage,
+    /// What they cost; unknown if the price or the usage of an answer is.
+    pub cost: Cost,
+    /// The first answers, shortened.
+    pub samples: Vec<Sample>,
+    groups: Vec<FailureGroup>,
+    sample_bytes: usize,
+}
+
+/// Requests that did not answer, for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(inline)]
+pub struct FailureGroup {
+    /// What became of them.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+    /// The same in the API's words, for the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How many.
+    pub count: i64,
+    /// The first keys.
+    pub example_keys: Vec<String>,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// An answer to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(inline)]
+pub struct Sample {
+    /// The key of the request.
+    pub key: String,
+    /// The answer's text, or the JSON that came in its place, cut off with `…` if it is long.
+    pub text: String,
+}
+
+impl Summary {
+    /// Nothing yet. A sample's text gets at most `sample_bytes` bytes.
+    pub fn new(sample_bytes: usize) -> Self {
+        Self {
+            outcomes: OutcomeCounts::default(),
+            usage: Usage::default(),
+            cost: Cost::Usd(0.0),
+            samples: Vec::new(),
+            groups: Vec::new(),
+            sample_bytes,
+        }
+    }
+
+    /// Counts one answer, paid at `price`.
+    pub fn add(&mut self, key: &str, answer: &Answer<'_>, price: Option<&Price>) {
+        self.outcomes.add(answer.outcome, 1);
+        self.pay(answer, price);
+        match answer.outcome {
+            Outcome::Answered => self.show(key, answer),
+            Outcome::Pending => {}
+            _ => self.group(key, answer),
+        }
+    }
+
+    /// What went wrong, most frequent first.
+    pub fn failures(&self) -> Vec<FailureGroup> {
+        let mut groups = self.groups.clone();
+        groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.outcome.cmp(&b.outcome)).then(a.reason.cmp(&b.reason)));
+        groups
+    }
+
+    fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) {
+        if let Some(usage) = &answer.usage {
+            self.usage += *usage;
+            self.cost += Cost::of_request(usage, price);
+        } else if matches!(answer.outcome, Outcome::Answered | Outcome::Truncated | Outcome::Invalid) {
+            // It was paid for, and nobody says how much.
+            self.cost = Cost::Unknown;
+        }
+    }
+
+    fn show(&mut self, key: &str, answer: &Answer<'_>) {
+        if self.samples.len() < SAMPLES {
+            let text = clip(&answer.cell(), self.sample_bytes);
+            self.samples.push(Sample { key: clip(key, MOST_BYTES), text });
+        }
+    }
+
+    fn group(&mut self, key: &str, answer: &Answer<'_>) {
+        let reason = clip(answer.reason.as_deref().unwrap_or_default(), MOST_BYTES);
+        let place = self.place_of(answer, reason);
+        if let Some(group) = self.groups.get_mut(place) {
+            group.count += 1;
+            if group.example_keys.len() < EXAMPLES {
+                group.example_keys.push(clip(key, MOST_BYTES));
+            }
+        }
+    }
+
+    /// The group for this reason; a new one while there is room, then the one for the rest.
+    fn place_of(&mut self, answer: &Answer<'_>, reason: String) -> usize {
+        let outcome = answer.outcome;
+        if let Some(place) = self.find(outcome, &reason) {
+            return place;
+        }
+        let (reason, message) = if self.groups.len() < MOST_GROUPS {
+            (reason, answer.message.as_deref().map(|message| clip(message, MOST_BYTES)))
+        } else if let Some(place) = self.find(outcome, OTHER) {
+            return place;
+        } else {
+            (OTHER.to_owned(), None)
+        };
+        let remedy = remedy(outcome, &reason).to_owned();
+        self.groups.push(FailureGroup { outcome, reason, message, count: 0, example_keys: Vec::new(), remedy });
+        self.groups.len() - 1
+    }
+
+    fn find(&self, outcome: Outcome, reason: &str) -> Option<usize> {
+        self.groups.iter().position(|group| group.outcome == outcome && group.reason == reason)
+    }
+}
+
+/// The text in at most `most` bytes, cut between characters and marked with `…` where there is room.
+pub fn clip(text: &str, most: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mark = if most >= MARK.len() { MARK } else { "" };
+    let kept = text.get(..text.floor_char_boundary(most - mark.len())).unwrap_or_default();
+    format!("{kept}{mark}")
+}
+
+#[cfg(test)]
+mod tests;

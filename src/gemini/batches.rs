@@ -1,0 +1,176 @@
+//! Batch calls: create, get, list, cancel, delete.
+
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::failure::Subject;
+use super::http::Call;
+use super::json;
+use super::operation::{RemoteBatch, WireBatch};
+use super::{Gemini, Page, names};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::Kind;
+
+/// The longest create request that the API takes (API reference §6).
+const INLINE_LIMIT: usize = 20_000_000;
+
+/// A batch to be created.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBatch<'a> {
+    /// The name by which it can be found again. Always give one.
+    pub display_name: &'a str,
+    /// Its requests.
+    pub input: BatchInput<'a>,
+    /// Higher is sooner; the API takes 0 unless told.
+    pub priority: Option<i64>,
+    /// Where the API sends word when it ends.
+    pub webhook_uris: &'a [String],
+}
+
+/// Where the requests of a new batch are.
+#[derive(Debug, Clone, Copy)]
+pub enum BatchInput<'a> {
+    /// In an uploaded file, `files/…`.
+    File(&'a str),
+    /// In the call itself, less than 20 MB in all.
+    Inline(&'a [InlineRequest]),
+}
+
+/// One request of an inline batch.
+#[derive(Debug, Clone)]
+pub struct InlineRequest {
+    /// Comes back with the answer: the order does not.
+    pub key: String,
+    /// The request as JSON.
+    pub request: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct CreateBody<'a> {
+    batch: Batch<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch<'a> {
+    display_name: &'a str,
+    input_config: InputConfig<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_config: Option<WebhookConfig<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum InputConfig<'a> {
+    FileName(&'a str),
+    Requests(Requests<'a>),
+}
+
+#[derive(Serialize)]
+struct Requests<'a> {
+    requests: Vec<Inlined<'a>>,
+}
+
+#[derive(Serialize)]
+struct Inlined<'a> {
+    request: &'a RawValue,
+    metadata: InlinedMetadata<'a>,
+}
+
+#[derive(Serialize)]
+struct InlinedMetadata<'a> {
+    key: &'a str,
+}
+
+#[derive(Serialize)]
+struct WebhookConfig<'a> {
+    uris: &'a [String],
+}
+
+/// A page of batches; an empty list is `{}`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WirePage {
+    #[serde(default)]
+    operations: Vec<WireBatch>,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+impl Gemini {
+    /// Creates a batch. Sent once, never repeated: the API would run and bill it twice.
+    ///
+    /// The kind of the error says what is known. [`UnclearOutcome`](ErrorKind::UnclearOutcome): it may
+    /// have arrived. [`Quota`](ErrorKind::Quota) and [`Unavailable`](ErrorKind::Unavailable): it has
+    /// not, and may be sent again later. Anything else: it was refused.
+    pub async fn create_batch(&self, model: &str, kind: Kind, batch: NewBatch<'_>) -> Result<RemoteBatch> {
+        let act = format!("creating the batch {}", batch.display_name);
+        let body = create_body(&act, batch)?;
+        let verb = match kind {
+            Kind::Generate => "batchGenerateContent",
+            Kind::Embed => "asyncBatchEmbedContent",
+        };
+        let path = self.http.path(&format!("{}:{verb}", names::model(model)?));
+        let call = Call::new(act, Subject::Create, Method::POST, path);
+        let call = call.json(body).once(self.http.timeouts.create);
+        Ok(self.http.json::<WireBatch>(&call).await?.0)
+    }
+
+    /// A batch as it stands now. Inline results are passed over, not kept.
+    pub async fn get_batch(&self, name: &str) -> Result<RemoteBatch> {
+        let spool = self.http.spooled(&self.batch_call(name, "looking up", Method::GET, "")?).await?;
+        let act = format!("looking up {name}");
+        let read = tokio::task::spawn_blocking(move || json::read_from::<WireBatch>(spool)).await;
+        let read = read.map_err(|e| Error::internal(&act, e.to_string()))?;
+        read.map(|batch| batch.0)
+            .map_err(|why| Error::new(ErrorKind::UnexpectedAnswer, act, why).hint("try again later"))
+    }
+
+    /// One page of the project's batches, newest first. Inline results are left out by the API.
+    pub async fn list_batches(&self, page_size: u32, page_token: Option<&str>) -> Result<Page<RemoteBatch>> {
+        let call = Call::new("listing batches", Subject::Batch, Method::GET, self.http.path("batches"));
+        let page: WirePage = self.http.json(&call.page(page_size, page_token)).await?;
+        let items = page.operations.into_iter().map(|batch| batch.0).collect();
+        Ok(Page { items, next: page.next_page_token.filter(|token| !token.is_empty()) })
+    }
+
+    /// Asks to stop a batch. It stops a while later; what is finished by then is billed.
+    pub async fn cancel_batch(&self, name: &str) -> Result<()> {
+        self.http.done(&self.batch_call(name, "cancelling", Method::POST, ":cancel")?).await
+    }
+
+    /// Deletes a batch at the API, with its results. Cancel it first.
+    pub async fn delete_batch(&self, name: &str) -> Result<()> {
+        self.http.done(&self.batch_call(name, "deleting", Method::DELETE, "")?).await
+    }
+
+    pub(super) fn batch_call(&self, name: &str, act: &str, method: Method, verb: &str) -> Result<Call> {
+        let path = self.http.path(&format!("{}{verb}", names::batch(name)?));
+        Ok(Call::new(format!("{act} {name}"), Subject::Batch, method, path))
+    }
+}
+
+fn create_body(act: &str, batch: NewBatch<'_>) -> Result<Vec<u8>> {
+    let input_config = match batch.input {
+        BatchInput::File(name) => InputConfig::FileName(names::file(name)?),
+        BatchInput::Inline(requests) => {
+            InputConfig::Requests(Requests { requests: requests.iter().map(inlined).collect() })
+        }
+    };
+    let webhook_config = (!batch.webhook_uris.is_empty()).then_some(WebhookConfig { uris: batch.webhook_uris });
+    let priority = batch.priority.map(|priority| priority.to_string());
+    let batch = Batch { display_name: batch.display_name, input_config, priority, webhook_config };
+    let body = serde_json::to_vec(&CreateBody { batch }).map_err(|e| Error::internal(act, e.to_string()))?;
+    if body.len() >= INLINE_LIMIT {
+        let cause = format!("{} bytes of inline requests; the API takes less than {INLINE_LIMIT}", body.len());
+        return Err(Error::new(ErrorKind::InvalidArgument, act, cause).hint("put the requests into a file"));
+    }
+    Ok(body)
+}
+
+fn inlined(request: &InlineRequest) -> Inlined<'_> {
+    Inlined { request: &request.request, metadata: InlinedMetadata { key: &request.key } }
+}

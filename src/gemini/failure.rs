@@ -1,0 +1,253 @@
+//! What went wrong with one attempt, and the error that it becomes in the end.
+
+use std::time::Duration;
+
+use super::http::Call;
+use super::retry::Repeat;
+use super::status::ApiStatus;
+use crate::error::{Error, ErrorKind};
+
+/// The failure of one attempt.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection: nothing left this machine.
+    NotSent(String),
+    /// The connection broke after something was sent.
+    Lost(String),
+    /// No answer, or no more of it, in this time.
+    TimedOut(Duration),
+    /// The API reports an error.
+    Status(ApiStatus),
+    /// A success that is not what it has to be.
+    Unreadable(String),
+    /// Something failed on this machine.
+    Local(Error),
+}
+
+/// What the retry policy needs to know of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    NotSent,
+    Lost,
+    TimedOut,
+    ServerFault,
+    Throttled,
+    Exhausted,
+    Refused,
+    Redirected,
+    Unreadable,
+    Local,
+}
+
+/// What a call is about: it decides what a refusal means and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Batch,
+    File,
+    Model,
+    /// A new batch, of a model, perhaps with a file.
+    Create,
+}
+
+impl Failure {
+    /// A failure of the HTTP client. Its text never holds the URL.
+    pub(super) fn of_client(error: reqwest::Error, waited: Duration) -> Self {
+        let error = error.without_url();
+        if error.is_connect() {
+            Self::NotSent(root_cause(&error))
+        } else if error.is_timeout() {
+            Self::TimedOut(waited)
+        } else if error.is_builder() {
+            Self::Local(Error::internal("building a request", root_cause(&error)))
+        } else {
+            Self::Lost(root_cause(&error))
+        }
+    }
+
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::NotSent(_) => Class::NotSent,
+            Self::Lost(_) => Class::Lost,
+            Self::TimedOut(_) => Class::TimedOut,
+            Self::Unreadable(_) => Class::Unreadable,
+            Self::Local(_) => Class::Local,
+            Self::Status(status) => match status.http {
+                408 | 499 => Class::TimedOut,
+                429 if status.is_exhausted() => Class::Exhausted,
+                429 => Class::Throttled,
+                300..400 => Class::Redirected,
+                500.. => Class::ServerFault,
+                _ => Class::Refused,
+            },
+        }
+    }
+
+    /// How long the API asks to wait before the next try.
+    pub(super) fn asked_delay(&self) -> Option<Duration> {
+        match self {
+            Self::Status(status) => status.retry_after,
+            _ => None,
+        }
+    }
+
+    /// The error that the caller gets when this was the last attempt.
+    pub(super) fn into_error(self, call: &Call) -> Error {
+        if call.repeat == Repeat::Never && self.leaves_outcome_open() {
+            return Error::new(ErrorKind::UnclearOutcome, &call.act, self.cause())
+                .hint("it may have arrived: look for it by its display name in the list of batches; do not send it again before");
+        }
+        match self {
+            Self::Local(error) => error,
+            Self::Status(status) => refused(call, &status),
+            Self::Unreadable(_) => Error::new(ErrorKind::UnexpectedAnswer, &call.act, self.cause())
+                .hint("check GOOGLE_GEMINI_BASE_URL and GOOGLE_GENAI_API_VERSION if they are set, and any proxy"),
+            Self::NotSent(_) => Error::new(ErrorKind::Unavailable, &call.act, self.cause())
+                .hint("nothing was sent; check the network, the proxy and GOOGLE_GEMINI_BASE_URL, then try again"),
+            Self::Lost(_) | Self::TimedOut(_) => {
+                Error::new(ErrorKind::Unavailable, &call.act, self.cause()).hint("try again later")
+            }
+        }
+    }
+
+    /// Whether the API may have done what it was asked to, although it failed. Exhaustive on purpose.
+    fn leaves_outcome_open(&self) -> bool {
+        match self.class() {
+            Class::Lost | Class::TimedOut | Class::ServerFault | Class::Redirected | Class::Unreadable => true,
+            Class::NotSent | Class::Throttled | Class::Exhausted | Class::Refused | Class::Local => false,
+        }
+    }
+
+    fn cause(&self) -> String {
+        match self {
+            Self::NotSent(why) => format!("cannot connect: {why}"),
+            Self::Lost(why) => format!("the connection broke: {why}"),
+            Self::TimedOut(after) => format!("no answer within {} s", after.as_secs_f64().ceil()),
+            Self::Unreadable(why) => why.clone(),
+            Self::Status(status) => status_cause(status),
+            Self::Local(error) => error.cause().to_owned(),
+        }
+    }
+}
+
+/// The innermost cause: "Connection refused" rather than "error sending request".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Turns an error status into a domain error. The only place that knows what a status means.
+fn refused(call: &Call, status: &ApiStatus) -> Error {
+    let (kind, hint) = match status.http {
+        400 | 401 if is_about_key(status) => (ErrorKind::Auth, KEY_HINT.to_owned()),
+        400 if status.word == "FAILED_PRECONDITION" => precondition(call.subject),
+        400 => (ErrorKind::Refused, request_hint(status)),
+        401 => (ErrorKind::Auth, KEY_HINT.to_owned()),
+        403 => (ErrorKind::Auth, forbidden_hint(call.subject).to_owned()),
+        404 => (ErrorKind::NotFound, missing_hint(call.subject).to_owned()),
+        409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
+        409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),
+        429 => (ErrorKind::Quota, quota_hint(status)),
+        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(call.subject).to_owned()),
+        300..400 => {
+            (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
+        }
+        _ => (ErrorKind::Refused, request_hint(status)),
+    };
+    let missing_model = status.http == 404 && matches!(call.subject, Subject::Model | Subject::Create);
+    let lead = if missing_model { "unknown or withdrawn model: " } else { "" };
+    Error::new(kind, &call.act, format!("{lead}{}", status_cause(status))).hint(hint)
+}
+
+const KEY_HINT: &str = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
+
+fn is_about_key(status: &ApiStatus) -> bool {
+    let reason = status.reason.as_deref().unwrap_or_default();
+    reason.starts_with("API_KEY_")
+        || status.message.contains("API key not valid")
+        || status.message.contains("API key expired")
+}
+
+/// "Error on line 3: … (400 INVALID_ARGUMENT; contents[0] must have parts)".
+fn status_cause(status: &ApiStatus) -> String {
+    let mut notes = vec![format!("{} {}", status.http, status.word).trim_end().to_owned()];
+    notes.extend(status.violations.iter().filter(|violation| !status.message.contains(violation.as_str())).cloned());
+    notes.extend(status.quotas.iter().map(|quota| format!("used up: {quota}")));
+    format!("{} ({})", status.message, notes.join("; "))
+}
+
+fn precondition(subject: Subject) -> (ErrorKind, String) {
+    match subject {
+        Subject::Batch => (ErrorKind::WrongState, "look at the state of the batch first".to_owned()),
+        Subject::File | Subject::Model | Subject::Create => (
+            ErrorKind::Refused,
+            "check that billing is on for the project of the key and that the API serves your region".to_owned(),
+        ),
+    }
+}
+
+fn request_hint(status: &ApiStatus) -> String {
+    match line_number(&status.message) {
+        Some(line) => format!("correct line {line} of the request file and submit it anew; nothing was created"),
+        None if status.message.contains("Unsupported MIME type") => "the API takes no such file".to_owned(),
+        None => "correct what the API names, then try again; nothing was created".to_owned(),
+    }
+}
+
+/// The line in "Error on line 17: …".
+fn line_number(message: &str) -> Option<u64> {
+    let rest = message.split_once("Error on line ")?.1;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn forbidden_hint(subject: Subject) -> &'static str {
+    match subject {
+        Subject::File | Subject::Create => {
+            "files end 48 hours after their upload and belong to the project of the key: upload again with this key"
+        }
+        Subject::Batch => "a batch belongs to the project of the key that created it: use a key of that project",
+        Subject::Model => "check in AI Studio what the key may do",
+    }
+}
+
+fn missing_hint(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Model | Subject::Create => "choose a model that the API lists now; names and shutdowns change",
+        Subject::File => "files end 48 hours after their upload: upload again",
+        Subject::Batch => "check the name, and that the key is of the project that created the batch",
+    }
+}
+
+fn quota_hint(status: &ApiStatus) -> String {
+    let wait = match status.retry_after {
+        Some(delay) => format!("wait {} s", delay.as_secs_f64().ceil()),
+        None if status.is_exhausted() => "wait until the limit starts anew, or raise it".to_owned(),
+        None => "wait some minutes".to_owned(),
+    };
+    format!(
+        "{wait}, then try again; running batches hold enqueued tokens until they end (https://ai.google.dev/gemini-api/docs/rate-limits)"
+    )
+}
+
+fn server_hint(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Batch => {
+            "try again later; a batch with very large inline results may never be delivered: use a request file for those"
+        }
+        Subject::File | Subject::Model | Subject::Create => "try again later",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_number_is_found() {
+        assert_eq!(line_number("Error on line 17: invalid JSON, near column 1032"), Some(17));
+        assert_eq!(line_number("Error on line x"), None);
+        assert_eq!(line_number("Invalid value"), None);
+    }
+}

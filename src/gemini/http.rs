@@ -1,0 +1,373 @@
+//! One call: its URL, the key, the deadline, repetition, and reading the body.
+
+use std::future::Future;
+use std::io::{Seek, Write};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, Request, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use tempfile::SpooledTempFile;
+
+use super::failure::{Failure, Subject};
+use super::retry::{Repeat, RetryPolicy};
+use super::status::ApiStatus;
+use super::{Settings, Timeouts, json};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest answer of a small call.
+const SMALL: usize = 16 * 1024 * 1024;
+/// How much of an error body is read.
+const ERROR_BODY: usize = 256 * 1024;
+/// Larger answers than this are kept in a temporary file.
+const IN_MEMORY: usize = 1024 * 1024;
+
+/// The client with everything that all calls share.
+pub(super) struct Http {
+    client: Client,
+    base: Url,
+    version: String,
+    key: HeaderValue,
+    secret: SecretString,
+    pub(super) retry: RetryPolicy,
+    pub(super) timeouts: Timeouts,
+    pub(super) chunk_bytes: usize,
+}
+
+/// One call of the API.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// What is being done to what, for errors.
+    pub(super) act: String,
+    pub(super) subject: Subject,
+    pub(super) repeat: Repeat,
+    method: Method,
+    /// Everything between base and query.
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Bytes>,
+    patience: Option<Duration>,
+}
+
+impl Call {
+    /// A call that may be repeated.
+    pub(super) fn new(act: impl Into<String>, subject: Subject, method: Method, path: String) -> Self {
+        Self {
+            act: act.into(),
+            subject,
+            repeat: Repeat::Safe,
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            patience: None,
+        }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds the parameters of a page.
+    pub(super) fn page(self, size: u32, token: Option<&str>) -> Self {
+        let call = self.query("pageSize", size.to_string());
+        match token {
+            Some(token) => call.query("pageToken", token),
+            None => call,
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn json(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Marks a call that must not be sent twice, and may take this long.
+    pub(super) fn once(mut self, patience: Duration) -> Self {
+        self.repeat = Repeat::Never;
+        self.patience = Some(patience);
+        self
+    }
+}
+
+impl Http {
+    pub(super) fn new(settings: Settings) -> Result<Self> {
+        let base = base_url(&settings.base_url)?;
+        let key = key_header(&settings.key)?;
+        let secret = SecretString::from(settings.key.expose_secret().trim());
+        let client = client(&base, settings.timeouts.connect)?;
+        let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
+        let version = version(&settings.api_version)?;
+        Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes })
+    }
+
+    /// A path below the version: `v1beta/batches/abc`.
+    pub(super) fn path(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.version)
+    }
+
+    /// The URL to upload to: on the host of the base if that is not Google's (API reference §1.3).
+    pub(super) fn upload_url(&self, announced: &str) -> Option<Url> {
+        let mut url = Url::parse(announced).ok()?;
+        if !is_google(&self.base) {
+            url.set_scheme(self.base.scheme()).ok()?;
+            url.set_host(self.base.host_str()).ok()?;
+            url.set_port(self.base.port()).ok()?;
+        }
+        (url.scheme() == self.base.scheme()).then_some(url)
+    }
+
+    /// A request to any URL. The key goes to the host of the base only.
+    pub(super) fn request(&self, method: Method, url: Url) -> Request {
+        let own_host = url.origin() == self.base.origin();
+        let mut request = Request::new(method, url);
+        if own_host {
+            request.headers_mut().insert("x-goog-api-key", self.key.clone());
+        }
+        request
+    }
+
+    /// Makes a call and reads its answer.
+    pub(super) async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        let read = || async { json::read(&self.whole(call).await?).map_err(Failure::Unreadable) };
+        self.repeated(call, read).await
+    }
+
+    /// Makes a call whose answer says nothing: `{}`, or not even that.
+    pub(super) async fn done(&self, call: &Call) -> Result<()> {
+        let read = || async {
+            let body = self.whole(call).await?;
+            let fine = body.trim_ascii().is_empty() || json::looks_like_json(&body);
+            fine.then_some(()).ok_or_else(|| Failure::Unreadable(super::status::describe(&body)))
+        };
+        self.repeated(call, read).await
+    }
+
+    /// Makes a call whose answer is in its headers.
+    pub(super) async fn head(&self, call: &Call) -> Result<http::HeaderMap> {
+        self.repeated(call, || self.open_once(call)).await.map(|response| response.headers().clone())
+    }
+
+    /// Makes a call whose answer may be large: it is kept in a temporary file.
+    pub(super) async fn spooled(&self, call: &Call) -> Result<SpooledTempFile> {
+        self.repeated(call, || self.spooled_once(call)).await
+    }
+
+    /// Makes a call until it succeeds; the caller reads the body.
+    pub(super) async fn open(&self, call: &Call) -> Result<Response> {
+        self.repeated(call, || self.open_once(call)).await
+    }
+
+    /// The next piece of a streamed body, or a failure when nothing comes for too long.
+    pub(super) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, Failure> {
+        let idle = self.timeouts.idle;
+        let piece = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| Failure::TimedOut(idle))?;
+        piece.map_err(|e| Failure::of_client(e, idle))
+    }
+
+    /// Sends one request. Any answer but a success is a failure.
+    pub(super) async fn attempt(&self, request: Request) -> Result<Response, Failure> {
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let start = Instant::now();
+        let answer = self.client.execute(request).await;
+        let latency_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let response = answer.map_err(|e| {
+            tracing::debug!(%method, path, latency_ms, "no answer");
+            Failure::of_client(e, start.elapsed())
+        })?;
+        let status = response.status();
+        tracing::debug!(%method, path, status = status.as_u16(), latency_ms, "answered");
+        if status.is_success() {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        // The status says enough even if the body cannot be read.
+        let body = body(response, ERROR_BODY).await.unwrap_or_default();
+        Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body)))
+    }
+
+    /// The error of a failure that is not repeated (any more), free of the key.
+    pub(super) fn error(&self, call: &Call, failure: Failure) -> Error {
+        let error = failure.into_error(call);
+        if !error.cause().contains(self.secret.expose_secret()) {
+            return error;
+        }
+        let clean = Error::new(error.kind(), error.act(), error.cause().replace(self.secret.expose_secret(), "[key]"));
+        match error.next_step() {
+            Some(hint) => clean.hint(hint),
+            None => clean,
+        }
+    }
+
+    async fn repeated<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        call: &Call,
+        once: impl Fn() -> F,
+    ) -> Result<T> {
+        let mut tries = self.retry.start();
+        loop {
+            let failure = match once().await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            match tries.after(&failure, call.repeat) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(self.error(call, failure)),
+            }
+        }
+    }
+
+    async fn whole(&self, call: &Call) -> Result<Vec<u8>, Failure> {
+        let patience = self.patience(call);
+        let read = async { body(self.attempt(self.build(call)?).await?, SMALL).await };
+        let bytes = tokio::time::timeout(patience, read).await.map_err(|_| Failure::TimedOut(patience))??;
+        match ApiStatus::inside_success(&bytes) {
+            Some(status) => Err(Failure::Status(status)),
+            None => Ok(bytes),
+        }
+    }
+
+    async fn open_once(&self, call: &Call) -> Result<Response, Failure> {
+        let patience = self.patience(call);
+        let head = async { self.attempt(self.build(call)?).await };
+        tokio::time::timeout(patience, head).await.map_err(|_| Failure::TimedOut(patience))?
+    }
+
+    async fn spooled_once(&self, call: &Call) -> Result<SpooledTempFile, Failure> {
+        let local = |e| Failure::Local(Error::io("keeping an answer in a temporary file", e));
+        let mut response = self.open_once(call).await?;
+        let mut spool = SpooledTempFile::new(IN_MEMORY);
+        while let Some(piece) = self.piece(&mut response).await? {
+            spool.write_all(&piece).map_err(local)?;
+        }
+        spool.rewind().map_err(local)?;
+        Ok(spool)
+    }
+
+    fn patience(&self, call: &Call) -> Duration {
+        call.patience.unwrap_or(self.timeouts.call)
+    }
+
+    fn build(&self, call: &Call) -> Result<Request, Failure> {
+        let internal = |what: &str| Failure::Local(Error::internal(&call.act, what));
+        let mut url = self.base.join(&call.path).map_err(|_| internal("the URL cannot be built"))?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let mut request = self.request(call.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.insert("x-server-timeout", HeaderValue::from(self.patience(call).as_secs_f64().ceil() as u64));
+        for (name, value) in &call.headers {
+            headers.insert(*name, HeaderValue::from_str(value).map_err(|_| internal("a header cannot be built"))?);
+        }
+        if let Some(body) = &call.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.clone().into());
+        }
+        Ok(request)
+    }
+}
+
+/// Reads a body that must not be longer than `limit`.
+pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    let start = Instant::now();
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_client(e, start.elapsed()))? {
+        if bytes.len() + piece.len() > limit {
+            return Err(Failure::Unreadable(format!("the answer is longer than {limit} bytes")));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+fn client(base: &Url, connect: Duration) -> Result<Client> {
+    static PROVIDER: Once = Once::new();
+    // Fails only if another one is installed, which serves as well.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let mut builder = Client::builder()
+        .user_agent(concat!("gemini-batch-mcp/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .connect_timeout(connect)
+        .pool_idle_timeout(Duration::from_secs(50))
+        // A redirect would carry the key to another host; a repetition is ours to decide.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never());
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|e| {
+        Error::new(ErrorKind::Unavailable, "preparing the HTTP client", e.to_string())
+            .hint("check that root certificates are installed, or name a file of them in SSL_CERT_FILE")
+    })
+}
+
+/// The base with a slash at the end, so that paths can be joined to it.
+fn base_url(text: &str) -> Result<Url> {
+    let wrong = |cause: &str| {
+        Error::new(ErrorKind::InvalidArgument, "reading GOOGLE_GEMINI_BASE_URL", cause)
+            .hint("give scheme and host, for example https://generativelanguage.googleapis.com")
+    };
+    let mut url = Url::parse(text.trim()).map_err(|e| wrong(&e.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong("it is not an http or https URL"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it must not hold a user, a query or a fragment"));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        tracing::warn!("the base URL is plain http: the API key goes over the network unencrypted");
+    }
+    Ok(url)
+}
+
+fn version(text: &str) -> Result<String> {
+    let version = text.trim().trim_matches('/');
+    if version.starts_with('v') && version.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Ok(version.to_owned());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        "reading GOOGLE_GENAI_API_VERSION",
+        format!("{version:?} is no version"),
+    )
+    .hint("use v1beta or v1"))
+}
+
+fn key_header(key: &SecretString) -> Result<HeaderValue> {
+    let key = key.expose_secret().trim();
+    let hint = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
+    if key.is_empty() {
+        return Err(Error::new(ErrorKind::KeyMissing, "calling the Gemini API", "no API key is set").hint(hint));
+    }
+    let mut value = HeaderValue::from_str(key).map_err(|_| {
+        Error::new(ErrorKind::Auth, "reading the API key", "it holds characters that no key has").hint(hint)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn is_google(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| host == "googleapis.com" || host.ends_with(".googleapis.com"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,239 @@
+//! Google's error body in plain words.
+//!
+//! The body is `{"error": {code, message, status, details}}`, or that in a one-element array, or a
+//! web page of some proxy, or nothing (API reference §8). All of them end up as an [`ApiStatus`].
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::json::{OneOf, number_or_text};
+
+/// The longest text of the API that is passed on, in characters.
+const LONGEST_TEXT: usize = 2_000;
+
+/// An answer that reports an error.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ApiStatus {
+    /// The HTTP status; for an error inside a success, the one that the error names.
+    pub(super) http: u16,
+    /// Google's word for it: `RESOURCE_EXHAUSTED`. Empty if it gave none.
+    pub(super) word: String,
+    /// The message, bounded and on one line.
+    pub(super) message: String,
+    /// `ErrorInfo.reason`: `API_KEY_INVALID`.
+    pub(super) reason: Option<String>,
+    /// What is wrong with which field.
+    pub(super) violations: Vec<String>,
+    /// Which quotas are used up.
+    pub(super) quotas: Vec<String>,
+    /// How long the API asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: WireError,
+}
+
+/// An error and nothing else: how some calls fail with a 200.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlyError {
+    error: WireError,
+}
+
+#[derive(Deserialize)]
+struct WireError {
+    #[serde(default)]
+    code: Value,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    details: Option<Vec<Value>>,
+}
+
+/// The union of the fields of all detail types: which one it is does not matter.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Detail {
+    reason: Option<String>,
+    retry_delay: Option<String>,
+    field_violations: Vec<FieldViolation>,
+    violations: Vec<QuotaViolation>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct FieldViolation {
+    field: String,
+    description: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct QuotaViolation {
+    quota_id: String,
+    quota_metric: String,
+    quota_value: Value,
+}
+
+impl ApiStatus {
+    /// Reads an error answer. Never fails: an unreadable body is described.
+    pub(super) fn read(http: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+        let mut status = match serde_json::from_slice::<OneOf<Envelope>>(body) {
+            Ok(OneOf(envelope)) => Self::of_wire(http, envelope.error),
+            Err(_) => Self::bare(http, describe(body)),
+        };
+        status.retry_after = status.retry_after.or_else(|| retry_after(headers));
+        status
+    }
+
+    /// The error inside a success, if the body is one and nothing else.
+    pub(super) fn inside_success(body: &[u8]) -> Option<Self> {
+        let OneOf(OnlyError { error }) = serde_json::from_slice(body).ok()?;
+        let code = error.code.as_u64().and_then(|code| u16::try_from(code).ok());
+        let http = code.filter(|code| (400..600).contains(code)).unwrap_or(500);
+        Some(Self::of_wire(http, error))
+    }
+
+    /// Whether the quota that is used up comes back only tomorrow, or never.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        self.quotas.iter().any(|quota| quota.contains("PerDay"))
+            || ["spending cap", "spend cap", "spend limit", "prepayment credits"]
+                .iter()
+                .any(|cap| message.contains(cap))
+    }
+
+    fn bare(http: u16, message: String) -> Self {
+        let (word, reason, retry_after) = (String::new(), None, None);
+        Self { http, word, message, reason, violations: Vec::new(), quotas: Vec::new(), retry_after }
+    }
+
+    fn of_wire(http: u16, error: WireError) -> Self {
+        let message = error.message.filter(|text| !text.trim().is_empty()).map_or_else(
+            || format!("error {} without a message", number_or_text(&error.code).unwrap_or_default()),
+            |text| plain(&text),
+        );
+        let mut status = Self::bare(http, message);
+        status.word = error.status.unwrap_or_default();
+        for detail in error.details.into_iter().flatten() {
+            status.add(Detail::deserialize(detail).unwrap_or_default());
+        }
+        status
+    }
+
+    fn add(&mut self, detail: Detail) {
+        self.reason = self.reason.take().or(detail.reason);
+        self.retry_after = self.retry_after.or(detail.retry_delay.as_deref().and_then(seconds));
+        self.violations
+            .extend(detail.field_violations.iter().map(|v| plain(&format!("{} {}", v.field, v.description))));
+        self.quotas.extend(detail.violations.into_iter().map(quota_text).filter(|quota| !quota.is_empty()));
+    }
+}
+
+/// "GenerateRequestsPerDayPerProjectPerModel-FreeTier (limit 20)".
+fn quota_text(violation: QuotaViolation) -> String {
+    let name = if violation.quota_id.is_empty() { violation.quota_metric } else { violation.quota_id };
+    let limit = number_or_text(&violation.quota_value).map(|limit| format!(" (limit {limit})")).unwrap_or_default();
+    plain(&format!("{name}{limit}"))
+}
+
+/// What a body is that is no error of Google's.
+pub(super) fn describe(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    if text.is_empty() {
+        "the answer is empty".to_owned()
+    } else if text.starts_with('<') {
+        "the answer is a web page, not JSON: a proxy or a wrong base URL may be in the way".to_owned()
+    } else {
+        format!("the answer is not what the API sends: {}", plain(&text.chars().take(200).collect::<String>()))
+    }
+}
+
+/// Text of the API on one line, without control characters, not longer than it has to be.
+pub(super) fn plain(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// `36s`, `1.5s`.
+fn seconds(text: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(text.trim().strip_suffix('s')?.parse().ok()?).ok()
+}
+
+/// `Retry-After`: seconds, or the date from which on to try.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text).ok()?;
+    (date.with_timezone(&Utc) - Utc::now()).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn google_s_details_are_collected_whatever_their_type() {
+        let body = br#"[{"error":{"code":429,"message":"You exceeded your quota.\nRetry.","status":"RESOURCE_EXHAUSTED","details":[
+            {"@type":"QuotaFailure","violations":[{"quotaMetric":"m","quotaId":"TokensPerDay","quotaValue":"20"}]},
+            {"@type":"Help","links":[{"url":"u"}]},{"@type":"RetryInfo","retryDelay":"36.5s"}]}}]"#;
+        let status = ApiStatus::read(429, &HeaderMap::new(), body);
+        assert_eq!(status.message, "You exceeded your quota. Retry.");
+        assert_eq!(status.quotas, ["TokensPerDay (limit 20)"]);
+        assert_eq!(status.retry_after, Some(Duration::from_millis(36_500)));
+        assert!(status.is_exhausted());
+    }
+
+    #[test]
+    fn pages_and_empty_bodies_get_plain_words() {
+        let read = |body: &[u8]| ApiStatus::read(502, &HeaderMap::new(), body).message;
+        assert!(read(b"<!DOCTYPE html><h1>Bad gateway</h1>").contains("web page"));
+        assert!(read(b" \n").contains("empty"));
+        assert!(read(b"upstream \x1b[31mdied").contains("upstream [31mdied"));
+    }
+
+    #[test]
+    fn an_error_code_may_be_a_word() {
+        let status = ApiStatus::read(400, &HeaderMap::new(), br#"{"error":{"code":"invalid_request","message":"no"}}"#);
+        assert_eq!((status.http, status.message.as_str()), (400, "no"));
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(7)));
+        let later = (Utc::now() + chrono::Duration::seconds(90)).to_rfc2822();
+        headers.insert("retry-after", later.parse().unwrap());
+        let wait = retry_after(&headers).unwrap().as_secs();
+        assert!((85..=90).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn only_a_bare_error_makes_a_success_fail() {
+        let inside = |body: &str| ApiStatus::inside_success(body.as_bytes());
+        assert_eq!(inside(r#"{"error":{"code":400,"message":"Unsupported MIME type: jsonl"}}"#).unwrap().http, 400);
+        assert_eq!(inside(r#"{"error":{"code":13,"message":"x"}}"#).unwrap().http, 500);
+        assert_eq!(inside(r#"{"name":"batches/a","done":true,"error":{"code":1,"message":"cancelled"}}"#), None);
+    }
+}

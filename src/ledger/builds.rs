@@ -1,0 +1,51 @@
+//! Of what each request file was made.
+
+use chrono::Utc;
+use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::Ledger;
+use super::record::text;
+use crate::error::Result;
+use crate::job::Kind;
+
+/// How a request file came to be: enough to read its source rows again, in the same order, under the same keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOrigin {
+    /// The data set's path, or `job:HANDLE`. None: rows or prompts given in the call.
+    pub source: Option<String>,
+    /// The data set's format.
+    pub format: Option<String>,
+    /// The rule that names each row, as the caller wrote it.
+    pub key: Option<String>,
+    /// The model the file was built for.
+    pub model: Option<String>,
+    /// What the requests ask for.
+    pub kind: Kind,
+    /// Whether the requests ask for JSON answers.
+    #[serde(default)]
+    pub expects_json: bool,
+}
+
+impl Ledger {
+    /// Remembers the origin of the request file with this SHA-256; the newest one counts.
+    pub fn remember_build(&self, sha256: &str, origin: &BuildOrigin) -> Result<()> {
+        let origin = serde_json::to_string(origin).unwrap_or_default();
+        self.write("recording a build", |tx| {
+            tx.execute(
+                "INSERT INTO builds (sha256, origin, built_at) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (sha256) DO UPDATE SET origin = excluded.origin, built_at = excluded.built_at",
+                params![sha256, origin, text(Utc::now())],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The origin of a request file, if it was built here.
+    pub fn build_origin(&self, sha256: &str) -> Result<Option<BuildOrigin>> {
+        let found: Option<String> = self.read("reading a build", |connection| {
+            connection.query_row("SELECT origin FROM builds WHERE sha256 = ?1", [sha256], |row| row.get(0)).optional()
+        })?;
+        Ok(found.and_then(|origin| serde_json::from_str(&origin).ok()))
+    }
+}

@@ -1,0 +1,46 @@
+//! The log of what happened, only ever appended to. Never holds content or keys.
+
+use chrono::Utc;
+use rusqlite::{Transaction, params};
+
+use super::Ledger;
+use super::record::text;
+use crate::error::Result;
+use crate::job::Handle;
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, RFC 3339.
+    pub at: String,
+    /// What happened: intended, uploaded, creating, created, refused, adopted, state, collected, deleted.
+    pub event: String,
+    /// To what, or how.
+    pub detail: String,
+}
+
+impl Ledger {
+    /// What happened to a job, oldest first.
+    pub fn events(&self, handle: &Handle) -> Result<Vec<Event>> {
+        self.read("reading events", |connection| {
+            let mut query = connection.prepare("SELECT at, event, detail FROM events WHERE handle = ?1 ORDER BY id")?;
+            query
+                .query_map([handle.as_str()], |row| {
+                    Ok(Event {
+                        at: row.get(0)?,
+                        event: row.get(1)?,
+                        detail: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+                    })
+                })?
+                .collect()
+        })
+    }
+}
+
+pub(super) fn append(tx: &Transaction<'_>, handle: Option<&Handle>, event: &str, detail: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO events (at, handle, event, detail) VALUES (?1, ?2, ?3, ?4)",
+        params![text(Utc::now()), handle.map(Handle::as_str), event, detail],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What every verb needs, opened when first needed.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use secrecy::SecretString;
+use tokio::sync::OnceCell;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gemini::{Gemini, Settings};
+use crate::job::ModelTable;
+use crate::ledger::Ledger;
+use crate::paths::Roots;
+use crate::simulator::{self, Simulator};
+
+/// The settings and, opened lazily so that a server starts at once, the ledger and the API.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    roots: Roots,
+    models: ModelTable,
+    ledger: OnceLock<Ledger>,
+    gemini: OnceCell<Gemini>,
+    /// Stops with the app.
+    simulator: OnceCell<Simulator>,
+}
+
+impl App {
+    /// An app with these settings. Touches neither network nor ledger.
+    pub fn new(config: Config) -> Result<Self> {
+        let roots = Roots::new(config.roots.iter().cloned())?;
+        let models = model_table(config.models.as_deref())?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                roots,
+                models,
+                ledger: OnceLock::new(),
+                gemini: OnceCell::new(),
+                simulator: OnceCell::new(),
+            }),
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The folders files may be in.
+    pub fn roots(&self) -> &Roots {
+        &self.inner.roots
+    }
+
+    /// What is known of models.
+    pub fn models(&self) -> &ModelTable {
+        &self.inner.models
+    }
+
+    /// Now.
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    /// Today, for prices and shutdowns.
+    pub fn today(&self) -> NaiveDate {
+        self.now().date_naive()
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> Result<&Ledger> {
+        if let Some(ledger) = self.inner.ledger.get() {
+            return Ok(ledger);
+        }
+        let opened = Ledger::open(&self.inner.config.home)?;
+        Ok(self.inner.ledger.get_or_init(|| opened))
+    }
+
+    /// The API, or the simulator standing in for it.
+    pub async fn gemini(&self) -> Result<&Gemini> {
+        self.inner.gemini.get_or_try_init(|| self.connect()).await
+    }
+
+    /// Whether the API can be asked at all.
+    pub fn can_connect(&self) -> bool {
+        self.inner.config.simulate || self.inner.config.key.is_some()
+    }
+
+    /// Fails where the user allowed reading only.
+    pub(super) fn allow_changes(&self, act: &str) -> Result<()> {
+        if self.inner.config.read_only {
+            return Err(Error::new(ErrorKind::WrongState, act, "this server is read-only")
+                .hint("start it without --read-only (GEMINI_BATCH_READ_ONLY) to allow changes"));
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Gemini> {
+        let config = &self.inner.config;
+        if config.simulate {
+            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(&config.home)).await?;
+            let key = SecretString::from("simulated".to_owned());
+            return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..Settings::new(key) });
+        }
+        let key = config.key.clone().ok_or_else(|| {
+            Error::new(ErrorKind::KeyMissing, "connecting to the Gemini API", "no API key is set").hint(
+                "set GOOGLE_API_KEY (or GEMINI_API_KEY) in the environment of this server and restart it; \
+                 without a key everything can be tried with --simulate",
+            )
+        })?;
+        let usual = Settings::new(key);
+        Gemini::new(Settings {
+            base_url: config.base_url.clone().unwrap_or(usual.base_url),
+            api_version: config.api_version.clone().unwrap_or(usual.api_version),
+            ..usual
+        })
+    }
+}
+
+async fn start_simulator(home: &Path) -> Result<Simulator> {
+    Simulator::start(simulator::Options::new(home.join("simulator"))).await
+}
+
+fn model_table(file: Option<&Path>) -> Result<ModelTable> {
+    let Some(file) = file else { return ModelTable::embedded() };
+    let origin = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io(format!("reading the model table {origin}"), e))?;
+    ModelTable::from_json(&text, &origin)
+}

@@ -1,0 +1,202 @@
+//! Turns rows into the lines of a request file.
+
+use serde_json::Value;
+
+use super::build::OnBadRow;
+use super::estimate::Load;
+use crate::answers::summary::clip;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::outcome::grouped;
+use crate::jsonl::check::check_line;
+use crate::jsonl::finding::{Findings, Severity};
+use crate::jsonl::keys::KeySet;
+use crate::jsonl::writer::{RequestWriter, Written};
+use crate::paths::AllowedPath;
+use crate::progress::{Monitor, Progress};
+use crate::source::{KeyRule, Row, RowProblem, Skeleton, Source};
+
+/// Bad rows listed in a reply, and requests shown in it.
+const MOST_PROBLEMS: usize = 10;
+const SHOWN: u64 = 2;
+const SHOWN_BYTES: usize = 600;
+/// Lines that are checked against the request schema: all are made by the same skeleton.
+const CHECKED: u64 = 200;
+const STRIDE: u64 = 4096;
+
+/// What the writing thread needs.
+pub(super) struct Task {
+    pub(super) source: Source,
+    pub(super) request: Value,
+    pub(super) key: Option<String>,
+    pub(super) limit: u64,
+    pub(super) on_bad_row: OnBadRow,
+    pub(super) output: AllowedPath,
+    pub(super) overwrite: bool,
+}
+
+/// What it made.
+pub(super) struct Built {
+    pub(super) written: Written,
+    pub(super) load: Load,
+    pub(super) first: Vec<String>,
+    pub(super) bad: BadRows,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Rows of which no request could be made.
+#[derive(Default)]
+pub(super) struct BadRows {
+    pub(super) count: i64,
+    pub(super) first: Vec<String>,
+}
+
+impl BadRows {
+    fn push(&mut self, problem: &RowProblem) {
+        self.count += 1;
+        if self.first.len() < MOST_PROBLEMS {
+            self.first.push(problem.to_string());
+        }
+    }
+}
+
+/// Reads the rows and writes the requests. Heavy: runs on a thread of its own.
+pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
+    let mut source = task.source;
+    let skeleton = Skeleton::compile(&task.request)?;
+    if let Some(columns) = source.columns() {
+        skeleton.check_columns(columns)?;
+    }
+    let rule = KeyRule::parse(task.key.as_deref(), source.columns())?;
+    let mut writer = RequestWriter::create(task.output.clone(), task.overwrite)?;
+    let mut lines = Lines::new(&skeleton, &rule);
+    let mut bad = BadRows::default();
+    while writer.requests() < task.limit {
+        let Some(row) = source.next_row()? else { break };
+        match row.and_then(|row| lines.make(&row)) {
+            Ok(()) => writer.push(&lines.line)?,
+            Err(problem) => bad.push(&problem),
+        }
+        if writer.requests() % STRIDE == 0 {
+            monitor.check("building requests")?;
+            monitor.report(&Progress {
+                stage: "building requests".into(),
+                done: writer.requests(),
+                total: None,
+                unit: "rows",
+            });
+        }
+    }
+    if task.on_bad_row == OnBadRow::Fail && bad.count > 0 {
+        return Err(bad_rows(&bad));
+    }
+    if writer.requests() == 0 {
+        return Err(Error::new(ErrorKind::InvalidInput, "building requests", "there is no row to make a request of")
+            .hint("check that the source has rows, and that they are not all left out"));
+    }
+    let mut warnings = lines.warnings();
+    if source.skipped() > 0 {
+        warnings.push(format!("{} requests of the earlier job have no answer and are left out", source.skipped()));
+    }
+    if !skeleton.has_templates() && writer.requests() > 1 {
+        warnings.push("every request is the same: the template names no column".to_owned());
+    }
+    let load = lines.load(i64::try_from(writer.requests()).unwrap_or(i64::MAX));
+    Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings })
+}
+
+fn bad_rows(bad: &BadRows) -> Error {
+    let listed = bad.first.join("\n");
+    let cause = format!("{} bad rows, nothing was written:\n{listed}", grouped(bad.count));
+    Error::new(ErrorKind::InvalidInput, "building requests", cause)
+        .hint("mend the rows or the template, or pass on_bad_row: \"skip\" to leave these rows out")
+}
+
+/// Makes request lines of rows and keeps count.
+struct Lines<'s> {
+    skeleton: &'s Skeleton,
+    rule: &'s KeyRule,
+    keys: KeySet,
+    key: String,
+    line: Vec<u8>,
+    first: Vec<String>,
+    made: u64,
+    text_bytes: u64,
+    /// Of the lines that were checked: their text in bytes, and in tokens.
+    checked_bytes: u64,
+    checked_tokens: u64,
+    output_limit: Option<i64>,
+    uncounted_media: bool,
+    findings: Findings,
+}
+
+impl<'s> Lines<'s> {
+    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule) -> Self {
+        Self {
+            skeleton,
+            rule,
+            keys: KeySet::new(),
+            key: String::new(),
+            line: Vec::new(),
+            first: Vec::new(),
+            made: 0,
+            text_bytes: 0,
+            checked_bytes: 0,
+            checked_tokens: 0,
+            output_limit: None,
+            uncounted_media: false,
+            findings: Findings::new(MOST_PROBLEMS),
+        }
+    }
+
+    /// Makes the line of a row. What would fail the whole job at the API is a problem of the row.
+    fn make(&mut self, row: &Row<'_>) -> Result<(), RowProblem> {
+        let key = self.rule.key(row, &mut self.key)?;
+        self.line.clear();
+        let text_bytes = self.skeleton.render_line(key, row, &mut self.line)? as u64;
+        if self.made < CHECKED {
+            self.check(row, text_bytes)?;
+        }
+        let key = self.key.trim();
+        if !self.keys.insert(key.as_bytes()) {
+            return Err(row.problem(None, format!("its key {key:?} came before; keys must be unique")));
+        }
+        self.text_bytes += text_bytes;
+        self.made += 1;
+        if self.made <= SHOWN {
+            self.first.push(clip(&String::from_utf8_lossy(&self.line), SHOWN_BYTES));
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, row: &Row<'_>, text_bytes: u64) -> Result<(), RowProblem> {
+        let mut found = Vec::new();
+        let facts = check_line(&self.line, row.number(), &mut found);
+        self.checked_bytes += text_bytes;
+        self.checked_tokens += facts.input_tokens;
+        self.output_limit = facts.max_output_tokens.and_then(|limit| i64::try_from(limit).ok());
+        self.uncounted_media |= facts.has_file_data || facts.inline_bytes > 0;
+        if let Some(error) = found.iter().find(|finding| finding.severity == Severity::Error) {
+            let hint = error.hint.as_deref().map_or(String::new(), |hint| format!(" ({hint})"));
+            return Err(row.problem(None, format!("{} {}{hint}", error.path, error.message)));
+        }
+        found.into_iter().for_each(|warning| self.findings.push(warning));
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.findings.groups().into_iter().map(|group| group.message).collect()
+    }
+
+    fn load(&self, requests: i64) -> Load {
+        let tokens =
+            u128::from(self.text_bytes) * u128::from(self.checked_tokens) / u128::from(self.checked_bytes.max(1));
+        let limited = self.output_limit.map_or(0, |_| requests);
+        Load {
+            requests,
+            input_tokens: i64::try_from(tokens).unwrap_or(i64::MAX),
+            limited_requests: limited,
+            output_limit_sum: self.output_limit.unwrap_or(0).saturating_mul(limited),
+            uncounted_media: self.uncounted_media,
+        }
+    }
+}

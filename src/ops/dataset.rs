@@ -1,0 +1,84 @@
+//! Opens what a caller names as a source: a file, or the answers of an earlier job.
+
+use super::App;
+use super::vault::Vault;
+use crate::answers::Format as AnswerFormat;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::JobRecord;
+use crate::paths::AllowedPath;
+use crate::progress::Monitor;
+use crate::source::{self, Format, Source};
+
+/// Names the answers of a job as a source: `job:HANDLE`.
+const JOB: &str = "job:";
+
+/// What a source text stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Dataset {
+    /// A file of rows.
+    File { path: AllowedPath, format: Option<Format> },
+    /// The answers of a job, written down for the purpose.
+    Answers { path: AllowedPath, handle: String },
+}
+
+impl Dataset {
+    /// Finds it; the answers of a job are fetched if need be.
+    pub(super) async fn find(app: &App, text: &str, format: Option<Format>, monitor: &dyn Monitor) -> Result<Self> {
+        match text.strip_prefix(JOB) {
+            None => Ok(Self::File { path: app.roots().existing(text)?, format }),
+            Some(name) => {
+                let job = super::find::job(app, name).await?;
+                let job = super::observe::refresh(app, job).await?;
+                let path = answers(app, &job, monitor).await?;
+                Ok(Self::Answers { path, handle: job.handle.to_string() })
+            }
+        }
+    }
+
+    /// Its rows, from the start.
+    pub(super) fn open(&self) -> Result<Source> {
+        match self {
+            Self::File { path, format } => source::open(path, *format),
+            Self::Answers { path, .. } => Source::answers(path),
+        }
+    }
+
+    /// The name of its format, if the caller chose or the file told one.
+    pub(super) fn format(&self) -> Option<String> {
+        match self {
+            Self::File { format, .. } => format.map(|format| format.as_str().to_owned()),
+            Self::Answers { .. } => None,
+        }
+    }
+
+    /// The text that finds it again.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::File { path, .. } => path.to_string(),
+            Self::Answers { handle, .. } => format!("{JOB}{handle}"),
+        }
+    }
+
+    /// The readable start of a name for what is made of it: "products".
+    pub(super) fn stem(&self) -> &str {
+        match self {
+            Self::File { path, .. } => path.stem(),
+            Self::Answers { handle, .. } => handle.rsplit_once('-').map_or(handle, |(slug, _)| slug),
+        }
+    }
+}
+
+/// The job's answers as a file of rows.
+async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<AllowedPath> {
+    if !job.state.is_terminal() {
+        return Err(Error::new(
+            ErrorKind::WrongState,
+            format!("reading the answers of {}", job.handle),
+            format!("it is {}", job.state),
+        )
+        .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
+    }
+    let path = Vault::open(app, &job.handle)?.answers()?;
+    super::answer_file::write_answers(app, job, path.clone(), AnswerFormat::Jsonl, monitor).await?;
+    Ok(path)
+}

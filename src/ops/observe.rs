@@ -1,0 +1,44 @@
+//! Asks the API where a job stands and takes note of it.
+
+use super::App;
+use crate::error::Result;
+use crate::gemini::{RemoteBatch, RemoteOutput};
+use crate::job::{Handle, JobState};
+use crate::ledger::steps::Observation;
+use crate::ledger::{JobRecord, Step};
+
+/// The job as it stands now. One that has ended, or never reached the API, is not asked for.
+pub(super) async fn refresh(app: &App, job: JobRecord) -> Result<JobRecord> {
+    let Some(name) = job.remote_name.as_deref().filter(|_| job.step == Step::Created && !job.state.is_terminal())
+    else {
+        return Ok(job);
+    };
+    let remote = app.gemini().await?.get_batch(name).await?;
+    record(app, &job.handle, &remote)
+}
+
+/// Writes down what the API said.
+pub(super) fn record(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result<JobRecord> {
+    let counts = &remote.counts;
+    let failed = counts.failed.unwrap_or(0);
+    let seen = Observation {
+        state: settled_state(remote),
+        wire_state: remote.wire_state.clone(),
+        done: counts.succeeded.unwrap_or(0) + failed,
+        failed,
+        error: remote.error.as_ref().map(|error| format!("{} (code {})", error.message, error.code)),
+        ended_at: remote.end_time,
+    };
+    let ledger = app.ledger()?;
+    ledger.observe(handle, &seen)?;
+    ledger.job(handle)
+}
+
+/// A success is one only when its output is there: the API has been seen to say so earlier
+/// (API reference §3.3), and the job is polled on until then.
+fn settled_state(remote: &RemoteBatch) -> JobState {
+    match (remote.state, &remote.output) {
+        (JobState::Succeeded, RemoteOutput::None) => JobState::Running,
+        (state, _) => state,
+    }
+}

@@ -1,0 +1,59 @@
+//! The files kept beside the ledger for each job: its keys, its result lines.
+//!
+//! With them the answers of a job can be accounted for and joined long after the request file or the
+//! job at the API is gone.
+
+use std::path::PathBuf;
+
+use super::App;
+use crate::error::{Error, Result};
+use crate::job::Handle;
+use crate::paths::{AllowedPath, Roots};
+
+/// The folder of one job.
+#[derive(Debug, Clone)]
+pub(super) struct Vault {
+    roots: Roots,
+}
+
+impl Vault {
+    /// The job's folder, made if it is not there.
+    pub(super) fn open(app: &App, handle: &Handle) -> Result<Self> {
+        // Names of jobs made elsewhere hold a slash.
+        Self::folder(app, handle.as_str().replace('/', "-"))
+    }
+
+    /// The folder for requests given in a call instead of a file.
+    pub(super) fn inline(app: &App) -> Result<Self> {
+        Self::folder(app, "inline".to_owned())
+    }
+
+    fn folder(app: &App, name: String) -> Result<Self> {
+        let folder: PathBuf = app.config().home.join("jobs").join(name);
+        std::fs::create_dir_all(&folder).map_err(|e| {
+            Error::io(format!("creating {}", folder.display()), e)
+                .hint("set GEMINI_BATCH_HOME to a folder that can be written")
+        })?;
+        Ok(Self { roots: Roots::new([folder])? })
+    }
+
+    /// Every key of the job, one JSON string a line, in the order of the requests.
+    pub(super) fn keys(&self) -> Result<AllowedPath> {
+        self.file("keys.jsonl")
+    }
+
+    /// The result lines as the API sent them.
+    pub(super) fn results(&self) -> Result<AllowedPath> {
+        self.file("results.jsonl")
+    }
+
+    /// The answers in the form that a next stage reads.
+    pub(super) fn answers(&self) -> Result<AllowedPath> {
+        self.file("answers.jsonl")
+    }
+
+    /// A file of that name here.
+    pub(super) fn file(&self, name: &str) -> Result<AllowedPath> {
+        self.roots.writable(name)
+    }
+}

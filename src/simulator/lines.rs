@@ -1,0 +1,164 @@
+//! The lines of an input file: read one at a time, checked as the service checks them.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::answer::prompt_text;
+use super::batch::{Census, Fate};
+use super::fields::text;
+use super::marker::Marker;
+use super::refusal::Refusal;
+use super::route::Kind;
+use super::schema::{self, Complaint};
+
+/// The name under which a batch keeps its input.
+pub(super) const INPUT: &str = "input.jsonl";
+
+/// So many bad lines are named.
+const NAMED: usize = 10;
+
+/// Reads lines one at a time; blank ones are passed over.
+pub(super) struct Lines<R> {
+    reader: BufReader<R>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: Read> Lines<R> {
+    /// The lines of `source`.
+    pub(super) fn of(source: R) -> Self {
+        Self { reader: BufReader::with_capacity(256 * 1024, source), line: Vec::new(), number: 0 }
+    }
+
+    /// The next line with its number, counted from 1.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        loop {
+            self.line.clear();
+            if self.reader.read_until(b'\n', &mut self.line)? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if !self.line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some((self.number, self.line.trim_ascii_end())));
+            }
+        }
+    }
+}
+
+/// Checks all lines and counts them. One bad line refuses the whole input.
+pub(super) fn census(path: &Path, kind: Kind, model: &str) -> Result<Census, Refusal> {
+    let mut lines = Lines::of(File::open(path)?);
+    let mut census = Census::default();
+    let mut errors = Vec::new();
+    while let Some((number, line)) = lines.next()? {
+        match checked(line, kind, model) {
+            Ok(marker) => note(&mut census, marker),
+            Err((column, what)) => {
+                errors.push(format!("Error on line {number}: invalid JSON, near column {column}: {what}"));
+            }
+        }
+        if errors.len() == NAMED {
+            break;
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Refusal::invalid(errors.join("\n")));
+    }
+    if census.requests == 0 {
+        return Err(Refusal::invalid("The batch has no requests."));
+    }
+    Ok(census)
+}
+
+fn note(census: &mut Census, marker: Option<Marker>) {
+    census.requests += 1;
+    match marker {
+        Some(Marker::Failed) => census.failing += 1,
+        Some(Marker::JobFailed) => census.fate = Fate::Fails,
+        Some(Marker::JobExpired) => census.fate = Fate::NeverEnds,
+        _ => {}
+    }
+}
+
+/// The marker in a good line; column and description of what is wrong with a bad one.
+fn checked(line: &[u8], kind: Kind, model: &str) -> Result<Option<Marker>, (usize, String)> {
+    let value: Value = serde_json::from_slice(line).map_err(|e| (e.column(), syntax(&e)))?;
+    let request = check_line(&value, kind, model).map_err(|c| (column(line, c.name()), c.wording()))?;
+    Ok(Marker::find(&prompt_text(request)))
+}
+
+/// What is wrong with the JSON, without the place, which is told already.
+fn syntax(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().into()
+}
+
+fn check_line<'a>(value: &'a Value, kind: Kind, model: &str) -> Result<&'a Value, Complaint> {
+    let other = |field: &str, message: &str| Complaint::Other(field.into(), message.into());
+    let fields = value.as_object().ok_or_else(|| other("", "expected an object"))?;
+    if let Some(name) = fields.keys().find(|name| !matches!(name.as_str(), "key" | "request" | "metadata")) {
+        return Err(Complaint::UnknownField(name.clone()));
+    }
+    let key = fields.get("key");
+    if key.is_none() && fields.get("metadata").is_none() {
+        return Err(other("", "missing field: 'key'"));
+    }
+    if key.is_some_and(|key| !key.is_string()) {
+        return Err(other("key", "expected a string for field 'key'"));
+    }
+    let request = fields.get("request").ok_or_else(|| other("", "missing field: 'request'"))?;
+    schema::check_request(request, kind)?;
+    match text(request, "model") {
+        Some(own) if own.trim_start_matches("models/") != model => {
+            Err(other("model", "the model of the request is not the model of the batch"))
+        }
+        _ => Ok(request),
+    }
+}
+
+/// Where a field stands in a line, as far as its name tells.
+fn column(line: &[u8], name: &str) -> usize {
+    let quoted = format!("\"{name}\"");
+    let found = line.windows(quoted.len()).position(|window| window == quoted.as_bytes());
+    found.map_or(1, |at| at + quoted.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn census_of(text: &str) -> Result<Census, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        census(file.path(), Kind::Generate, "m").map_err(|refusal| format!("{refusal:?}"))
+    }
+
+    #[test]
+    fn bad_lines_are_named_with_number_and_column() {
+        let good = r#"{"key":"a","request":{"contents":[{"parts":[{"text":"hi"}]}]}}"#;
+        let unknown = r#"{"key":"b","request":{"contents":[{"parts":[]}],"thinking_config":{}}}"#;
+        let refusal = census_of(&format!("{good}\n\n{unknown}\n{{\"key\"\n")).unwrap_err();
+        assert!(
+            refusal.contains("Error on line 3: invalid JSON, near column 65: no such field: 'thinking_config'"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("Error on line 4: invalid JSON, near column 6"), "{refusal}");
+        assert!(!refusal.contains("on line 1") && !refusal.contains("at line"), "{refusal}");
+    }
+
+    #[test]
+    fn requests_that_will_fail_are_counted() {
+        let line =
+            |text: &str| format!(r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"text":"{text}"}}]}}]}}}}"#);
+        let text = [line("a"), line("[[simulate:failed]]"), line("c")].join("\r\n");
+        assert_eq!(census_of(&text).unwrap(), Census { requests: 3, failing: 1, fate: Fate::Succeeds });
+    }
+
+    #[test]
+    fn an_empty_file_is_refused() {
+        assert!(census_of("\n").is_err());
+    }
+}

@@ -1,0 +1,92 @@
+//! Markers: what a prompt can ask the simulator for.
+//!
+//! `[[simulate:WORD]]` anywhere in the text of a prompt.
+
+/// An outcome that a prompt asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Marker {
+    /// The request ends in an error.
+    Failed,
+    /// The prompt is blocked.
+    Blocked,
+    /// The answer is held back for safety.
+    Safety,
+    /// The answer is cut off at the token limit.
+    Truncated,
+    /// The answer has no parts.
+    Empty,
+    /// The answer has no candidates.
+    NoCandidates,
+    /// The text of the answer is split over several parts.
+    Multipart,
+    /// Thoughts come before the answer.
+    Thinking,
+    /// The answer is JSON.
+    Json,
+    /// The answer is an image.
+    Image,
+    /// There is no answer line.
+    Missing,
+    /// The answer line comes twice.
+    Duplicate,
+    /// There is one more line, with a key nobody sent.
+    Stranger,
+    /// The answer line is no JSON.
+    Garbage,
+    /// The whole batch fails.
+    JobFailed,
+    /// The whole batch never ends, and so expires.
+    JobExpired,
+}
+
+impl Marker {
+    /// All markers: the word in the prompt and what it does.
+    pub const ALL: &[(Self, &'static str, &'static str)] = &[
+        (Self::Failed, "failed", "the request ends in an error"),
+        (Self::Blocked, "blocked", "the prompt is blocked"),
+        (Self::Safety, "safety", "the answer is held back for safety"),
+        (Self::Truncated, "truncated", "the answer is cut off at the token limit"),
+        (Self::Empty, "empty", "the answer has no parts"),
+        (Self::NoCandidates, "no-candidates", "the answer has no candidates"),
+        (Self::Multipart, "multipart", "the text is split over several parts"),
+        (Self::Thinking, "thinking", "thoughts come before the answer"),
+        (Self::Json, "json", "the answer is JSON"),
+        (Self::Image, "image", "the answer is an image"),
+        (Self::Missing, "missing", "there is no answer line"),
+        (Self::Duplicate, "duplicate", "the answer line comes twice"),
+        (Self::Stranger, "stranger", "there is one more line, with an unknown key"),
+        (Self::Garbage, "garbage", "the answer line is no JSON"),
+        (Self::JobFailed, "job-failed", "the whole batch fails"),
+        (Self::JobExpired, "job-expired", "the whole batch never ends, and so expires"),
+    ];
+
+    /// The first marker in a text.
+    pub fn find(text: &str) -> Option<Self> {
+        let words = text.split("[[simulate:").skip(1);
+        words.filter_map(|rest| rest.split_once("]]")).find_map(|(word, _)| Self::of(word.trim()))
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, name, _)| *name == word).map(|(marker, ..)| *marker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_found_anywhere_and_an_unknown_one_is_passed_over() {
+        assert_eq!(Marker::find("Say hi [[simulate:blocked]] now"), Some(Marker::Blocked));
+        assert_eq!(Marker::find("[[simulate:what]] [[simulate:job-failed]]"), Some(Marker::JobFailed));
+        assert_eq!(Marker::find("[[simulate:failed"), None);
+    }
+
+    #[test]
+    fn every_word_finds_its_marker() {
+        for (marker, word, _) in Marker::ALL {
+            assert_eq!(Marker::find(&format!("[[simulate:{word}]]")), Some(*marker));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A request in which every string may be a template, flattened so that a row only fills the gaps.
+
+use serde_json::Value;
+use std::sync::Arc;
+
+use super::escape::escape_into;
+use super::logic::Logic;
+use super::row::{Row, RowProblem, Slot};
+use super::template::{Body, Escaped, Piece, Template, render_column, render_logic};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A compiled request: what is fixed, as the bytes to be written, and what a row fills in.
+#[derive(Debug, Clone, Default)]
+pub struct Skeleton {
+    segments: Vec<Segment>,
+    templates: Vec<Template>,
+    /// Bytes of text for the model that are the same in every request.
+    fixed_text: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Segment {
+    Literal(Vec<u8>),
+    Column { slot: Slot, counted: bool },
+    Logic { logic: Arc<Logic>, counted: bool },
+}
+
+impl Skeleton {
+    /// Compiles a request, which has to be an object.
+    pub fn compile(request: &Value) -> Result<Self> {
+        if !request.is_object() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "compiling the request", "it is not an object")
+                .hint("give a request such as {\"contents\": [{\"parts\": [{\"text\": \"{{ prompt }}\"}]}]}"));
+        }
+        let mut skeleton = Self::default();
+        skeleton.value(request, &mut Vec::new())?;
+        Ok(skeleton)
+    }
+
+    /// Whether any string of it depends on the row.
+    pub fn has_templates(&self) -> bool {
+        !self.templates.is_empty()
+    }
+
+    /// The columns that its templates name, each once.
+    pub fn columns(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.templates.iter().flat_map(Template::columns) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Checks, before anything is written, that every column it names is there.
+    pub fn check_columns(&self, columns: &[String]) -> Result<()> {
+        self.templates.iter().try_for_each(|template| template.check_columns(columns))
+    }
+
+    /// Appends the request line of a row, without a line break: `{"key":"…","request":{…}}`.
+    ///
+    /// Returns how many bytes of text for the model it holds. After a problem `out` is as it was.
+    pub fn render_line(&self, key: &str, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+        let start = out.len();
+        out.extend_from_slice(b"{\"key\":\"");
+        escape_into(key, out);
+        out.extend_from_slice(b"\",\"request\":");
+        let rendered = self.fill(row, out);
+        match rendered {
+            Ok(_) => out.push(b'}'),
+            Err(_) => out.truncate(start),
+        }
+        rendered
+    }
+
+    fn fill(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+        let mut text = self.fixed_text;
+        for segment in &self.segments {
+            let (length, counted) = match segment {
+                Segment::Literal(bytes) => {
+                    out.extend_from_slice(bytes);
+                    continue;
+                }
+                Segment::Column { slot, counted } => (render_column(slot, row, &mut Escaped(out))?, counted),
+                Segment::Logic { logic, counted } => (render_logic(logic, row, &mut Escaped(out))?, counted),
+            };
+            text += if *counted { length } else { 0 };
+        }
+        Ok(text)
+    }
+
+    fn value(&mut self, value: &Value, path: &mut Vec<String>) -> Result<()> {
+        match value {
+            Value::Object(object) => {
+                self.literal(b"{");
+                for (position, (name, value)) in object.iter().enumerate() {
+                    self.literal(if position == 0 { b"\"" } else { b",\"" });
+                    self.escaped(name);
+                    self.literal(b"\":");
+                    self.at(name.clone(), value, path)?;
+                }
+                self.literal(b"}");
+            }
+            Value::Array(array) => {
+                self.literal(b"[");
+                for (position, value) in array.iter().enumerate() {
+                    self.literal(if position == 0 { b"" } else { b"," });
+                    self.at(position.to_string(), value, path)?;
+                }
+                self.literal(b"]");
+            }
+            Value::String(text) => return self.string(text, path),
+            Value::Null | Value::Bool(_) | Value::Number(_) => self.literal(value.to_string().as_bytes()),
+        }
+        Ok(())
+    }
+
+    fn at(&mut self, step: String, value: &Value, path: &mut Vec<String>) -> Result<()> {
+        path.push(step);
+        let done = self.value(value, path);
+        path.pop();
+        done
+    }
+
+    fn string(&mut self, text: &str, path: &[String]) -> Result<()> {
+        let counted = path.last().is_some_and(|name| name == "text");
+        self.literal(b"\"");
+        if Template::is_template(text) {
+            let template = Template::compile(text).map_err(|e| located(&e, path))?;
+            self.templates.push(template.clone());
+            self.template(template, counted);
+        } else {
+            self.fixed(text, counted);
+        }
+        self.literal(b"\"");
+        Ok(())
+    }
+
+    fn template(&mut self, template: Template, counted: bool) {
+        match template.into_body() {
+            Body::Logic(logic) => self.segments.push(Segment::Logic { logic, counted }),
+            Body::Plain(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        Piece::Literal(text) => self.fixed(&text, counted),
+                        Piece::Column(slot) => self.segments.push(Segment::Column { slot, counted }),
+                    }
+                }
+            }
+        }
+    }
+
+    fn fixed(&mut self, text: &str, counted: bool) {
+        self.fixed_text += if counted { text.len() } else { 0 };
+        self.escaped(text);
+    }
+
+    fn escaped(&mut self, text: &str) {
+        let mut bytes = Vec::new();
+        escape_into(text, &mut bytes);
+        self.literal(&bytes);
+    }
+
+    fn literal(&mut self, bytes: &[u8]) {
+        match self.segments.last_mut() {
+            Some(Segment::Literal(last)) => last.extend_from_slice(bytes),
+            _ => self.segments.push(Segment::Literal(bytes.to_vec())),
+        }
+    }
+}
+
+/// The same error, saying where in the request the template stands.
+fn located(error: &Error, path: &[String]) -> Error {
+    let located =
+        Error::new(error.kind(), format!("{} at request.{}", error.act(), path.join(".")), error.cause().to_owned());
+    match error.next_step() {
+        Some(hint) => located.hint(hint),
+        None => located,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! Templates: text with `{{ column }}` in it, and more where that is not enough.
+//!
+//! A template that only names columns is cut into pieces once. Anything else (filters, conditions,
+//! loops) is given to the template engine, which takes about twice as long.
+
+use std::io;
+use std::sync::Arc;
+
+use super::escape::escape_into;
+use super::logic::Logic;
+use super::row::{Cell, Row, RowProblem, Slot, listed};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest text that one template may make of one row.
+pub(super) const LONGEST_TEXT: usize = 50 * 1024 * 1024;
+
+/// A compiled template.
+#[derive(Debug, Clone)]
+pub struct Template {
+    text: String,
+    body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Plain(Vec<Piece>),
+    Logic(Arc<Logic>),
+}
+
+/// A part of a plain template.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Piece {
+    Literal(String),
+    Column(Slot),
+}
+
+impl Template {
+    /// Whether the text has anything in it for a template to do.
+    pub fn is_template(text: &str) -> bool {
+        ["{{", "{%", "{#"].iter().any(|opening| text.contains(opening))
+    }
+
+    /// Compiles a template. An error names the line and the column of the fault.
+    pub fn compile(text: &str) -> Result<Self> {
+        let body = match plain(text) {
+            Some(pieces) => Body::Plain(pieces),
+            None => Body::Logic(Arc::new(Logic::compile(text)?)),
+        };
+        Ok(Self { text: text.to_owned(), body })
+    }
+
+    /// The text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The columns it names. Not those reached through `row["…"]`.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let (pieces, slots) = match &self.body {
+            Body::Plain(pieces) => (pieces.as_slice(), [].as_slice()),
+            Body::Logic(logic) => ([].as_slice(), logic.columns()),
+        };
+        let named = pieces.iter().filter_map(|piece| match piece {
+            Piece::Column(slot) => Some(slot),
+            Piece::Literal(_) => None,
+        });
+        named.chain(slots).map(Slot::name)
+    }
+
+    /// Checks, before anything is written, that every column it names is there.
+    pub fn check_columns(&self, columns: &[String]) -> Result<()> {
+        let missing: Vec<&str> = self.columns().filter(|name| !columns.iter().any(|column| column == name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let there = listed(columns.iter().map(String::as_str));
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "checking the template",
+            format!("there is no column {}", listed(missing)),
+        )
+        .hint(format!("the columns are: {there}")))
+    }
+
+    /// Appends what the template makes of a row.
+    pub fn render_into(&self, row: &Row<'_>, out: &mut String) -> Result<(), RowProblem> {
+        self.render(row, out).map(drop)
+    }
+
+    /// Appends what the template makes of a row as the inside of a JSON string. Returns the length of
+    /// the text before it was escaped.
+    pub fn render_escaped(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+        self.render(row, &mut Escaped(out))
+    }
+
+    pub(super) fn into_body(self) -> Body {
+        self.body
+    }
+
+    fn render(&self, row: &Row<'_>, sink: &mut impl Sink) -> Result<usize, RowProblem> {
+        match &self.body {
+            Body::Plain(pieces) => render_pieces(pieces, row, sink),
+            Body::Logic(logic) => render_logic(logic, row, sink),
+        }
+    }
+}
+
+fn render_pieces(pieces: &[Piece], row: &Row<'_>, sink: &mut impl Sink) -> Result<usize, RowProblem> {
+    let mut length = 0;
+    for piece in pieces {
+        length += match piece {
+            Piece::Literal(text) => {
+                sink.push(text);
+                text.len()
+            }
+            Piece::Column(slot) => render_column(slot, row, sink)?,
+        };
+        if length > LONGEST_TEXT {
+            return Err(too_long(row));
+        }
+    }
+    Ok(length)
+}
+
+/// Writes one cell. Returns the length of its text.
+pub(super) fn render_column(slot: &Slot, row: &Row<'_>, sink: &mut impl Sink) -> Result<usize, RowProblem> {
+    let cell = row.cell(slot).ok_or_else(|| row.lacks(slot.name()))?;
+    if let Cell::Text(text) = cell {
+        sink.push(text);
+        return Ok(text.len());
+    }
+    let text = cell.text().ok_or_else(|| row.is_null(slot.name()))?;
+    sink.push(&text);
+    Ok(text.len())
+}
+
+/// Writes what the template engine makes of a row. Returns the length of the text.
+pub(super) fn render_logic(logic: &Logic, row: &Row<'_>, sink: &mut impl Sink) -> Result<usize, RowProblem> {
+    let mut writer = Limited { sink, length: 0 };
+    let rendered = logic.render(row, &mut writer);
+    if writer.length > LONGEST_TEXT {
+        return Err(too_long(row));
+    }
+    let length = writer.length;
+    rendered.map(|()| length)
+}
+
+fn too_long(row: &Row<'_>) -> RowProblem {
+    row.problem(None, format!("the template makes more than {} MB of it", LONGEST_TEXT / 1024 / 1024))
+}
+
+/// Where rendered text goes.
+pub(super) trait Sink {
+    fn push(&mut self, text: &str);
+}
+
+impl Sink for String {
+    fn push(&mut self, text: &str) {
+        self.push_str(text);
+    }
+}
+
+/// A buffer that takes text as the inside of a JSON string.
+pub(super) struct Escaped<'a>(pub(super) &'a mut Vec<u8>);
+
+impl Sink for Escaped<'_> {
+    fn push(&mut self, text: &str) {
+        escape_into(text, self.0);
+    }
+}
+
+/// A sink for the template engine, which ends the rendering when the text grows too long.
+struct Limited<'a, S> {
+    sink: &'a mut S,
+    length: usize,
+}
+
+impl<S: Sink> io::Write for Limited<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.length += bytes.len();
+        if self.length > LONGEST_TEXT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        self.sink.push(text);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Cuts a template that only names columns; `None` when there is more to it.
+fn plain(text: &str) -> Option<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = opening(rest) {
+        let (literal, tag) = rest.split_at(at);
+        let (inside, after) = tag.strip_prefix("{{")?.split_once("}}")?;
+        let name = inside.trim();
+        if !is_column_name(name) {
+            return None;
+        }
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        pieces.push(Piece::Column(Slot::new(name)));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Literal(rest.to_owned()));
+    }
+    Some(pieces)
+}
+
+/// Where the first tag of any sort starts.
+fn opening(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'{', bytes).find(|at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
+}
+
+/// Whether the text is one name, or several words that can be nothing but a column's name:
+/// "Product Name" means nothing to the template engine, "a if b" does.
+fn is_column_name(text: &str) -> bool {
+    const MEANINGFUL: [&str; 15] =
+        ["if", "else", "and", "or", "not", "in", "is", "true", "false", "none", "True", "False", "None", "loop", "row"];
+    let is_word = |word: &str| word.chars().all(|c| c.is_alphanumeric() || c == '_') && !MEANINGFUL.contains(&word);
+    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.split(' ').all(is_word)
+}
+
+#[cfg(test)]
+mod tests;
