@@ -6,6 +6,7 @@ use rmcp::handler::server::common::FromContextPart;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{ErrorData, JsonObject};
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 use serde_json::Value;
 
 use super::BatchServer;
@@ -25,7 +26,7 @@ pub(super) struct Call<A> {
 impl<A: DeserializeOwned> Call<A> {
     /// The arguments. A mistake in them names the argument, and all known ones.
     pub(super) fn args(&self) -> Result<A> {
-        parse(&self.arguments).map_err(|cause| {
+        parse(&self.arguments, None).map_err(|cause| {
             let at = culprit::<A>(&self.arguments, &cause).map_or(String::new(), |name| format!("{name}: "));
             Error::new(
                 ErrorKind::InvalidArgument,
@@ -56,11 +57,12 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
     }
 }
 
-fn parse<A: DeserializeOwned>(arguments: &JsonObject) -> Result<A, String> {
+/// Reads the arguments, or all but one of them.
+fn parse<A: DeserializeOwned>(arguments: &JsonObject, without: Option<&str>) -> Result<A, String> {
     // A null stands for "not given": clients fill optional arguments with it.
-    let given = arguments.iter().filter(|(_, value)| !value.is_null());
-    let object: JsonObject = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-    serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
+    let given = arguments.iter().filter(|(name, value)| !value.is_null() && Some(name.as_str()) != without);
+    let given = given.map(|(name, value)| (name.as_str(), value));
+    A::deserialize(MapDeserializer::<_, serde_json::Error>::new(given)).map_err(|e| e.to_string())
 }
 
 /// The argument without which the mistake would be another one. Unknown and missing arguments are
@@ -69,12 +71,8 @@ fn culprit<'a, A: DeserializeOwned>(arguments: &'a JsonObject, cause: &str) -> O
     if cause.starts_with("unknown field") || cause.starts_with("missing field") {
         return None;
     }
-    let names = arguments.keys().map(String::as_str);
-    names.into_iter().find(|name| {
-        let mut others = arguments.clone();
-        others.remove(*name);
-        parse::<A>(&others).err().as_deref() != Some(cause)
-    })
+    let mut names = arguments.keys().map(String::as_str);
+    names.find(|name| parse::<A>(arguments, Some(name)).err().as_deref() != Some(cause))
 }
 
 /// "job (string, required), wait (boolean)".
@@ -106,19 +104,19 @@ mod tests {
     #[test]
     fn the_argument_of_a_wrong_type_is_found() {
         let arguments = object(json!({"jobs": ["a"], "timeout_seconds": "soon", "wait": true}));
-        let cause = parse::<StatusArgs>(&arguments).unwrap_err();
+        let cause = parse::<StatusArgs>(&arguments, None).unwrap_err();
         assert_eq!(culprit::<StatusArgs>(&arguments, &cause), Some("timeout_seconds"));
     }
 
     #[test]
     fn a_null_argument_counts_as_not_given() {
-        let args: StatusArgs = parse(&object(json!({"jobs": null, "wait": null}))).unwrap();
+        let args: StatusArgs = parse(&object(json!({"jobs": null, "wait": null})), None).unwrap();
         assert!(args.jobs.is_empty() && !args.wait);
     }
 
     #[test]
     fn an_unknown_argument_is_refused_and_the_known_ones_are_named() {
-        let cause = parse::<StatusArgs>(&object(json!({"job": "a"}))).unwrap_err();
+        let cause = parse::<StatusArgs>(&object(json!({"job": "a"})), None).unwrap_err();
         assert!(cause.contains("unknown field `job`") && cause.contains("`jobs`"), "{cause}");
         let schema = crate::mcp::schema::input::<StatusArgs>();
         assert_eq!(known_arguments(&schema), "jobs (array), wait (boolean), timeout_seconds (integer)");

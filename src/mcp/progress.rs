@@ -16,12 +16,17 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::progress::{Monitor, Progress};
 
-/// Least time between two notifications.
-const PAUSE: Duration = Duration::from_millis(500);
-/// Most time between two notifications.
-const HEARTBEAT: Duration = Duration::from_secs(8);
+/// How often clients hear of a call.
+const RHYTHM: Rhythm = Rhythm { least: Duration::from_millis(500), most: Duration::from_secs(8) };
 /// By how much a heartbeat advances the value, which has to increase even when nothing moved.
 const TICK: f64 = 0.001;
+
+/// Times between two notifications.
+#[derive(Debug, Clone, Copy)]
+struct Rhythm {
+    least: Duration,
+    most: Duration,
+}
 
 /// The monitor of one call. Progress ends when it is dropped.
 pub(super) struct McpMonitor {
@@ -38,9 +43,13 @@ struct Relay {
 impl McpMonitor {
     /// The monitor for a request.
     pub(super) fn new(context: &RequestContext<RoleServer>) -> Self {
+        Self::with_rhythm(context, RHYTHM)
+    }
+
+    fn with_rhythm(context: &RequestContext<RoleServer>, rhythm: Rhythm) -> Self {
         let relay = context.meta.get_progress_token().map(|token| {
             let (latest, reports) = watch::channel(None);
-            let task = tokio::spawn(relay(reports, context.peer.clone(), token));
+            let task = tokio::spawn(relay(reports, context.peer.clone(), token, rhythm));
             Relay { latest, _task: AbortOnDropHandle::new(task) }
         });
         Self { cancellation: context.ct.clone(), relay }
@@ -59,15 +68,20 @@ impl Monitor for McpMonitor {
     }
 }
 
-async fn relay(mut reports: watch::Receiver<Option<Progress>>, peer: Peer<RoleServer>, token: ProgressToken) {
+async fn relay(
+    mut reports: watch::Receiver<Option<Progress>>,
+    peer: Peer<RoleServer>,
+    token: ProgressToken,
+    rhythm: Rhythm,
+) {
     let mut meter = Meter::default();
     // No report within the time: a heartbeat. The channel's end: the call is over.
-    while !matches!(timeout(HEARTBEAT, reports.changed()).await, Ok(Err(_))) {
+    while !matches!(timeout(rhythm.most, reports.changed()).await, Ok(Err(_))) {
         let notification = meter.next(reports.borrow_and_update().as_ref(), token.clone());
         if peer.notify_progress(notification).await.is_err() {
             return;
         }
-        sleep(PAUSE).await;
+        sleep(rhythm.least).await;
     }
 }
 
@@ -121,34 +135,4 @@ fn count(n: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use rmcp::model::NumberOrString;
-
-    use super::*;
-
-    fn report(stage: &str, done: u64, total: u64) -> Progress {
-        Progress { stage: stage.to_owned(), done, total: Some(total), unit: "bytes" }
-    }
-
-    #[test]
-    fn values_increase_over_stages_and_heartbeats_and_stay_below_the_total() {
-        let mut meter = Meter::default();
-        let reports = [
-            None,
-            Some(report("hashing", 0, 2)),
-            Some(report("hashing", 2, 2)),
-            Some(report("hashing", 2, 2)),
-            Some(report("uploading", 0, 9_000)),
-            Some(report("uploading", 3_000, 9_000)),
-        ];
-        let token = ProgressToken(NumberOrString::Number(1));
-        let sent: Vec<_> = reports.iter().map(|r| meter.next(r.as_ref(), token.clone())).collect();
-        for pair in sent.windows(2) {
-            assert!(pair[0].progress < pair[1].progress, "{pair:?}");
-        }
-        for one in &sent {
-            assert!(one.total.is_none_or(|total| total >= one.progress), "{one:?}");
-        }
-        assert_eq!(sent[5].message.as_deref(), Some("uploading: 3,000 of 9,000 bytes"));
-    }
-}
+mod tests;

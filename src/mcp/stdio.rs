@@ -1,25 +1,63 @@
 //! The server on standard input and output, as clients start it.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use super::BatchServer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 
+/// How long calls in flight may go on once the client has closed standard input. Nobody may be left to
+/// hear their answers, and clients kill a server that lingers for two seconds.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Serves one client until it closes standard input. Nothing but the protocol goes to standard output.
 pub async fn serve(app: App) -> Result<()> {
-    let act = "serving on standard input and output";
-    let failed = |cause: String| Error::new(ErrorKind::Io, act, cause);
-    match BatchServer::new(app).serve(rmcp::transport::io::stdio_pipes()).await {
-        Ok(service) => {
-            let quit = service.waiting().await.map_err(|e| failed(e.to_string()))?;
-            tracing::debug!(?quit, "client left");
-            Ok(())
-        }
+    let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
+    let (input, output) = rmcp::transport::io::stdio_pipes();
+    let end = CancellationToken::new();
+    let input = EndTold { input, end: end.clone() };
+    let service = match BatchServer::new(app).serve((input, output)).await {
+        Ok(service) => service,
         // A client that leaves before it says hello did nothing wrong.
-        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
-        Err(e) => Err(failed(e.to_string())
-            .hint("this is an MCP server: start it from an MCP client, or use a command; see gemini-batch-mcp --help")),
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(e) => {
+            let hint = "this is an MCP server: start it from an MCP client; for commands see gemini-batch-mcp --help";
+            return Err(failed(e.to_string()).hint(hint));
+        }
+    };
+    tokio::select! {
+        quit = service.waiting() => quit.map(drop).map_err(|e| failed(e.to_string())),
+        () = a_while_after(&end) => Ok(()),
+    }
+}
+
+async fn a_while_after(end: &CancellationToken) {
+    end.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
+
+/// Standard input that tells when it has ended.
+struct EndTold<R> {
+    input: R,
+    end: CancellationToken,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for EndTold<R> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (before, had_room) = (buf.filled().len(), buf.remaining() > 0);
+        let result = ready!(Pin::new(&mut this.input).poll_read(cx, buf));
+        if result.is_err() || (had_room && buf.filled().len() == before) {
+            this.end.cancel();
+        }
+        Poll::Ready(result)
     }
 }
