@@ -44,7 +44,8 @@ fn basic_batch_with_the_spellings_of_the_old_scripts() {
         .iter()
         .enumerate()
         .map(|(i, text)| {
-            json!({"key": format!("request-{}", i + 1), "request": {"contents": [{"parts": [{"text": text}]}]}}).to_string()
+            json!({"key": format!("request-{}", i + 1), "request": {"contents": [{"parts": [{"text": text}]}]}})
+                .to_string()
         })
         .collect();
     world.write("requests.jsonl", &lines.join("\n"));
@@ -206,7 +207,17 @@ fn embeddings_are_a_kind_of_job() {
     world.write("texts.csv", "id,text\na,first\nb,second\n");
     let results = job(
         &world,
-        &["texts.csv", "--kind", "embed", "--template", "{{ text }}", "--key", "id", "--request", r#"{"outputDimensionality": 8}"#],
+        &[
+            "texts.csv",
+            "--kind",
+            "embed",
+            "--template",
+            "{{ text }}",
+            "--key",
+            "id",
+            "--request",
+            r#"{"outputDimensionality": 8}"#,
+        ],
         "texts.requests.jsonl",
         "vectors.jsonl",
     );
@@ -220,10 +231,15 @@ fn an_agent_drives_a_batch_by_four_calls() {
     let world = World::new();
     world.write("products.csv", PRODUCTS);
     let mut agent = agent(&world);
-    let built = tool(&mut agent, "build_jsonl", &json!({"source": "products.csv", "template": "Describe {{name}}", "key": "id"}));
+    let built = tool(
+        &mut agent,
+        "build_jsonl",
+        &json!({"source": "products.csv", "template": "Describe {{name}}", "key": "id"}),
+    );
     assert_eq!(built["requests"], 3);
     assert_eq!(built["first_requests"].as_array().unwrap().len(), 2);
-    let created = tool(&mut agent, "create_batch", &json!({"input": built["path"], "name": "products", "max_cost_usd": 5}));
+    let created =
+        tool(&mut agent, "create_batch", &json!({"input": built["path"], "name": "products", "max_cost_usd": 5}));
     let status = tool(&mut agent, "check_status", &json!({"jobs": [created["job"]], "wait": true}));
     assert_eq!(status["all_ended"], true);
     let output = json!({"job": created["job"], "join": true, "output": "products.answered.csv"});
@@ -260,9 +276,13 @@ fn an_agent_runs_a_pipeline_without_a_script() {
 fn cancel_and_delete_do_what_they_say_and_keep_the_answers() {
     let world = World::new();
     let mut agent = agent(&world);
-    let created = tool(&mut agent, "create_batch", &json!({"requests": [
+    let created = tool(
+        &mut agent,
+        "create_batch",
+        &json!({"requests": [
         {"key": "a", "request": {"contents": [{"parts": [{"text": "hi"}]}]}}
-    ], "name": "inline"}));
+    ], "name": "inline"}),
+    );
     let job = json!({"job": created["job"]});
     tool(&mut agent, "check_status", &json!({"jobs": [created["job"]], "wait": true}));
     let cancelled = tool(&mut agent, "cancel_batch", &job);
