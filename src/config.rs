@@ -1,6 +1,7 @@
 //! The settings of one process: flags and environment, read once, in one place.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::SecretString;
 
@@ -61,7 +62,7 @@ pub struct Config {
     /// A model table to use instead of the built-in one.
     pub models: Option<PathBuf>,
     /// How long a lost create is looked up before it counts as never arrived.
-    pub settle: std::time::Duration,
+    pub settle: Duration,
     /// Things worth telling the user at start.
     pub notes: Vec<String>,
 }
@@ -98,6 +99,29 @@ impl Config {
             settle: settle(),
             notes,
         })
+    }
+}
+
+impl Config {
+    /// Settings for a job on the simulator that touches nothing but these folders.
+    pub fn simulated(home: PathBuf, root: PathBuf) -> Self {
+        Self {
+            key: None,
+            base_url: None,
+            api_version: None,
+            home,
+            roots: vec![root],
+            simulate: true,
+            read_only: false,
+            models: None,
+            settle: SETTLE,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Where the simulator keeps its state.
+    pub fn simulator_folder(&self) -> PathBuf {
+        self.home.join("simulator")
     }
 }
 
@@ -146,10 +170,13 @@ fn api_version() -> Option<String> {
     env_text("GOOGLE_GENAI_API_VERSION").map(|version| if version == "beta" { "v1beta".to_owned() } else { version })
 }
 
-/// Three minutes; tests shorten it.
-fn settle() -> std::time::Duration {
-    let seconds = env_text("GEMINI_BATCH_SETTLE_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(180);
-    std::time::Duration::from_secs(seconds)
+/// How long a create may take to show up in the API's list.
+const SETTLE: Duration = Duration::from_secs(180);
+
+/// Tests shorten it.
+fn settle() -> Duration {
+    let seconds = env_text("GEMINI_BATCH_SETTLE_SECONDS").and_then(|text| text.parse().ok());
+    seconds.map_or(SETTLE, Duration::from_secs)
 }
 
 /// A variable's trimmed value; an empty one counts as unset.

@@ -4,7 +4,6 @@
 //! themselves stay in the files.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -13,7 +12,8 @@ use crate::jsonl::lines::{Line, LineReader};
 use crate::jsonl::result::key_of;
 use crate::progress::{Monitor, Progress};
 
-use super::window::{Window, fill_at};
+use super::slots::{Slots, Vacant};
+use super::window::{FromStart, Window, fill_at};
 
 /// At most this many keys or lines of one kind are named.
 const NAMED: usize = 20;
@@ -30,8 +30,7 @@ pub struct ResultIndex {
     files: Vec<File>,
     /// In the order of the files.
     entries: Vec<Entry>,
-    /// Open addressing: the number of an entry plus one, or 0.
-    slots: Vec<u32>,
+    slots: Slots,
     /// What is wrong with the files.
     pub problems: Problems,
 }
@@ -107,7 +106,7 @@ impl ResultIndex {
         let mut index = Self {
             files: Vec::new(),
             entries: Vec::with_capacity(room),
-            slots: vec![0; slots_for(room)],
+            slots: Slots::for_entries(room),
             problems: Problems::default(),
         };
         let mut before = 0;
@@ -129,8 +128,8 @@ impl ResultIndex {
 
     /// The result line of a key, which counts as asked for from now on.
     pub fn get<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
-        let (_, Some(number)) = self.find(xxh3_128(key.as_bytes())) else { return Ok(None) };
-        let Some(entry) = self.entries.get_mut(number) else { return Ok(None) };
+        let number = self.find(xxh3_128(key.as_bytes())).ok();
+        let Some(entry) = number.and_then(|number| self.entries.get_mut(number)) else { return Ok(None) };
         entry.asked_for = true;
         let line = read(&self.files, *entry, window)?;
         // The hash found the line; the key in it has the last word.
@@ -142,12 +141,12 @@ impl ResultIndex {
 
     /// Whether a result line of this key came back.
     pub fn has(&self, key: &str) -> bool {
-        self.find(xxh3_128(key.as_bytes())).1.is_some()
+        self.find(xxh3_128(key.as_bytes())).is_ok()
     }
 
     /// Whether the line of this key was asked for before.
     pub fn was_asked(&self, key: &str) -> bool {
-        let entry = self.find(xxh3_128(key.as_bytes())).1.and_then(|number| self.entries.get(number));
+        let entry = self.find(xxh3_128(key.as_bytes())).ok().and_then(|number| self.entries.get(number));
         entry.is_some_and(|entry| entry.asked_for)
     }
 
@@ -175,8 +174,7 @@ impl ResultIndex {
         let number = self.files.len();
         let mark = byte_order_mark(&file)?;
         self.files.push(file.try_clone().map_err(|e| Error::io(ACT, e))?);
-        (&file).seek(SeekFrom::Start(0)).map_err(|e| Error::io(ACT, e))?;
-        let mut lines = LineReader::new(&file);
+        let mut lines = LineReader::new(FromStart::new(file));
         let mut window = Window::new();
         let mut end = 0;
         while let Some(mut line) = lines.next_line().map_err(|e| Error::io(ACT, e))? {
@@ -211,61 +209,36 @@ impl ResultIndex {
 
     fn add_key(&mut self, key: &str, file: usize, line: Line<'_>, window: &mut Window) -> Result<()> {
         let hash = xxh3_128(key.as_bytes());
-        let (slot, known) = self.find(hash);
-        if let Some(entry) = known.and_then(|number| self.entries.get(number)) {
-            let first = read(&self.files, *entry, window)?;
-            self.problems.note_repeated(key, first == line.bytes);
-            return Ok(());
-        }
+        let place = match self.find(hash) {
+            Err(place) => place,
+            Ok(number) => {
+                let first = self.at(number, window)?;
+                self.problems.note_repeated(key, first == Some(line.bytes));
+                return Ok(());
+            }
+        };
         let entry = Entry::new(hash, file, line.offset, line.bytes.len())
             .ok_or_else(|| Error::new(ErrorKind::InvalidInput, ACT, "a result file or line is too large"))?;
-        self.insert(slot, entry);
+        self.insert(place, entry);
         Ok(())
     }
 
-    fn insert(&mut self, slot: usize, entry: Entry) {
+    fn insert(&mut self, place: Vacant, entry: Entry) {
         if self.entries.len() == self.entries.capacity() {
             // More lines than expected: grow gently, memory is promised by the key.
             self.entries.reserve_exact((self.entries.len() / 8).max(64));
         }
+        let number = self.entries.len();
         self.entries.push(entry);
-        if slots_for(self.entries.len()) > self.slots.len() {
-            self.spread();
-        } else if let Some(place) = self.slots.get_mut(slot) {
-            *place = u32::try_from(self.entries.len()).unwrap_or(0);
+        if self.slots.have_room_for(self.entries.len()) {
+            self.slots.put(place, number);
+        } else {
+            self.slots.spread(self.entries.iter().map(|entry| entry.hash));
         }
     }
 
-    /// Finds the entry of a hash, or else the slot where it belongs.
-    fn find(&self, hash: u128) -> (usize, Option<usize>) {
-        let mask = self.slots.len() - 1;
-        let mut slot = low_bits(hash) & mask;
-        loop {
-            let number = self.slots.get(slot).map_or(0, |number| *number as usize);
-            if number == 0 {
-                return (slot, None);
-            }
-            if self.entries.get(number - 1).is_some_and(|entry| entry.hash == hash) {
-                return (slot, Some(number - 1));
-            }
-            slot = (slot + 1) & mask;
-        }
-    }
-
-    /// Makes the table of slots as large as the entries need.
-    fn spread(&mut self) {
-        self.slots = Vec::new();
-        self.slots = vec![0; slots_for(self.entries.len())];
-        let mask = self.slots.len() - 1;
-        for (entry, number) in self.entries.iter().zip(1..) {
-            let mut slot = low_bits(entry.hash) & mask;
-            while self.slots.get(slot).is_some_and(|taken| *taken != 0) {
-                slot = (slot + 1) & mask;
-            }
-            if let Some(place) = self.slots.get_mut(slot) {
-                *place = number;
-            }
-        }
+    fn find(&self, hash: u128) -> Result<usize, Vacant> {
+        self.slots.find(hash, |number| Some(self.entries.get(number)?.hash))
     }
 }
 
@@ -283,16 +256,6 @@ impl Problems {
             self.repeated_keys.push(key.to_owned());
         }
     }
-}
-
-/// A power of two that the entries fill by three quarters at most.
-fn slots_for(entries: usize) -> usize {
-    (entries + entries.div_ceil(3) + 1).next_power_of_two()
-}
-
-/// The low bits are what is wanted.
-fn low_bits(hash: u128) -> usize {
-    hash as usize
 }
 
 fn read<'w>(files: &[File], entry: Entry, window: &'w mut Window) -> Result<&'w [u8]> {

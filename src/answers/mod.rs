@@ -12,6 +12,7 @@ mod jsonl_format;
 mod raw;
 pub mod reasons;
 pub mod record;
+mod slots;
 pub mod summary;
 mod window;
 pub mod write;

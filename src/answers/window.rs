@@ -52,6 +52,28 @@ impl Window {
     }
 }
 
+/// A file read from its start, whatever its cursor is and does.
+#[derive(Debug)]
+pub(super) struct FromStart {
+    file: File,
+    offset: u64,
+}
+
+impl FromStart {
+    /// Reads this file.
+    pub(super) fn new(file: File) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+impl io::Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = read_at(&self.file, buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
 /// Reads until the buffer is full or the file ends; returns how much was read.
 pub(super) fn fill_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;

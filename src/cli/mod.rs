@@ -54,7 +54,7 @@ async fn interrupted_twice(cancellation: &CancellationToken) {
 async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
     // These two bring their own surroundings.
     match &cli.command {
-        Some(Command::Demo(args)) => return demo::demo(&cli.flags, args, output, monitor).await,
+        Some(Command::Demo(args)) => return demo::demo(args, output, monitor).await,
         Some(Command::Simulate(args)) => return simulate::simulate(&cli.flags, args, output, monitor).await,
         _ => {}
     }

@@ -1,14 +1,41 @@
 //! `simulate`: the simulator alone, for any client of the Gemini API.
 
-use super::Exit;
-use super::flags::SimulateFlags;
-use super::output::Output;
-use super::terminal::TerminalMonitor;
-use crate::config::Flags;
-use crate::error::{Error, Result};
+use std::net::{Ipv4Addr, SocketAddr};
 
-/// To come.
-#[expect(clippy::unused_async, reason = "a stub")]
-pub(super) async fn simulate(_: &Flags, _: &SimulateFlags, _: Output, _: &TerminalMonitor) -> Result<Exit> {
-    Err(Error::internal("simulate", "not there yet"))
+use super::Exit;
+use super::flags::{Pace as Speed, SimulateFlags};
+use super::output::{Output, print, say};
+use crate::config::{Caller, Config, Flags};
+use crate::error::Result;
+use crate::progress::Monitor;
+use crate::simulator::{Options, Pace, Simulator};
+
+/// Serves until it is interrupted. The first line on standard output is the address.
+pub(super) async fn simulate(
+    flags: &Flags,
+    args: &SimulateFlags,
+    output: Output,
+    monitor: &dyn Monitor,
+) -> Result<Exit> {
+    let folder = match &args.dir {
+        Some(folder) => folder.clone(),
+        // The same place that --simulate uses: both see the same jobs.
+        None => Config::read(&Flags { simulate: true, ..flags.clone() }, Caller::Person)?.simulator_folder(),
+    };
+    let mut options = Options::new(folder);
+    options.address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    options.pace = match args.pace {
+        Speed::Realistic => Pace::realistic(),
+        Speed::Demo => Pace::demo(),
+        Speed::Instant => Pace::instant(),
+    };
+    let simulator = Simulator::start(options).await?;
+    print(simulator.url())?;
+    if !output.quiet {
+        say("the Gemini Batch API, pretended; any key will do. Ctrl-C stops it. Point a client at it:");
+        say(&format!("  GOOGLE_API_KEY=any GOOGLE_GEMINI_BASE_URL={} gemini-batch-mcp list", simulator.url()));
+    }
+    monitor.cancellation().cancelled().await;
+    simulator.stop().await;
+    Ok(Exit::Success)
 }

@@ -1,4 +1,6 @@
 //! Reading the file for an upload: by position, one chunk ahead, on a thread that may block.
+//!
+//! Two buffers take turns: one is being sent while the other is being filled.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -18,14 +20,22 @@ pub(super) struct Chunks {
     modified: Option<SystemTime>,
     /// The chunk that is being read ahead: where it starts, how long it is.
     ahead: Option<(u64, u64, JoinHandle<io::Result<Bytes>>)>,
+    /// The chunk that was handed out last: once it is sent its buffer is used again.
+    sent: Option<Bytes>,
 }
 
 impl Chunks {
     /// The chunks of a file that must be `total` bytes long.
     pub(super) fn new(file: File, total: u64, act: &str) -> Result<Self> {
         let now = metadata(&file, act)?;
-        let chunks =
-            Self { file: Arc::new(file), act: act.to_owned(), total, modified: now.modified().ok(), ahead: None };
+        let chunks = Self {
+            file: Arc::new(file),
+            act: act.to_owned(),
+            total,
+            modified: now.modified().ok(),
+            ahead: None,
+            sent: None,
+        };
         if total == 0 {
             return Err(Error::new(ErrorKind::InvalidInput, act, "the file is empty").hint("build it first"));
         }
@@ -50,16 +60,19 @@ impl Chunks {
         } else {
             self.check_unchanged()?;
         }
+        self.sent = Some(bytes.clone());
         Ok(bytes)
     }
 
-    fn read(&self, offset: u64, length: u64) -> JoinHandle<io::Result<Bytes>> {
+    fn read(&mut self, offset: u64, length: u64) -> JoinHandle<io::Result<Bytes>> {
         let file = Arc::clone(&self.file);
+        let buffer = self.sent.take().and_then(|sent| sent.try_into_mut().ok());
         tokio::task::spawn_blocking(move || {
             let length = usize::try_from(length).map_err(io::Error::other)?;
-            let mut bytes = vec![0; length];
+            let mut bytes = buffer.unwrap_or_default();
+            bytes.resize(length, 0);
             read_exact_at(&file, &mut bytes, offset)?;
-            Ok(bytes.into())
+            Ok(bytes.freeze())
         })
     }
 

@@ -17,7 +17,7 @@ pub(super) enum Failure {
     /// No answer, or no more of it, in this time.
     TimedOut(Duration),
     /// The API reports an error.
-    Status(ApiStatus),
+    Status(Box<ApiStatus>),
     /// A success that is not what it has to be.
     Unreadable(String),
     /// Something failed on this machine.
@@ -140,28 +140,36 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// Turns an error status into a domain error. The only place that knows what a status means.
 fn refused(call: &Call, status: &ApiStatus) -> Error {
+    let subject = blamed(call.subject, status);
     let (kind, hint) = match status.http {
         400 | 401 if is_about_key(status) => (ErrorKind::Auth, KEY_HINT.to_owned()),
-        400 if status.word == "FAILED_PRECONDITION" => precondition(call.subject),
-        400 => (ErrorKind::Refused, request_hint(status)),
+        400 if status.word == "FAILED_PRECONDITION" => precondition(subject),
+        400 => (ErrorKind::Refused, request_hint(subject, status)),
         401 => (ErrorKind::Auth, KEY_HINT.to_owned()),
-        403 => (ErrorKind::Auth, forbidden_hint(call.subject).to_owned()),
-        404 => (ErrorKind::NotFound, missing_hint(call.subject).to_owned()),
+        403 => (ErrorKind::Auth, forbidden_hint(subject).to_owned()),
+        404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
         409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),
         429 => (ErrorKind::Quota, quota_hint(status)),
-        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(call.subject).to_owned()),
+        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(subject).to_owned()),
         300..400 => {
             (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
         }
-        _ => (ErrorKind::Refused, request_hint(status)),
+        _ => (ErrorKind::Refused, request_hint(subject, status)),
     };
-    let missing_model = status.http == 404 && matches!(call.subject, Subject::Model | Subject::Create);
+    let missing_model = status.http == 404 && matches!(subject, Subject::Model | Subject::Create);
     let lead = if missing_model { "unknown or withdrawn model: " } else { "" };
     Error::new(kind, &call.act, format!("{lead}{}", status_cause(status))).hint(hint)
 }
 
-const KEY_HINT: &str = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
+/// A create fails for its model, or for its file if the message says so.
+fn blamed(subject: Subject, status: &ApiStatus) -> Subject {
+    let names_file = ["File ", "file ", "files/"].iter().any(|word| status.message.contains(word));
+    if subject == Subject::Create && names_file && status.http != 400 { Subject::File } else { subject }
+}
+
+/// What to do about a missing or wrong key.
+pub(super) const KEY_HINT: &str = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
 
 fn is_about_key(status: &ApiStatus) -> bool {
     let reason = status.reason.as_deref().unwrap_or_default();
@@ -188,11 +196,14 @@ fn precondition(subject: Subject) -> (ErrorKind, String) {
     }
 }
 
-fn request_hint(status: &ApiStatus) -> String {
+fn request_hint(subject: Subject, status: &ApiStatus) -> String {
     match line_number(&status.message) {
         Some(line) => format!("correct line {line} of the request file and submit it anew; nothing was created"),
         None if status.message.contains("Unsupported MIME type") => "the API takes no such file".to_owned(),
-        None => "correct what the API names, then try again; nothing was created".to_owned(),
+        None if subject == Subject::Create => {
+            "correct what the API names, then try again; nothing was created".to_owned()
+        }
+        None => "correct what the API names, then try again".to_owned(),
     }
 }
 
@@ -204,11 +215,11 @@ fn line_number(message: &str) -> Option<u64> {
 
 fn forbidden_hint(subject: Subject) -> &'static str {
     match subject {
-        Subject::File | Subject::Create => {
+        Subject::File => {
             "files end 48 hours after their upload and belong to the project of the key: upload again with this key"
         }
         Subject::Batch => "a batch belongs to the project of the key that created it: use a key of that project",
-        Subject::Model => "check in AI Studio what the key may do",
+        Subject::Model | Subject::Create => "check in AI Studio what the key may do, and that billing is on",
     }
 }
 

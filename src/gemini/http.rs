@@ -6,16 +6,17 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tempfile::SpooledTempFile;
 
 use super::failure::{Failure, Subject};
+use super::json;
 use super::retry::{Repeat, RetryPolicy};
+use super::settings::{self, Settings, Timeouts};
 use super::status::ApiStatus;
-use super::{Settings, Timeouts, json};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest answer of a small call.
@@ -103,12 +104,12 @@ impl Call {
 
 impl Http {
     pub(super) fn new(settings: Settings) -> Result<Self> {
-        let base = base_url(&settings.base_url)?;
-        let key = key_header(&settings.key)?;
+        let base = settings::base_url(&settings.base_url)?;
+        let key = settings::key_header(&settings.key)?;
         let secret = SecretString::from(settings.key.expose_secret().trim());
         let client = client(&base, settings.timeouts.connect)?;
         let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
-        let version = version(&settings.api_version)?;
+        let version = settings::version(&settings.api_version)?;
         Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes })
     }
 
@@ -120,7 +121,7 @@ impl Http {
     /// The URL to upload to: on the host of the base if that is not Google's (API reference §1.3).
     pub(super) fn upload_url(&self, announced: &str) -> Option<Url> {
         let mut url = Url::parse(announced).ok()?;
-        if !is_google(&self.base) {
+        if !settings::is_google(&self.base) {
             url.set_scheme(self.base.scheme()).ok()?;
             url.set_host(self.base.host_str()).ok()?;
             url.set_port(self.base.port()).ok()?;
@@ -156,7 +157,13 @@ impl Http {
 
     /// Makes a call whose answer is in its headers.
     pub(super) async fn head(&self, call: &Call) -> Result<http::HeaderMap> {
-        self.repeated(call, || self.open_once(call)).await.map(|response| response.headers().clone())
+        let read = || async {
+            let response = self.open_once(call).await?;
+            let headers = response.headers().clone();
+            refuse_error_inside(body(response, ERROR_BODY).await?)?;
+            Ok(headers)
+        };
+        self.repeated(call, read).await
     }
 
     /// Makes a call whose answer may be large: it is kept in a temporary file.
@@ -177,7 +184,11 @@ impl Http {
     }
 
     /// Sends one request. Any answer but a success is a failure.
-    pub(super) async fn attempt(&self, request: Request) -> Result<Response, Failure> {
+    pub(super) async fn attempt(&self, mut request: Request) -> Result<Response, Failure> {
+        if request.method() == Method::POST && request.body().is_none() {
+            // Google's servers refuse a POST that does not say its length, and hyper leaves out a zero.
+            request.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        }
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let start = Instant::now();
         let answer = self.client.execute(request).await;
@@ -194,7 +205,7 @@ impl Http {
         let headers = response.headers().clone();
         // The status says enough even if the body cannot be read.
         let body = body(response, ERROR_BODY).await.unwrap_or_default();
-        Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body)))
+        Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body).into()))
     }
 
     /// The error of a failure that is not repeated (any more), free of the key.
@@ -230,12 +241,12 @@ impl Http {
 
     async fn whole(&self, call: &Call) -> Result<Vec<u8>, Failure> {
         let patience = self.patience(call);
-        let read = async { body(self.attempt(self.build(call)?).await?, SMALL).await };
+        let mut request = self.build(call)?;
+        // Only here: a front end that was told so would cut off a transfer after this time.
+        request.headers_mut().insert("x-server-timeout", (patience.as_secs_f64().ceil() as u64).into());
+        let read = async { body(self.attempt(request).await?, SMALL).await };
         let bytes = tokio::time::timeout(patience, read).await.map_err(|_| Failure::TimedOut(patience))??;
-        match ApiStatus::inside_success(&bytes) {
-            Some(status) => Err(Failure::Status(status)),
-            None => Ok(bytes),
-        }
+        refuse_error_inside(bytes)
     }
 
     async fn open_once(&self, call: &Call) -> Result<Response, Failure> {
@@ -267,7 +278,6 @@ impl Http {
         }
         let mut request = self.request(call.method.clone(), url);
         let headers = request.headers_mut();
-        headers.insert("x-server-timeout", HeaderValue::from(self.patience(call).as_secs_f64().ceil() as u64));
         for (name, value) in &call.headers {
             headers.insert(*name, HeaderValue::from_str(value).map_err(|_| internal("a header cannot be built"))?);
         }
@@ -292,6 +302,14 @@ pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(bytes)
 }
 
+/// Some calls fail with a success whose body is an error and nothing else.
+fn refuse_error_inside(body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    match ApiStatus::inside_success(&body) {
+        Some(status) => Err(Failure::Status(status.into())),
+        None => Ok(body),
+    }
+}
+
 fn client(base: &Url, connect: Duration) -> Result<Client> {
     static PROVIDER: Once = Once::new();
     // Fails only if another one is installed, which serves as well.
@@ -304,70 +322,15 @@ fn client(base: &Url, connect: Duration) -> Result<Client> {
         // A redirect would carry the key to another host; a repetition is ours to decide.
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never());
-    if is_loopback(base) {
+    if settings::is_loopback(base) {
         builder = builder.no_proxy();
+    }
+    if base.scheme() == "http" {
+        // No call will need root certificates: reading them takes longer than everything else here.
+        builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|e| {
         Error::new(ErrorKind::Unavailable, "preparing the HTTP client", e.to_string())
             .hint("check that root certificates are installed, or name a file of them in SSL_CERT_FILE")
     })
-}
-
-/// The base with a slash at the end, so that paths can be joined to it.
-fn base_url(text: &str) -> Result<Url> {
-    let wrong = |cause: &str| {
-        Error::new(ErrorKind::InvalidArgument, "reading GOOGLE_GEMINI_BASE_URL", cause)
-            .hint("give scheme and host, for example https://generativelanguage.googleapis.com")
-    };
-    let mut url = Url::parse(text.trim()).map_err(|e| wrong(&e.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong("it is not an http or https URL"));
-    }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it must not hold a user, a query or a fragment"));
-    }
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
-    if url.scheme() == "http" && !is_loopback(&url) {
-        tracing::warn!("the base URL is plain http: the API key goes over the network unencrypted");
-    }
-    Ok(url)
-}
-
-fn version(text: &str) -> Result<String> {
-    let version = text.trim().trim_matches('/');
-    if version.starts_with('v') && version.chars().all(|c| c.is_ascii_alphanumeric()) {
-        return Ok(version.to_owned());
-    }
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        "reading GOOGLE_GENAI_API_VERSION",
-        format!("{version:?} is no version"),
-    )
-    .hint("use v1beta or v1"))
-}
-
-fn key_header(key: &SecretString) -> Result<HeaderValue> {
-    let key = key.expose_secret().trim();
-    let hint = "set GOOGLE_API_KEY or GEMINI_API_KEY to a valid key from AI Studio";
-    if key.is_empty() {
-        return Err(Error::new(ErrorKind::KeyMissing, "calling the Gemini API", "no API key is set").hint(hint));
-    }
-    let mut value = HeaderValue::from_str(key).map_err(|_| {
-        Error::new(ErrorKind::Auth, "reading the API key", "it holds characters that no key has").hint(hint)
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn is_google(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| host == "googleapis.com" || host.ends_with(".googleapis.com"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

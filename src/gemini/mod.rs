@@ -5,6 +5,7 @@
 //!
 //! | File | Idea |
 //! |---|---|
+//! | `settings` | what the client is told, and whether it can work |
 //! | `http` | one call: URL, key, deadline, repetition, reading the body |
 //! | `retry` | what is repeated, how often, how long to wait |
 //! | `failure` | what went wrong with one attempt, and the error that it becomes |
@@ -27,14 +28,12 @@ mod models;
 mod names;
 mod operation;
 mod retry;
+mod settings;
 mod status;
 mod upload;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use secrecy::SecretString;
 
 pub use batches::{BatchInput, InlineRequest, NewBatch};
 pub use files::{FileState, RemoteFile};
@@ -42,70 +41,9 @@ pub use inline::InlineResults;
 pub use models::RemoteModel;
 pub use operation::{RemoteBatch, RemoteCounts, RemoteError, RemoteOutput};
 pub use retry::RetryPolicy;
+pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};
 
 use crate::error::Result;
-
-/// Where the API lives unless a setting says otherwise.
-pub const GOOGLE_BASE_URL: &str = "https://generativelanguage.googleapis.com";
-/// The version that all documents for batches name (API reference §1.2).
-pub const DEFAULT_API_VERSION: &str = "v1beta";
-/// How much of a file goes out in one request: what Google's own clients use.
-pub const DEFAULT_CHUNK_BYTES: usize = 8 * 1024 * 1024;
-
-/// What the client needs to know before the first call.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Scheme and host of the API; a path in front of the version is kept.
-    pub base_url: String,
-    /// The version in every path: `v1beta`.
-    pub api_version: String,
-    /// The API key. White space around it is dropped.
-    pub key: SecretString,
-    /// Bytes per upload request; rounded to the granularity that the server announces.
-    pub chunk_bytes: usize,
-    /// How failures that may pass are repeated.
-    pub retry: RetryPolicy,
-    /// How long to wait for what.
-    pub timeouts: Timeouts,
-}
-
-impl Settings {
-    /// The real API with this key, everything else as usual.
-    pub fn new(key: SecretString) -> Self {
-        Self {
-            base_url: GOOGLE_BASE_URL.to_owned(),
-            api_version: DEFAULT_API_VERSION.to_owned(),
-            key,
-            chunk_bytes: DEFAULT_CHUNK_BYTES,
-            retry: RetryPolicy::default(),
-            timeouts: Timeouts::default(),
-        }
-    }
-}
-
-/// How long to wait for what.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Until the connection stands.
-    pub connect: Duration,
-    /// Until a small call is answered in full.
-    pub call: Duration,
-    /// Until a create is answered: the API checks the whole file first.
-    pub create: Duration,
-    /// How long a transfer may be silent.
-    pub idle: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            call: Duration::from_secs(60),
-            create: Duration::from_secs(300),
-            idle: Duration::from_secs(60),
-        }
-    }
-}
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +62,9 @@ pub struct Gemini {
 
 impl Gemini {
     /// A client with these settings. Nothing is sent yet.
+    ///
+    /// Reads the root certificates of this machine, which takes some milliseconds: make a client when the
+    /// first call needs it.
     pub fn new(settings: Settings) -> Result<Self> {
         Ok(Self { http: Arc::new(http::Http::new(settings)?) })
     }

@@ -254,3 +254,42 @@ impl WireError {
         RemoteError { code: number_or_text(&self.code).unwrap_or_default(), message }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemini::json::read;
+    use proptest::prelude::*;
+
+    /// Anything that may stand where a number, a text or an object is expected.
+    fn anything() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(|n| Value::from(f64::from(n) / 8.0)),
+            ".*".prop_map(Value::from),
+            Just(serde_json::json!({"a": [1]})),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn odd_numbers_times_codes_and_extra_fields_never_lose_a_batch(
+            count in anything(), time in anything(), code in anything(), extra in anything(), state in ".*",
+        ) {
+            let body = serde_json::json!({"name": "batches/a", "extra": extra, "error": {"code": code}, "metadata": {
+                "state": state, "createTime": time, "batchStats": {"requestCount": count}, "extra": extra}});
+            let batch = read::<WireBatch>(body.to_string().as_bytes()).unwrap().0;
+            prop_assert_eq!(batch.wire_state, state);
+            prop_assert_eq!(batch.other.get("extra"), Some(&extra));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_described(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Err(why) = read::<WireBatch>(&bytes) {
+                prop_assert!(!why.is_empty() && !why.contains('\n'));
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::failure::{Class, Failure, Subject};
+use super::failure::{Failure, Subject};
 use super::files::{FileState, RemoteFile, WireFile};
 use super::http::{Call, Http, body};
 use super::retry::{Repeat, Tries};
@@ -28,6 +28,8 @@ const MIME_TYPES: [&str; 3] = ["application/jsonl", "text/plain", "application/j
 const LARGEST_GRANULE: u64 = 64 * 1024 * 1024;
 /// The slowest line, in bytes a second, on which a chunk still counts as moving.
 const SLOWEST: u64 = 32 * 1024;
+/// The longest wait between two looks at a file that is being processed.
+const LONGEST_POLL: Duration = Duration::from_secs(5);
 /// The longest answer to a chunk.
 const ANSWER: usize = 256 * 1024;
 
@@ -97,7 +99,8 @@ impl Gemini {
     ) -> Result<RemoteFile> {
         let mut refusal = None;
         for mime_type in MIME_TYPES {
-            let upload = Upload { http: &self.http, act, display_name, mime_type };
+            let stage = if refusal.is_none() { act.to_owned() } else { format!("{act} as {mime_type}") };
+            let upload = Upload { http: &self.http, act, stage, display_name, mime_type };
             match upload.run_until_named(chunks, monitor).await {
                 Err(error) if is_mime_refusal(&error) => refusal = Some(error),
                 done => return done,
@@ -124,7 +127,7 @@ impl Gemini {
                 }
                 FileState::Processing => tokio::time::sleep(wait).await,
             }
-            wait = (wait * 2).min(policy.cap);
+            wait = (wait * 2).min(LONGEST_POLL);
             file = self.get_file(&file.name).await?;
         }
     }
@@ -134,6 +137,8 @@ impl Gemini {
 struct Upload<'a> {
     http: &'a Http,
     act: &'a str,
+    /// The act as it is shown in progress: progress never goes back within a stage.
+    stage: String,
     display_name: &'a str,
     mime_type: &'static str,
 }
@@ -219,7 +224,7 @@ impl Upload<'_> {
         *request.body_mut() = Some(chunk.into());
         let (headers, body) = self.exchange(request, patience).await?;
         if let Some(status) = ApiStatus::inside_success(&body) {
-            return Err(Failure::Status(status));
+            return Err(Failure::Status(status.into()));
         }
         match header(&headers, "x-goog-upload-status") {
             Some("final") => uploaded(&body).map(Answer::Done).map_err(Failure::Unreadable),
@@ -249,7 +254,7 @@ impl Upload<'_> {
         let request = self.command(session, "query");
         let (headers, body) = match self.exchange(request, self.http.timeouts.idle).await {
             // A server that does not know the question: the same chunk again will tell.
-            Err(failure) if failure.class() == Class::Refused => return Ok(Received::Unknown),
+            Err(Failure::Status(status)) if matches!(status.http, 400..408 | 501) => return Ok(Received::Unknown),
             answer => answer?,
         };
         if header(&headers, "x-goog-upload-status") == Some("final") {
@@ -284,7 +289,7 @@ impl Upload<'_> {
     }
 
     fn progress(&self, done: u64, total: u64) -> Progress {
-        Progress { stage: self.act.to_owned(), done, total: Some(total), unit: "bytes" }
+        Progress { stage: self.stage.clone(), done, total: Some(total), unit: "bytes" }
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is wrong with a request line, said so that it can be put right.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Messages beyond this many different ones are counted together.
 const MAX_GROUPS: usize = 200;
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Severity {
@@ -47,6 +51,9 @@ pub struct FindingGroup {
     pub count: u64,
     /// The first line it was found in.
     pub first_line: u64,
+    /// What to do about it, in that line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// The findings of a file: all counted, the first ones kept.
@@ -56,70 +63,74 @@ pub struct Findings {
     pub errors: u64,
     /// How many warnings there are.
     pub warnings: u64,
-    /// The first findings, in the order of the lines.
-    pub first: Vec<Finding>,
     keep: usize,
-    groups: BTreeMap<(String, bool), (u64, u64)>,
+    /// The first `keep` of each severity, so that many warnings do not hide an error.
+    kept: [Vec<Finding>; 2],
+    groups: BTreeMap<(Severity, String), FindingGroup>,
 }
 
 impl Findings {
     /// None yet; the first `keep` will be kept.
     pub fn new(keep: usize) -> Self {
-        Self { errors: 0, warnings: 0, first: Vec::new(), keep, groups: BTreeMap::new() }
+        Self { errors: 0, warnings: 0, keep, kept: Default::default(), groups: BTreeMap::new() }
     }
 
     /// Takes a finding in.
     pub fn push(&mut self, finding: Finding) {
-        self.count(&finding.message, finding.severity, 1, finding.line);
-        if self.first.len() < self.keep {
-            self.first.push(finding);
-        }
+        let Finding { line: first_line, severity, .. } = finding;
+        let (message, hint) = (finding.message.clone(), finding.hint.clone());
+        self.count(FindingGroup { message, severity, count: 1, first_line, hint });
+        self.keep(finding);
     }
 
     /// Takes in the findings of later lines, whose numbers start after `line`.
     pub fn append(&mut self, later: Self, line: u64) {
-        for ((message, warning), (count, first_line)) in later.groups {
-            let severity = if warning { Severity::Warning } else { Severity::Error };
-            self.count(&message, severity, count, first_line + line);
+        for group in later.groups.into_values() {
+            self.count(FindingGroup { first_line: group.first_line + line, ..group });
         }
-        let room = self.keep.saturating_sub(self.first.len());
-        self.first.extend(later.first.into_iter().take(room).map(|mut finding| {
-            finding.line += line;
-            finding
-        }));
+        for finding in later.kept.into_iter().flatten() {
+            self.keep(Finding { line: finding.line + line, ..finding });
+        }
     }
 
-    /// The findings by message, the most frequent first.
+    /// Counts findings of which only the number is known.
+    pub fn count(&mut self, mut more: FindingGroup) {
+        *match more.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        } += more.count;
+        let mut name = (more.severity, more.message.clone());
+        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&name) {
+            name.1 = "other findings".into();
+            more.message.clone_from(&name.1);
+            more.hint = None;
+        }
+        match self.groups.entry(name) {
+            Entry::Vacant(entry) => _ = entry.insert(more),
+            Entry::Occupied(mut entry) => entry.get_mut().count += more.count,
+        }
+    }
+
+    /// The findings by message: errors before warnings, the most frequent first.
     pub fn groups(&self) -> Vec<FindingGroup> {
-        let mut groups: Vec<_> = self
-            .groups
-            .iter()
-            .map(|((message, warning), (count, first_line))| FindingGroup {
-                message: message.clone(),
-                severity: if *warning { Severity::Warning } else { Severity::Error },
-                count: *count,
-                first_line: *first_line,
-            })
-            .collect();
-        groups.sort_by_key(|group| (group.severity == Severity::Warning, u64::MAX - group.count, group.first_line));
+        let mut groups: Vec<_> = self.groups.values().cloned().collect();
+        groups.sort_by_key(|group| (group.severity, Reverse(group.count), group.first_line));
         groups
     }
 
-    /// Puts what was found late in its place among the lines.
-    pub(super) fn sort(&mut self) {
-        self.first.sort_by_key(|finding| (finding.line, finding.column));
+    /// The findings to show, in the order of the lines. Where there are too many, errors come before warnings.
+    pub fn into_first(self) -> Vec<Finding> {
+        let mut first: Vec<_> = self.kept.into_iter().flatten().take(self.keep).collect();
+        first.sort_by_key(|finding| (finding.line, finding.column));
+        first
     }
 
-    fn count(&mut self, message: &str, severity: Severity, count: u64, line: u64) {
-        let warning = severity == Severity::Warning;
-        *if warning { &mut self.warnings } else { &mut self.errors } += count;
-        let mut group = (message.to_owned(), warning);
-        if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&group) {
-            group.0 = "other findings".into();
+    fn keep(&mut self, finding: Finding) {
+        let [errors, warnings] = &mut self.kept;
+        let kept = if finding.severity == Severity::Error { errors } else { warnings };
+        if kept.len() < self.keep {
+            kept.push(finding);
         }
-        let entry = self.groups.entry(group).or_insert((0, line));
-        entry.0 += count;
-        entry.1 = entry.1.min(line);
     }
 }
 
@@ -150,9 +161,17 @@ mod tests {
         all.append(block.clone(), 10);
         all.append(block, 20);
         assert_eq!((all.errors, all.warnings), (1, 2));
-        assert_eq!(all.first.iter().map(|f| f.line).collect::<Vec<_>>(), [3, 11]);
         let groups = all.groups();
+        assert_eq!(all.into_first().iter().map(|f| f.line).collect::<Vec<_>>(), [3, 11]);
         assert_eq!((groups[1].message.as_str(), groups[1].count, groups[1].first_line), ("b", 2, 11));
+    }
+
+    #[test]
+    fn many_warnings_do_not_hide_an_error() {
+        let mut all = Findings::new(2);
+        (1..100).for_each(|line| all.push(finding(line, "w", Severity::Warning)));
+        all.push(finding(100, "e", Severity::Error));
+        assert_eq!(all.into_first().iter().map(|f| f.line).collect::<Vec<_>>(), [1, 100]);
     }
 
     #[test]

@@ -263,6 +263,8 @@ mod tests {
             r#"{"key":"right","note":"\",\"key\":\"wrong"}"#,
             r#"{"key" : "right", "response":{"key":"wrong"}}"#,
             r#"{"metadata":{"key":"right"},"response":{"a":1,"key":"wrong"}}"#,
+            r#"{ "key":"right","a\"key":"wrong"}"#,
+            r#"{ "key":"right","note":"a\\","akey":"wrong"}"#,
         ] {
             assert_eq!(key_of(line.as_bytes()).unwrap().as_deref(), Some("right"), "{line}");
         }

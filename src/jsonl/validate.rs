@@ -16,8 +16,6 @@ use crate::progress::{Monitor, Progress};
 mod blocks;
 mod duplicates;
 mod tally;
-#[cfg(test)]
-mod tests;
 
 use blocks::{Block, Blocks};
 use duplicates::Watch;
@@ -198,11 +196,9 @@ impl<'c, 'k> Check<'c, 'k> {
     fn conclude(mut self, file: &AllowedPath, blocks: Blocks) -> Result<Validation> {
         let duplicates = self.watch.tell(file, self.monitor)?;
         let findings = &mut self.total.findings;
-        duplicates.first.iter().for_each(|duplicate| findings.push(duplicate.finding()));
-        findings.errors += duplicates.count.saturating_sub(duplicates.first.len() as u64);
+        duplicates.report(findings);
         let kind = judge_kinds(self.options.kind, self.total.first_of, findings);
         judge_size(self.total.requests, blocks.read, self.options.max_bytes, findings);
-        findings.sort();
         let total = self.total;
         Ok(Validation {
             requests: total.requests,
@@ -212,7 +208,7 @@ impl<'c, 'k> Check<'c, 'k> {
             errors: total.findings.errors,
             warnings: total.findings.warnings,
             groups: total.findings.groups(),
-            findings: total.findings.first,
+            findings: total.findings.into_first(),
             duplicates,
             totals: total.totals,
             samples: total.samples,

@@ -44,15 +44,11 @@ pub(super) struct Done {
     pub(super) warnings: Vec<String>,
 }
 
-/// Writes all answers of a job that has ended to a file, replacing it.
-pub(super) async fn write_answers(
-    app: &App,
-    job: &JobRecord,
-    output: AllowedPath,
-    format: Format,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let task = prepare(app, job, Some((output, format)), None, Wanted::default(), monitor).await?;
+/// Writes all answers of a job that has ended as rows for a next stage, with the columns of their own
+/// data set where that is still to be had.
+pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, monitor: &dyn Monitor) -> Result<()> {
+    let join = join(app, job, monitor).await.ok();
+    let task = prepare(app, job, Some((output, Format::Jsonl)), join, Wanted::default(), monitor).await?;
     off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
     Ok(())
 }

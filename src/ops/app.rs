@@ -104,7 +104,7 @@ impl App {
     async fn connect(&self) -> Result<Gemini> {
         let config = &self.inner.config;
         if config.simulate {
-            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(&config.home)).await?;
+            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config)).await?;
             let key = SecretString::from("simulated".to_owned());
             return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..Settings::new(key) });
         }
@@ -123,8 +123,8 @@ impl App {
     }
 }
 
-async fn start_simulator(home: &Path) -> Result<Simulator> {
-    Simulator::start(simulator::Options::new(home.join("simulator"))).await
+async fn start_simulator(config: &Config) -> Result<Simulator> {
+    Simulator::start(simulator::Options::new(config.simulator_folder())).await
 }
 
 fn model_table(file: Option<&Path>) -> Result<ModelTable> {

@@ -2,7 +2,6 @@
 
 use super::App;
 use super::vault::Vault;
-use crate::answers::Format as AnswerFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
@@ -79,6 +78,6 @@ async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Al
         .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
     }
     let path = Vault::open(app, &job.handle)?.answers()?;
-    super::answer_file::write_answers(app, job, path.clone(), AnswerFormat::Jsonl, monitor).await?;
+    super::answer_file::write_rows(app, job, path.clone(), monitor).await?;
     Ok(path)
 }

@@ -174,25 +174,30 @@ pub(super) fn read(store: &Store, id: &str) -> io::Result<Option<Known>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::simulator::{Clock, ManualClock};
 
-    fn known(pace: Pace, fate: Fate) -> Known {
-        let batch = Batch {
-            id: "b".into(),
-            owner: "o".into(),
+    /// A batch of 60 requests.
+    pub(in crate::simulator) fn sample() -> Batch {
+        Batch {
+            id: "sample".into(),
+            owner: "owner".into(),
             kind: Kind::Generate,
-            model: "m".into(),
+            model: "gemini-3.8-flash".into(),
             display_name: None,
             file_name: None,
             created: ManualClock::default().now(),
-            pace,
-            census: Census { requests: 60, failing: 0, fate },
+            pace: Pace::instant(),
+            census: Census { requests: 60, failing: 0, fate: Fate::Succeeds },
             priority: None,
             webhook: None,
-        };
-        Known { batch, cancelled: None }
+        }
+    }
+
+    fn known(pace: Pace, fate: Fate) -> Known {
+        let census = Census { requests: 60, failing: 0, fate };
+        Known { batch: Batch { pace, census, ..sample() }, cancelled: None }
     }
 
     fn after(known: &Known, seconds: i64) -> (State, u64) {

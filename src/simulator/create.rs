@@ -10,7 +10,7 @@ use super::batch::{Batch, Known, Standing};
 use super::batches::priority;
 use super::fields::{field, list, text};
 use super::files;
-use super::lines::{self, INPUT};
+use super::lines::{self, INPUT, Rules};
 use super::models;
 use super::operation::{Output, operation};
 use super::refusal::Refusal;
@@ -58,6 +58,7 @@ fn remembered(
     place: &Path,
 ) -> Result<Batch, Refusal> {
     let file_name = take_input(service, ask, wanted, kind, place)?;
+    let rules = Rules { kind, model, inline: file_name.is_none() };
     Ok(Batch {
         id: id.into(),
         owner: ask.project.clone(),
@@ -67,7 +68,7 @@ fn remembered(
         file_name,
         created: ask.now,
         pace: service.pace,
-        census: lines::census(&place.join(INPUT), kind, model)?,
+        census: lines::census(&place.join(INPUT), rules)?,
         priority: field(wanted, "priority").map(|_| priority(wanted)).transpose()?,
         webhook: field(wanted, "webhookConfig").cloned(),
     })

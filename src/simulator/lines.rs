@@ -48,13 +48,22 @@ impl<R: Read> Lines<R> {
     }
 }
 
+/// What the lines of an input must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) kind: Kind,
+    pub(super) model: &'a str,
+    /// Whether the requests came inside the call: they have `metadata` where lines have `key`, or neither.
+    pub(super) inline: bool,
+}
+
 /// Checks all lines and counts them. One bad line refuses the whole input.
-pub(super) fn census(path: &Path, kind: Kind, model: &str) -> Result<Census, Refusal> {
+pub(super) fn census(path: &Path, rules: Rules<'_>) -> Result<Census, Refusal> {
     let mut lines = Lines::of(File::open(path)?);
     let mut census = Census::default();
     let mut errors = Vec::new();
     while let Some((number, line)) = lines.next()? {
-        match checked(line, kind, model) {
+        match rules.checked(line) {
             Ok(marker) => note(&mut census, marker),
             Err((column, what)) => {
                 errors.push(format!("Error on line {number}: invalid JSON, near column {column}: {what}"));
@@ -83,40 +92,46 @@ fn note(census: &mut Census, marker: Option<Marker>) {
     }
 }
 
-/// The marker in a good line; column and description of what is wrong with a bad one.
-fn checked(line: &[u8], kind: Kind, model: &str) -> Result<Option<Marker>, (usize, String)> {
-    let value: Value = serde_json::from_slice(line).map_err(|e| (e.column(), syntax(&e)))?;
-    let request = check_line(&value, kind, model).map_err(|c| (column(line, c.name()), c.wording()))?;
-    Ok(Marker::find(&prompt_text(request)))
+impl Rules<'_> {
+    /// The marker in a good line; column and description of what is wrong with a bad one.
+    fn checked(&self, line: &[u8]) -> Result<Option<Marker>, (usize, String)> {
+        let value: Value = serde_json::from_slice(line).map_err(|e| (e.column(), syntax(&e)))?;
+        let request = self.check(&value).map_err(|c| (column(line, c.name()), c.wording()))?;
+        Ok(Marker::find(&prompt_text(request)))
+    }
+
+    fn check<'a>(&self, value: &'a Value) -> Result<&'a Value, Complaint> {
+        let fields = value.as_object().ok_or_else(|| complaint("", "expected an object"))?;
+        let label = if self.inline { "metadata" } else { "key" };
+        if let Some(name) = fields.keys().find(|name| *name != label && *name != "request") {
+            return Err(Complaint::UnknownField(name.clone()));
+        }
+        match fields.get(label) {
+            None if !self.inline => return Err(complaint("", "missing field: 'key'")),
+            Some(key) if !self.inline && !key.is_string() => {
+                return Err(complaint("key", "expected a string for field 'key'"));
+            }
+            _ => {}
+        }
+        let request = fields.get("request").ok_or_else(|| complaint("", "missing field: 'request'"))?;
+        schema::check_request(request, self.kind)?;
+        match text(request, "model") {
+            Some(own) if own.trim_start_matches("models/") != self.model => {
+                Err(complaint("model", "the model of the request is not the model of the batch"))
+            }
+            _ => Ok(request),
+        }
+    }
+}
+
+fn complaint(field: &str, message: &str) -> Complaint {
+    Complaint::Other(field.into(), message.into())
 }
 
 /// What is wrong with the JSON, without the place, which is told already.
 fn syntax(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().into()
-}
-
-fn check_line<'a>(value: &'a Value, kind: Kind, model: &str) -> Result<&'a Value, Complaint> {
-    let other = |field: &str, message: &str| Complaint::Other(field.into(), message.into());
-    let fields = value.as_object().ok_or_else(|| other("", "expected an object"))?;
-    if let Some(name) = fields.keys().find(|name| !matches!(name.as_str(), "key" | "request" | "metadata")) {
-        return Err(Complaint::UnknownField(name.clone()));
-    }
-    let key = fields.get("key");
-    if key.is_none() && fields.get("metadata").is_none() {
-        return Err(other("", "missing field: 'key'"));
-    }
-    if key.is_some_and(|key| !key.is_string()) {
-        return Err(other("key", "expected a string for field 'key'"));
-    }
-    let request = fields.get("request").ok_or_else(|| other("", "missing field: 'request'"))?;
-    schema::check_request(request, kind)?;
-    match text(request, "model") {
-        Some(own) if own.trim_start_matches("models/") != model => {
-            Err(other("model", "the model of the request is not the model of the batch"))
-        }
-        _ => Ok(request),
-    }
 }
 
 /// Where a field stands in a line, as far as its name tells.
@@ -133,7 +148,8 @@ mod tests {
     fn census_of(text: &str) -> Result<Census, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        census(file.path(), Kind::Generate, "m").map_err(|refusal| format!("{refusal:?}"))
+        census(file.path(), Rules { kind: Kind::Generate, model: "m", inline: false })
+            .map_err(|refusal| format!("{refusal:?}"))
     }
 
     #[test]
@@ -155,6 +171,17 @@ mod tests {
             |text: &str| format!(r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"text":"{text}"}}]}}]}}}}"#);
         let text = [line("a"), line("[[simulate:failed]]"), line("c")].join("\r\n");
         assert_eq!(census_of(&text).unwrap(), Census { requests: 3, failing: 1, fate: Fate::Succeeds });
+    }
+
+    #[test]
+    fn a_line_needs_key_and_request_and_nothing_else() {
+        let request = r#""request":{"contents":[{"parts":[]}]}"#;
+        let refused = |line: String| census_of(&line).unwrap_err();
+        assert!(refused(format!("{{{request}}}")).contains("missing field: 'key'"));
+        assert!(refused(r#"{"key":"a"}"#.into()).contains("missing field: 'request'"));
+        assert!(refused(format!(r#"{{"custom_id":"a",{request}}}"#)).contains("no such field: 'custom_id'"));
+        assert!(refused(format!(r#"{{"key":7,{request}}}"#)).contains("expected a string"));
+        assert!(refused(r#"["key"]"#.into()).contains("expected an object"));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! `[[simulate:WORD]]` anywhere in the text of a prompt.
 
+/// How every marker begins.
+const OPENING: &[u8] = b"[[simulate:";
+
 /// An outcome that a prompt asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,8 +66,9 @@ impl Marker {
 
     /// The first marker in a text.
     pub fn find(text: &str) -> Option<Self> {
-        let words = text.split("[[simulate:").skip(1);
-        words.filter_map(|rest| rest.split_once("]]")).find_map(|(word, _)| Self::of(word.trim()))
+        let starts = memchr::memmem::find_iter(text.as_bytes(), OPENING);
+        let rest = starts.filter_map(|at| text.get(at + OPENING.len()..));
+        rest.filter_map(|rest| rest.split_once("]]")).find_map(|(word, _)| Self::of(word.trim()))
     }
 
     fn of(word: &str) -> Option<Self> {
@@ -87,6 +91,14 @@ mod tests {
     fn every_word_finds_its_marker() {
         for (marker, word, _) in Marker::ALL {
             assert_eq!(Marker::find(&format!("[[simulate:{word}]]")), Some(*marker));
+        }
+    }
+
+    #[test]
+    fn the_module_doc_names_every_word() {
+        let doc: String = include_str!("mod.rs").lines().filter(|line| line.starts_with("//! |")).collect();
+        for (_, word, _) in Marker::ALL {
+            assert!(doc.contains(&format!("`{word}`")), "{word}");
         }
     }
 }

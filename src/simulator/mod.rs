@@ -7,7 +7,9 @@
 //!
 //! State lives in a folder. Several simulators, in one process or in many, can share it: they show
 //! the same uploads, files and batches. Nothing runs in the background; the state of a batch is
-//! computed from its age ([`Pace`]), and its answers are written on first need.
+//! computed from its age ([`Pace`]), and its answers are written on first need. An upload URL holds
+//! the address of the simulator that gave it out; the others take it with their own address in its
+//! place, which the SDKs put there anyway.
 //!
 //! A prompt can ask for an outcome with a marker, `[[simulate:WORD]]`:
 //!

@@ -76,7 +76,11 @@ impl Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        Self::new(500, format!("An internal error has occurred: {error}"))
+        match error.kind() {
+            // Somebody else deleted it meanwhile.
+            io::ErrorKind::NotFound => Self::not_found(),
+            _ => Self::new(500, format!("An internal error has occurred: {error}")),
+        }
     }
 }
 

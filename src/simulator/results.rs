@@ -100,3 +100,33 @@ fn read_window(source: &mut File, window: Window) -> io::Result<Vec<Vec<u8>>> {
 pub(super) fn seed(text: &str) -> u64 {
     Sha256::digest(text).iter().take(8).fold(0, |seed, &byte| seed << 8 | u64::from(byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::batch::tests::sample;
+
+    /// The numbers of the requests in the order of their answers.
+    fn answered(count: usize) -> Vec<usize> {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, output) = (folder.path().join("in"), folder.path().join("out"));
+        let line = |n| json!({"key": n, "request": {"contents": [{"parts": [{"text": "hi"}]}]}}).to_string();
+        std::fs::write(&input, (0..count).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        write_answers(&sample(), &input, &output).unwrap();
+        let text = std::fs::read_to_string(output).unwrap();
+        let key = |line| serde_json::from_str::<Value>(line).unwrap()["key"].as_u64().unwrap() as usize;
+        text.lines().map(key).collect()
+    }
+
+    #[test]
+    fn windows_are_shuffled_and_so_are_their_lines() {
+        let order = answered(64 * 20);
+        let windows: Vec<_> = order.chunks(64).map(|window| window[0] / 64).collect();
+        assert!(order.chunks(64).all(|window| window.iter().all(|n| n / 64 == window[0] / 64) && !window.is_sorted()));
+        assert!(!windows.is_sorted());
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..64 * 20).collect::<Vec<_>>());
+        assert_eq!(order, answered(64 * 20));
+    }
+}

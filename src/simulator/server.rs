@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, Fuse, StreamExt};
 use serde_json::{Value, json};
 
 use super::clock::Clock;
@@ -27,6 +27,9 @@ use super::{batches, create, files, models, project, uploads};
 
 /// A request that carries its data inside may be this large.
 const LARGEST_BODY: usize = 20 * 1024 * 1024;
+
+/// The bytes of a request as they come in.
+pub(super) type RequestBody = Fuse<BoxStream<'static, io::Result<Bytes>>>;
 
 /// What all requests share.
 pub(super) struct Service {
@@ -76,19 +79,9 @@ pub(super) async fn answer(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let mut entry = service.log.open(service.clock.now(), parts.method.as_str(), parts.uri.path());
-    let Some(route) = Route::of(&parts.method, parts.uri.path(), &parts.headers) else {
-        entry.answered(404);
-        return Refusal::not_found().reply().into_response();
-    };
-    let fault = service.faults.take(route.call());
-    let reply = match fault {
-        Some(Fault::Status { code, body }) => Some(faulty_reply(code, body)),
-        Some(Fault::ResetBeforeActing) => None,
-        _ => {
-            let body = counted(body, entry.counter(), fault);
-            let reply = act(&service, route, &parts, body, fault).await.unwrap_or_else(|refusal| refusal.reply());
-            spoiled(reply, fault).await
-        }
+    let reply = match Route::of(&parts.method, parts.uri.path(), &parts.headers) {
+        Some(route) => reply(&service, route, &parts, body, entry.counter()).await,
+        None => Some(Refusal::not_found().reply()),
     };
     let Some(reply) = reply else {
         cutter.sever();
@@ -96,6 +89,26 @@ pub(super) async fn answer(
     };
     entry.answered(reply.status());
     reply.into_response()
+}
+
+/// The reply, or `None` where the connection is to end without one.
+async fn reply(
+    service: &Arc<Service>,
+    route: Route,
+    parts: &Parts,
+    body: Body,
+    counter: Arc<AtomicU64>,
+) -> Option<Reply> {
+    let fault = service.faults.take(route.call());
+    let mut body = counted(body, counter, fault);
+    let reply = match fault {
+        Some(Fault::ResetBeforeActing) => return None,
+        Some(Fault::Status { code, body }) => faulty_reply(code, body),
+        _ => act(service, route, parts, &mut body, fault).await.unwrap_or_else(|refusal| refusal.reply()),
+    };
+    // A caller who is still sending would otherwise see a broken connection instead of the reply.
+    while let Some(Ok(_)) = body.next().await {}
+    spoiled(reply, fault).await
 }
 
 /// What a fault leaves of the reply to a call that was carried out.
@@ -114,7 +127,7 @@ async fn spoiled(reply: Reply, fault: Option<Fault>) -> Option<Reply> {
 }
 
 /// The request body: its bytes are counted, and it breaks off where a fault says so.
-fn counted(body: Body, counter: Arc<AtomicU64>, fault: Option<Fault>) -> BoxStream<'static, io::Result<Bytes>> {
+fn counted(body: Body, counter: Arc<AtomicU64>, fault: Option<Fault>) -> RequestBody {
     let mut left = match fault {
         Some(Fault::ResetAfterReading(bytes)) => bytes,
         _ => u64::MAX,
@@ -133,13 +146,14 @@ fn counted(body: Body, counter: Arc<AtomicU64>, fault: Option<Fault>) -> BoxStre
             stream::iter([Some(Ok(piece)), end].into_iter().flatten().collect::<Vec<_>>())
         })
         .boxed()
+        .fuse()
 }
 
 async fn act(
     service: &Arc<Service>,
     route: Route,
     parts: &Parts,
-    body: BoxStream<'static, io::Result<Bytes>>,
+    body: &mut RequestBody,
     fault: Option<Fault>,
 ) -> Result<Reply, Refusal> {
     let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).map(|Query(query)| query);
@@ -163,7 +177,7 @@ async fn act(
 }
 
 /// The whole body of a small request.
-async fn gathered(mut pieces: BoxStream<'static, io::Result<Bytes>>) -> Result<Bytes, Refusal> {
+async fn gathered(pieces: &mut RequestBody) -> Result<Bytes, Refusal> {
     let mut body = Vec::new();
     while let Some(piece) = pieces.next().await {
         body.extend_from_slice(&piece?);

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,7 +18,7 @@ use super::project::hex;
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::route::UploadCommand;
-use super::server::{Ask, Service};
+use super::server::{Ask, RequestBody, Service};
 use super::store::{Shelf, is_id, new_id, read_record, write_record};
 
 /// The largest file the API takes.
@@ -63,7 +61,6 @@ pub(super) fn start(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let url = format!("{}/upload/v1beta/files?upload_id={id}&upload_protocol=resumable", service.url);
     Ok(status("active")
         .with_header("x-goog-upload-url", url)
-        .with_header("x-goog-upload-control-url", "")
         .with_header("x-goog-upload-chunk-granularity", service.granularity.to_string()))
 }
 
@@ -93,7 +90,7 @@ pub(super) async fn receive(
     service: &Service,
     ask: Ask,
     command: UploadCommand,
-    body: BoxStream<'static, io::Result<Bytes>>,
+    body: &mut RequestBody,
 ) -> Result<Reply, Refusal> {
     let (place, session) = open(service, &ask)?;
     let data = place.join("data");
@@ -194,12 +191,7 @@ fn checked_offset(ask: &Ask, data: &Path) -> Result<u64, Refusal> {
 }
 
 /// Writes the body behind what is there. What has arrived stays, even if the body breaks off.
-async fn append(
-    data: &Path,
-    offset: u64,
-    length: Option<u64>,
-    mut body: BoxStream<'static, io::Result<Bytes>>,
-) -> Result<u64, Refusal> {
+async fn append(data: &Path, offset: u64, length: Option<u64>, body: &mut RequestBody) -> Result<u64, Refusal> {
     let mut file = tokio::fs::File::options().write(true).open(data).await?;
     file.seek(SeekFrom::Start(offset)).await?;
     let mut received = offset;

@@ -1,12 +1,13 @@
 //! Templates with logic, rendered by the template engine. Nothing else uses it.
 //!
 //! Templates come through a model, so the work is bounded: fuel for each row, length of the text,
-//! depth of calls, amount of code. Without `namespace` values cannot be nested without end, which
-//! would overflow the stack when they are dropped.
+//! amount of code. Without macros, recursive loops and `namespace` the amount of code bounds how deep
+//! values can be nested, which would otherwise overflow the stack when they are dropped.
 
 use std::io::Write;
 use std::sync::Arc;
 
+use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind as EngineErrorKind, Output, State, UndefinedBehavior};
@@ -18,8 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// One instruction or 64 bytes of text each; well under a second of work.
 const FUEL: u64 = 5_000_000;
-const DEEPEST_CALL: usize = 40;
-const MOST_CODE: usize = 16 * 1024;
+const MOST_CODE: usize = 500;
 const NAME: &str = "template";
 /// The name under which a template finds the whole row.
 const ROW: &str = "row";
@@ -62,25 +62,27 @@ impl Logic {
         let values = self.columns.iter().map(|slot| row.cell(slot).map(value)).collect();
         let whole = self.wants_row.then(|| match row.get(ROW) {
             Some(cell) => value(cell),
-            None => Value::from_iter(row.columns().map(|(name, cell)| (name, value(cell)))),
+            None => Value::from_pairs(row.columns().map(|(name, cell)| (name, value(cell)))),
         });
         Context { columns: Arc::clone(&self.columns), values, whole }
     }
 
+    /// The problem in terms of columns, where one of them is at fault.
     fn problem(&self, row: &Row<'_>, error: &minijinja::Error) -> RowProblem {
         let expression = expression(error).unwrap_or_default();
-        let named = |slot: &&Slot| expression.is_empty() || mentions(expression, slot.name());
-        if error.kind() == EngineErrorKind::UndefinedError
-            && let Some(missing) = self.columns.iter().filter(named).find(|slot| row.cell(slot).is_none())
-        {
-            return row.lacks(missing.name());
-        }
-        let is_null = |slot: &&Slot| row.cell(slot).is_some_and(|cell| cell.text().is_none());
-        let null = self.columns.iter().filter(named).find(is_null);
-        if let Some(null) = null.filter(|_| error.kind() == EngineErrorKind::BadSerialization) {
-            return row.is_null(null.name());
-        }
-        row.problem(None, told(error, expression))
+        let at_fault = error.detail().filter(|_| error.kind() == EngineErrorKind::UndefinedError).unwrap_or(expression);
+        let mut named = self.columns.iter().filter(|slot| mentions(at_fault, slot.name()));
+        let fault = match error.kind() {
+            EngineErrorKind::UndefinedError => {
+                named.find(|slot| row.cell(slot).is_none()).map(|slot| row.lacks(slot.name()))
+            }
+            EngineErrorKind::BadSerialization => {
+                let is_null = |slot: &&Slot| row.cell(slot).is_some_and(|cell| cell.text().is_none());
+                named.find(is_null).map(|slot| row.is_null(slot.name()))
+            }
+            _ => None,
+        };
+        fault.unwrap_or_else(|| row.problem(None, told(error, expression)))
     }
 }
 
@@ -121,7 +123,6 @@ fn environment() -> Result<Environment<'static>> {
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(format);
     environment.set_fuel(Some(FUEL));
-    environment.set_recursion_limit(DEEPEST_CALL);
     // Without it errors do not say which expression they are about.
     environment.set_debug(true);
     environment.remove_global("namespace");
@@ -176,18 +177,23 @@ impl Write for Capped {
     }
 }
 
+/// Refuses code from which values could be nested so deep that dropping them overflows the stack:
+/// each level takes one of these tokens, as there are neither macros nor recursive loops to repeat it.
 fn check_amount(text: &str) -> Result<()> {
-    let tags = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
-    let code: usize = tags.map(|(inside, _)| inside.len()).sum();
-    if code <= MOST_CODE {
-        return Ok(());
+    let tokens = || tokenize(text, false, SyntaxConfig::default()).map_while(|token| token.ok());
+    let refused = |cause: String| Error::new(ErrorKind::InvalidArgument, "compiling the template", cause);
+    if tokens().any(|(token, _)| matches!(token, Token::Ident("recursive"))) {
+        return Err(refused("recursive loops are not available".to_owned()).hint("prepare the column before"));
     }
-    Err(Error::new(
-        ErrorKind::InvalidArgument,
-        "compiling the template",
-        format!("it has more than {} kB of code between braces", MOST_CODE / 1024),
-    )
-    .hint("prepare the columns before, or put text with many braces into a column"))
+    let nesting = |token: &Token<'_>| {
+        matches!(token, Token::BracketOpen | Token::ParenOpen | Token::BraceOpen | Token::Pipe | Token::Comma)
+    };
+    let amount = tokens().filter(|(token, _)| nesting(token)).count();
+    if amount > MOST_CODE {
+        let cause = format!("its code has {amount} brackets, commas and filters, {MOST_CODE} are allowed");
+        return Err(refused(cause).hint("prepare the columns before, in the file"));
+    }
+    Ok(())
 }
 
 fn syntax_error(text: &str, error: &minijinja::Error) -> Error {
@@ -231,7 +237,7 @@ fn told(error: &minijinja::Error, expression: &str) -> String {
         None => error.kind().to_string(),
     };
     match expression.get(..expression.floor_char_boundary(80)) {
-        Some(shown) if !shown.is_empty() => format!("{cause} (in {shown:?}, line {})", error.line().unwrap_or(1)),
+        Some(shown) if !shown.is_empty() => format!("{cause} (at {shown:?}, line {})", error.line().unwrap_or(1)),
         _ => cause,
     }
 }

@@ -69,6 +69,11 @@ impl<'a> Row<'a> {
         Self { number, line, cells: Cells::Object(object) }
     }
 
+    /// The same row of the data set with other cells.
+    pub(super) fn with_object(self, object: &'a Map<String, Value>) -> Self {
+        Self { cells: Cells::Object(object), ..self }
+    }
+
     /// Which row of the dataset it is, counted from 1. Bad and skipped rows count too.
     pub fn number(&self) -> u64 {
         self.number

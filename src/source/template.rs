@@ -223,10 +223,11 @@ fn opening(text: &str) -> Option<usize> {
 /// Whether the text is one name, or several words that can be nothing but a column's name:
 /// "Product Name" means nothing to the template engine, "a if b" does.
 fn is_column_name(text: &str) -> bool {
-    const MEANINGFUL: [&str; 15] =
-        ["if", "else", "and", "or", "not", "in", "is", "true", "false", "none", "True", "False", "None", "loop", "row"];
-    let is_word = |word: &str| word.chars().all(|c| c.is_alphanumeric() || c == '_') && !MEANINGFUL.contains(&word);
-    !text.is_empty() && !text.starts_with(|c: char| c.is_ascii_digit()) && text.split(' ').all(is_word)
+    const VALUES: [&str; 8] = ["true", "false", "none", "True", "False", "None", "loop", "row"];
+    const OPERATORS: [&str; 7] = ["if", "else", "and", "or", "not", "in", "is"];
+    let is_word = |word: &str| word.chars().all(|c| c.is_alphanumeric() || c == '_') && !OPERATORS.contains(&word);
+    let starts_well = text.starts_with(|c: char| !c.is_ascii_digit());
+    starts_well && !VALUES.contains(&text) && text.split(' ').all(is_word)
 }
 
 #[cfg(test)]

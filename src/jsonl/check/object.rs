@@ -79,13 +79,13 @@ impl Seen {
     }
 
     fn unknown(&mut self, walk: &mut Walk<'_, '_>, message: &'static Message, here: &Place<'_>, name: &str) {
-        if message.name == "Line" {
-            if let Some((message, hint)) = advice::on_foreign_line(name) {
-                if !std::mem::replace(&mut self.foreign, true) {
-                    walk.error(here, message, Some(hint.into()));
-                }
-                return;
+        if message.name == "Line"
+            && let Some((message, hint)) = advice::on_foreign_line(name)
+        {
+            if !std::mem::replace(&mut self.foreign, true) {
+                walk.error(here, message, Some(hint.into()));
             }
+            return;
         }
         self.unknown = true;
         let advice = advice::on_unknown(message, name);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 use crate::jsonl::check::check_line;
-use crate::jsonl::finding::{Finding, Severity, quoted};
+use crate::jsonl::finding::{Finding, FindingGroup, Findings, Severity, quoted};
 use crate::jsonl::keys::{self, KeySet};
 use crate::jsonl::lines::LineReader;
 use crate::paths::AllowedPath;
@@ -12,6 +12,7 @@ use crate::progress::Monitor;
 
 /// So many duplicates are looked up in the file and told in full; the others are only counted.
 const TOLD: usize = 1000;
+const MESSAGE: &str = "the key is given twice";
 /// No more keys than this are made room for on the strength of an estimate.
 const MOST_EXPECTED: u64 = 16 << 20;
 
@@ -113,6 +114,18 @@ impl Watch {
     }
 }
 
+impl Duplicates {
+    /// Adds them to the findings.
+    pub(super) fn report(&self, findings: &mut Findings) {
+        self.first.iter().for_each(|duplicate| findings.push(duplicate.finding()));
+        let count = self.count.saturating_sub(self.first.len() as u64);
+        if let Some(last) = self.first.last().filter(|_| count > 0) {
+            let (message, severity) = (MESSAGE.to_owned(), Severity::Error);
+            findings.count(FindingGroup { message, severity, count, first_line: last.line, hint: None });
+        }
+    }
+}
+
 impl Duplicate {
     /// As a finding.
     pub(super) fn finding(&self) -> Finding {
@@ -121,7 +134,7 @@ impl Duplicate {
             column: 1,
             path: "key".into(),
             severity: Severity::Error,
-            message: "the key is given twice".into(),
+            message: MESSAGE.into(),
             hint: Some(format!(
                 "line {} has the key {} too: give each line its own",
                 self.first_line,

@@ -1,0 +1,107 @@
+//! Entries found by their hash: open addressing over entry numbers.
+//!
+//! Kept apart from the entries, which so stay in the order of the files and are read in that order.
+
+/// A hash table of entry numbers. The entries and their hashes live with the owner.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// The number of an entry plus one, or 0. The length is a power of two.
+    numbers: Vec<u32>,
+}
+
+/// A place in the table that is free.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vacant(usize);
+
+impl Slots {
+    /// A table with room for so many entries.
+    pub(super) fn for_entries(entries: usize) -> Self {
+        Self { numbers: vec![0; length_for(entries)] }
+    }
+
+    /// Whether so many entries still fit.
+    pub(super) fn have_room_for(&self, entries: usize) -> bool {
+        length_for(entries) <= self.numbers.len()
+    }
+
+    /// The number of the entry with this hash, or else the place where it belongs.
+    pub(super) fn find(&self, hash: u128, hash_of: impl Fn(usize) -> Option<u128>) -> Result<usize, Vacant> {
+        let mask = self.numbers.len() - 1;
+        let mut slot = low_bits(hash) & mask;
+        loop {
+            // The table is never full: the walk ends at a free place.
+            let Some(number) = self.numbers.get(slot).and_then(|number| (*number as usize).checked_sub(1)) else {
+                return Err(Vacant(slot));
+            };
+            if hash_of(number) == Some(hash) {
+                return Ok(number);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Puts the entry of this number where [`find`](Self::find) said that it belongs.
+    pub(super) fn put(&mut self, place: Vacant, number: usize) {
+        if let Some(slot) = self.numbers.get_mut(place.0) {
+            *slot = u32::try_from(number + 1).unwrap_or(0);
+        }
+    }
+
+    /// Starts again with a table of the right size for these hashes, all different.
+    pub(super) fn spread(&mut self, hashes: impl ExactSizeIterator<Item = u128>) {
+        // Free the old table before the new one is made.
+        self.numbers = Vec::new();
+        *self = Self::for_entries(hashes.len());
+        for (number, hash) in hashes.enumerate() {
+            if let Err(place) = self.find(hash, |_| None) {
+                self.put(place, number);
+            }
+        }
+    }
+}
+
+/// A power of two that the entries fill by three quarters at most.
+fn length_for(entries: usize) -> usize {
+    (entries + entries.div_ceil(3) + 1).next_power_of_two()
+}
+
+/// The low bits of a hash are as good as any.
+fn low_bits(hash: u128) -> usize {
+    hash as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_table_costs_at_most_11_bytes_an_entry_and_is_never_full() {
+        for entries in [0, 1, 3, 1000, 1_000_000, 1 << 20, 3 << 18, (3 << 18) + 1] {
+            let table = Slots::for_entries(entries);
+            assert!(table.numbers.len() * 3 >= entries * 4 && table.numbers.len() > entries, "{entries}");
+            assert!(table.numbers.len() * size_of::<u32>() <= entries * 11 + 64, "{entries}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_hash_is_found_under_its_number_even_where_they_crowd(
+            hashes in proptest::collection::hash_set(prop_oneof![0u128..40, any::<u128>()], 0..200),
+        ) {
+            let hashes: Vec<u128> = hashes.into_iter().collect();
+            let mut table = Slots::for_entries(0);
+            for number in 0..hashes.len() {
+                if table.have_room_for(number + 1) {
+                    let place = table.find(hashes[number], |n| hashes.get(n).copied()).unwrap_err();
+                    table.put(place, number);
+                } else {
+                    table.spread(hashes[..=number].iter().copied());
+                }
+            }
+            for (number, hash) in hashes.iter().enumerate() {
+                prop_assert_eq!(table.find(*hash, |n| hashes.get(n).copied()).ok(), Some(number));
+            }
+        }
+    }
+}
