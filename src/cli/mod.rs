@@ -24,16 +24,16 @@ use terminal::TerminalMonitor;
 
 /// Runs one command, prints its outcome and says how the process should end.
 pub async fn run(cli: Cli) -> Exit {
-    let output = Output { json: cli.json, quiet: cli.quiet };
     let cancellation = CancellationToken::new();
-    let monitor = TerminalMonitor::new(cancellation.clone(), output.quiet);
+    let monitor = TerminalMonitor::new(cancellation.clone(), cli.quiet);
+    let output = Output { json: cli.json, quiet: cli.quiet, bar: monitor.bar() };
     let command = execute(&cli, output, &monitor);
     let outcome = tokio::select! {
         outcome = command => outcome,
         () = interrupted_twice(&cancellation) => return Exit::Error,
     };
     monitor.finish();
-    outcome.unwrap_or_else(|error| report_error(&error, output.json))
+    outcome.unwrap_or_else(|error| report_error(&error, cli.json))
 }
 
 /// The first Ctrl-C asks the command to stop in good order, the second does not ask.

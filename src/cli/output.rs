@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -10,17 +11,20 @@ use super::Exit;
 use crate::error::{Error, Result};
 
 /// How replies are printed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Output {
     /// As JSON rather than as text.
     pub(super) json: bool,
     /// Without progress and notes.
     pub(super) quiet: bool,
+    /// What has to leave the terminal first.
+    pub(super) bar: ProgressBar,
 }
 
 impl Output {
     /// Prints a verb's reply.
-    pub(super) fn reply<T: Serialize + fmt::Display>(self, reply: &T) -> Result<Exit> {
+    pub(super) fn reply<T: Serialize + fmt::Display>(&self, reply: &T) -> Result<Exit> {
+        self.bar.finish_and_clear();
         if self.json {
             let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
             print(&json_text(&data))?;
