@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
     /// Work against the embedded simulator: no key, no network, no cost.
-    #[arg(long, global = true, env = "GEMINI_BATCH_SIMULATE")]
+    #[arg(long, global = true, env = "GEMINI_BATCH_SIMULATE", value_parser = FalseyValueParser::new())]
     pub simulate: bool,
     /// A folder below which files may be read and written (repeatable).
     ///
@@ -23,7 +24,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FOLDER", env = "GEMINI_BATCH_HOME")]
     pub home: Option<PathBuf>,
     /// Refuse everything that changes the API's state or costs money.
-    #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY")]
+    #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY", value_parser = FalseyValueParser::new())]
     pub read_only: bool,
     /// A model and price table to use instead of the built-in one.
     #[arg(long, global = true, value_name = "FILE", env = "GEMINI_BATCH_MODELS")]

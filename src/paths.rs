@@ -5,10 +5,13 @@
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
 
 /// The folders below which files may be read and written.
 #[derive(Debug, Clone)]
@@ -123,6 +126,21 @@ impl AllowedPath {
         OpenOptions::new().read(true).open(&self.0).map_err(|e| Error::io(act(), e))
     }
 
+    /// The SHA-256 of the file's content, in hex.
+    pub fn sha256(&self) -> Result<String> {
+        let mut file = self.open()?;
+        let mut hasher = Sha256::new();
+        let mut block = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut block) {
+                Ok(0) => return Ok(hex(&hasher.finalize())),
+                Ok(count) => hasher.update(block.get(..count).unwrap_or_default()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io(format!("reading {self}"), e)),
+            }
+        }
+    }
+
     /// Whether a file is there already.
     pub fn exists(&self) -> bool {
         self.0.exists()
@@ -137,6 +155,18 @@ impl AllowedPath {
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         builder.tempfile_in(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
+    }
+
+    /// Moves a finished temporary file here, as [`persist`](Self::persist) does, unless a file with the very
+    /// same content is here already: then that one is left alone, and this returns `true`.
+    pub fn persist_if_new(&self, file: tempfile::NamedTempFile, sha256: &str, overwrite: bool) -> Result<bool> {
+        let length = |metadata: io::Result<std::fs::Metadata>| metadata.map(|m| m.len()).ok();
+        let same_length = length(std::fs::metadata(&self.0)) == length(file.as_file().metadata());
+        let unchanged = same_length && self.sha256()? == sha256;
+        if !unchanged {
+            self.persist(file, overwrite)?;
+        }
+        Ok(unchanged)
     }
 
     /// Moves a finished temporary file here, durably. Without `overwrite` an existing file is kept and

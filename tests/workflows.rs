@@ -198,7 +198,9 @@ fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
     let mut table = csv::Reader::from_path(world.path("both.csv")).unwrap();
     let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
     assert_eq!(header[..5], ["id", "name", "features", "key", "answer"]);
-    assert_eq!(table.records().count(), 3);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!((rows.len(), &rows[1][1], &rows[1][3]), (3, "Desk", "P-2"));
+    assert!(rows[1][4].contains("Describe Desk"), "the first answer is a column: {:?}", &rows[1]);
 }
 
 #[test]
@@ -270,6 +272,44 @@ fn an_agent_runs_a_pipeline_without_a_script() {
     let results = tool(&mut agent, "get_results", &json!({"job": second["job"]}));
     assert_eq!(results["outcomes"]["answered"], 2);
     assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn what_did_not_answer_is_asked_again_in_a_linked_job() {
+    let world = World::new();
+    world.write(
+        "rows.csv",
+        "id,text\na,fine\nb,[[simulate:truncated]] long\nc,[[simulate:blocked]] bad\nd,[[simulate:missing]] gone\n",
+    );
+    let build = ["rows.csv", "--template", "{{ text }}", "--key", "id"];
+    world.reply(&[&["build"], build.as_slice()].concat());
+    let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    assert_eq!(world.run(&["status", &first, "--wait"]).code, 0);
+    let ran = world.run(&["results", &first, "--output", "first.csv", "--join", "--json"]);
+    assert_eq!(ran.code, 4, "some rows did not answer: {ran:?}");
+    let results = ran.json();
+    assert_eq!(results["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 1, "missing": 1}));
+    assert_eq!(results["requests"], 4);
+    let table = world.read("first.csv");
+    assert!(table.contains("d,[[simulate:missing]] gone,,missing,"), "a missing answer keeps its row:\n{table}");
+
+    let mut agent = agent(&world);
+    let retry =
+        json!({"job": first, "outcomes": ["truncated", "missing"], "generation_config": {"maxOutputTokens": 4096}});
+    let retried = tool(&mut agent, "retry_batch", &retry);
+    assert_eq!(retried["retry_of"], *first);
+    assert_eq!(retried["requests"], 2);
+    assert_eq!(retried["repeated"], json!({"answered": 0, "truncated": 1, "missing": 1}));
+    assert_eq!(tool(&mut agent, "retry_batch", &retry)["submission"], "found", "asked twice, paid once");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    let second = retried["job"].as_str().unwrap();
+    tool(&mut agent, "check_status", &json!({"jobs": [second], "wait": true}));
+    tool(&mut agent, "get_results", &json!({"job": second, "join": true, "output": "second.csv"}));
+    let table = world.read("second.csv");
+    assert!(table.contains("b,[[simulate:truncated]] long,"), "the retry joins to the same rows:\n{table}");
+    assert!(!table.contains("fine"), "{table}");
+    let nothing = agent.call("retry_batch", &json!({"job": first, "outcomes": ["invalid"]}));
+    assert_eq!(nothing["result"]["isError"], true);
 }
 
 #[test]

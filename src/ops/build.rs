@@ -136,16 +136,17 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let model = bare_name(args.model.as_deref().unwrap_or(app.models().default_for(kind))).to_owned();
     let model_warning = availability(app, &model)?;
     let output = output_file(app, &args, &rows)?;
+    let key = args.key.clone().or_else(|| rows.default_key());
     let origin = BuildOrigin {
         source: rows.text(),
         format: rows.format(),
-        key: args.key.clone(),
+        key: key.clone(),
         model: args.model.is_some().then(|| model.clone()),
         kind,
         expects_json: expects_json(&request),
     };
     let task = Task {
-        key: args.key.clone().or_else(|| rows.default_key()),
+        key,
         source: rows.open()?,
         request,
         limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),

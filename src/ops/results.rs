@@ -1,5 +1,6 @@
 //! `get_results`: the answers of a job, whole, in a file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -66,6 +67,7 @@ pub struct ResultsReply {
     /// Requests of the job.
     pub requests: i64,
     /// How many had which outcome; they add up to `requests`.
+    #[schemars(with = "BTreeMap<String, i64>")]
     pub outcomes: OutcomeCounts,
     /// Tokens used.
     pub usage: Usage,
