@@ -7,6 +7,7 @@ mod flags;
 mod input;
 mod output;
 mod simulate;
+mod spelling;
 mod terminal;
 
 pub use commands::{Cli, Command};
