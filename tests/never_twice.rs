@@ -228,6 +228,29 @@ fn a_success_without_output_yet_is_waited_for() {
 }
 
 #[test]
+fn an_outage_while_waiting_is_sat_out() {
+    let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::demo());
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let handle = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    // Longer than one call repeats itself.
+    world.simulator.faults().next_times(Call::GetBatch, 7, OVERLOADED);
+    let status = world.reply(&["status", &handle, "--wait"]);
+    assert_eq!(status["jobs"][0]["state"], "JOB_STATE_SUCCEEDED");
+    all_is_well(&world);
+}
+
+#[test]
+fn waiting_for_a_job_that_never_reached_the_api_ends() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 400, body: ErrorBody::Empty });
+    world.refusal(&["create", "r.jsonl"]);
+    let ran = world.run(&["status", "--wait", "--json"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert_eq!(ran.json()["jobs"][0]["state"], "JOB_STATE_UNSUBMITTED");
+    assert!(ran.json()["next"].as_str().unwrap().contains("create_batch"), "{ran:?}");
+}
+
+#[test]
 fn a_bad_key_is_told_from_a_missing_one() {
     let world = world();
     let bad = world.command().env("GOOGLE_API_KEY", "invalid").args(["create", "r.jsonl", "--json"]).output().unwrap();

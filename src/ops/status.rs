@@ -137,14 +137,11 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
     let mut jobs = asked_jobs(app, &args.jobs).await?;
     let mut pause = FIRST_PAUSE;
     loop {
-        for job in &mut jobs {
-            monitor.check("checking jobs")?;
-            *job = super::observe::refresh(app, job.clone()).await?;
-        }
+        let trouble = look(app, &mut jobs, args.wait, monitor).await?;
         report(&jobs, monitor);
         let left = deadline.saturating_duration_since(Instant::now());
         if !args.wait || left.is_zero() || jobs.iter().all(has_ended) {
-            return Ok(reply(app, &jobs));
+            return Ok(reply(app, &jobs, trouble.as_ref()));
         }
         tokio::select! {
             () = tokio::time::sleep(pause.min(left)) => {}
@@ -152,6 +149,20 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
         }
         pause = LONGEST_PAUSE.min(pause * 3 / 2);
     }
+}
+
+/// Looks at each job once. Whoever waits is not thrown out by an outage that may pass: it is returned.
+async fn look(app: &App, jobs: &mut [JobRecord], waits: bool, monitor: &dyn Monitor) -> Result<Option<Error>> {
+    let mut trouble = None;
+    for job in jobs {
+        monitor.check("checking jobs")?;
+        match super::observe::refresh(app, job.clone()).await {
+            Ok(seen) => *job = seen,
+            Err(e) if waits && matches!(e.kind(), ErrorKind::Unavailable | ErrorKind::Quota) => trouble = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(trouble)
 }
 
 /// The first pause between two looks; later ones are longer.
@@ -204,14 +215,14 @@ fn report(jobs: &[JobRecord], monitor: &dyn Monitor) {
     monitor.report(&Progress { stage, done, total: Some(total), unit: "requests" });
 }
 
-fn reply(app: &App, jobs: &[JobRecord]) -> StatusReply {
+fn reply(app: &App, jobs: &[JobRecord], trouble: Option<&Error>) -> StatusReply {
     let all_ended = jobs.iter().all(|job| job.state.is_terminal());
     let now = app.now();
     let next_check =
         (!all_ended).then(|| jobs.iter().filter(|job| !has_ended(job)).map(|job| next_check_s(job, now)).min());
     let next_check_after_s = next_check.flatten();
     StatusReply {
-        jobs: jobs.iter().map(|job| describe(job, now)).collect(),
+        jobs: jobs.iter().map(|job| describe(job, now, trouble)).collect(),
         all_ended,
         next_check_after_s,
         next: next_step(jobs, next_check_after_s),
@@ -243,8 +254,11 @@ fn next_check_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
     }
 }
 
-fn describe(job: &JobRecord, now: DateTime<Utc>) -> JobStatus {
-    let (verdict, evidence) = verdict(job, now);
+fn describe(job: &JobRecord, now: DateTime<Utc>, trouble: Option<&Error>) -> JobStatus {
+    let (verdict, mut evidence) = verdict(job, now);
+    if let Some(trouble) = trouble.filter(|_| !has_ended(job)) {
+        evidence = Some(format!("as last seen, the API cannot be asked now: {trouble}"));
+    }
     JobStatus {
         job: job.handle.to_string(),
         state: job.state.to_string(),
