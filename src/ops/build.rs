@@ -90,7 +90,7 @@ pub struct BuildReply {
     /// The first requests as they will be sent, clipped.
     pub first_requests: Vec<String>,
     /// Rows left out.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub skipped: i64,
     /// Bad rows, the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,11 +100,6 @@ pub struct BuildReply {
     pub warnings: Vec<String>,
     /// What to call next.
     pub next: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl fmt::Display for BuildReply {

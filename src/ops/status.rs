@@ -53,7 +53,7 @@ pub struct JobStatus {
     /// Requests done so far.
     pub done: i64,
     /// Requests done with an error.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub failed: i64,
     /// Percent done.
     pub percent: f64,
@@ -73,11 +73,6 @@ pub struct JobStatus {
     /// Why the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl fmt::Display for StatusReply {
