@@ -180,3 +180,27 @@ fn a_reader_that_leaves_early_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
 }
+
+#[test]
+fn variables_that_are_set_to_nothing_are_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::program(folder.path());
+    command.args(["list", "--local", "--json"]);
+    for name in [
+        "GOOGLE_API_KEY",
+        "GEMINI_BATCH_ROOTS",
+        "GEMINI_BATCH_MODELS",
+        "GEMINI_BATCH_SIMULATE",
+        "GEMINI_BATCH_READ_ONLY",
+    ] {
+        command.env(name, "");
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let on = program::program(folder.path())
+        .env("GEMINI_BATCH_READ_ONLY", "1")
+        .args(["create", "r.jsonl"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&on.stderr).contains("read-only"), "{on:?}");
+}
