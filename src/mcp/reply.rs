@@ -5,7 +5,7 @@ use std::fmt;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorData, Resource};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
 
@@ -66,18 +66,10 @@ impl IntoCallToolResult for Failure {
         }
         let hint = error.next_step().map_or(String::new(), |hint| format!("\nhint: {hint}"));
         let text = format!("kind: {}\ndoing: {}\ncause: {}{hint}", error.kind(), error.act(), error.cause());
-        let mut result = CallToolResult::error(vec![ContentBlock::text(clip_text(text, TEXT_BUDGET))]);
-        result.structured_content = Some(clip_data(error_data(&error)));
-        Ok(result.into())
+        // No structured content: clients hold it against the tool's output schema even when the call
+        // failed, and the model would read of missing fields instead of what went wrong.
+        Ok(CallToolResult::error(vec![ContentBlock::text(clip_text(text, TEXT_BUDGET))]).into())
     }
-}
-
-fn error_data(error: &Error) -> Value {
-    let mut data = json!({"kind": error.kind(), "act": error.act(), "cause": error.cause()});
-    if let (Some(hint), Some(fields)) = (error.next_step(), data.as_object_mut()) {
-        fields.insert("hint".to_owned(), hint.into());
-    }
-    json!({ "error": data })
 }
 
 /// The text within a budget. Its last line names what to do next, so the middle goes.
@@ -133,14 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_kind_act_cause_and_hint_as_text_and_as_data() {
+    fn a_failure_says_kind_act_cause_and_hint_and_nothing_a_client_would_hold_against_the_schema() {
         let error = Error::new(ErrorKind::NotFound, "opening a.csv", "no such file").hint("give another path");
         let result = complete(Err::<Reply<String>, _>(Failure(error)).into_call_tool_result());
         assert_eq!(result.is_error, Some(true));
         let text = &result.content[0].as_text().unwrap().text;
         assert_eq!(text, "kind: not_found\ndoing: opening a.csv\ncause: no such file\nhint: give another path");
-        let data = json!({"error": {"kind": "not_found", "act": "opening a.csv", "cause": "no such file", "hint": "give another path"}});
-        assert_eq!(result.structured_content, Some(data));
+        assert_eq!(result.structured_content, None);
     }
 
     #[test]

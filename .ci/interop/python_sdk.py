@@ -1,0 +1,122 @@
+"""Drives the MCP server with the official Python SDK: every transport, both ways of talking.
+
+    python python_sdk.py BINARY
+
+Prints one line a check; exits with 1 if any failed.
+"""
+
+import asyncio
+import contextlib
+import pathlib
+import sys
+
+import jsonschema
+import mcp
+from mcp.client.sse import sse_client
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+import story
+
+PATIENCE = 120
+
+
+async def tell_story(session):
+    """The whole way of a job; what the model would see is checked at each step."""
+    tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+    assert list(tools) == story.TOOLS, list(tools)
+    job, heard = None, []
+
+    async def progress(value, _total, _message):
+        heard.append(value)
+
+    for step in story.STEPS:
+        name, heard[:] = step["tool"], []
+        result = await session.call_tool(name, story.arguments(step, job), progress_callback=progress)
+        assert not result.is_error, result
+        data = result.structured_content
+        jsonschema.validate(data, tools[name].output_schema)
+        story.check(name, data)
+        assert result.content[0].text.splitlines()[-1] == f"next: {data['next']}", result.content
+        job = data.get("job", job)
+        if name == "check_status":
+            assert heard and heard == sorted(set(heard)), heard
+        if name == "get_results":
+            assert result.content[1].uri.startswith("file://"), result.content
+    again = await session.call_tool("create_batch", story.arguments(story.STEPS[1], job))
+    assert (again.structured_content["submission"], again.structured_content["job"]) == ("found", job), again
+    listed = (await session.call_tool("list_batches", {})).structured_content["jobs"]
+    assert [entry["job"] for entry in listed] == [job], listed
+
+
+async def make_mistakes(session):
+    """What a model gets wrong is told to the model; what a client gets wrong, to the client."""
+    for name, wrong, word in [
+        ("build_jsonl", {"sauce": "planets.csv"}, "sauce"),
+        ("build_jsonl", {"source": "nowhere.csv", "template": "{{ name }}"}, "nowhere.csv"),
+        ("build_jsonl", {"source": "/etc/passwd", "template": "{{ name }}"}, "/etc/passwd"),
+        ("check_status", {"jobs": ["no-such-job"]}, "no-such-job"),
+        ("get_results", {}, "job"),
+    ]:
+        result = await session.call_tool(name, wrong)
+        text = result.content[0].text
+        assert result.is_error and word in text and "hint: " in text, (name, wrong, result)
+    try:
+        await session.call_tool("brew_coffee", {})
+    except mcp.MCPError as error:
+        assert error.error.code == -32602, error
+    else:
+        raise AssertionError("an unknown tool was called")
+
+
+@contextlib.asynccontextmanager
+async def classic(transport):
+    async with transport as streams, mcp.ClientSession(streams[0], streams[1]) as session:
+        greeting = await session.initialize()
+        assert greeting.server_info.name == "gemini-batch-mcp" and greeting.instructions, greeting
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def modern(target):
+    async with mcp.Client(target) as client:
+        yield client
+
+
+def connections(binary, folder, env, address):
+    """Each way to connect, by name."""
+    stdio = mcp.StdioServerParameters(command=binary, args=["--simulate"], env=env, cwd=folder)
+    return {
+        "stdio, ClientSession": lambda: classic(stdio_client(stdio)),
+        "stdio, Client": lambda: modern(stdio_client(stdio)),
+        "/mcp, ClientSession": lambda: classic(streamable_http_client(f"{address}/mcp")),
+        "/mcp, Client": lambda: modern(f"{address}/mcp"),
+        "/sse, ClientSession": lambda: classic(sse_client(f"{address}/sse")),
+        "/sse, Client": lambda: modern(sse_client(f"{address}/sse")),
+    }
+
+
+async def run_check(connect, check):
+    async with asyncio.timeout(PATIENCE), connect() as session:
+        await check(session)
+
+
+def check_connection(binary, label, check):
+    """In a folder of its own: what one check did, another must not find."""
+    with story.stage() as (folder, env), story.http_server(binary, folder, env) as address:
+        asyncio.run(run_check(connections(binary, folder, env, address)[label], check))
+
+
+def run(binary):
+    failed = 0
+    for label in connections(binary, ".", {}, ""):
+        for check in (tell_story, make_mistakes):
+            name = f"{label}: {check.__name__.replace('_', ' ')}"
+            failed += story.report(name, lambda: check_connection(binary, label, check))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(run(str(pathlib.Path(sys.argv[1]).resolve())))
