@@ -251,6 +251,39 @@ fn waiting_for_a_job_that_never_reached_the_api_ends() {
 }
 
 #[test]
+fn a_create_without_a_reply_is_found_by_a_look_at_its_status() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
+    // The look before the create succeeds; those right after it fail as well.
+    for nth in 2..=4 {
+        world.simulator.faults().nth(Call::ListBatches, nth, Fault::Status { code: 400, body: ErrorBody::Empty });
+    }
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    assert_eq!(world.simulator.faults().due(), 0, "every fault struck");
+    let status = world.reply(&["status"]);
+    assert_ne!(status["jobs"][0]["state"], "JOB_STATE_UNSUBMITTED", "{status}");
+    all_is_well(&world);
+}
+
+#[test]
+fn one_job_that_is_gone_does_not_hide_the_others() {
+    let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::realistic());
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let first = world.reply(&["create", "r.jsonl"]);
+    let second = world.reply(&["create", "r.jsonl", "--new-run"]);
+    let name = first["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap().to_owned();
+    std::fs::remove_dir_all(world.path("api").join("batches").join(name)).unwrap();
+    let ran = world.run(&["status", "--json"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let jobs = ran.json()["jobs"].as_array().unwrap().clone();
+    assert_eq!(jobs.len(), 2);
+    let of = |handle: &serde_json::Value| jobs.iter().find(|job| job["job"] == *handle).unwrap();
+    assert!(of(&first["job"])["evidence"].as_str().unwrap().contains("cannot be looked at"), "{jobs:?}");
+    assert_eq!(of(&second["job"])["verdict"], "normal");
+    assert_eq!(world.refusal(&["status", first["job"].as_str().unwrap()])["kind"], "not_found");
+}
+
+#[test]
 fn a_bad_key_is_told_from_a_missing_one() {
     let world = world();
     let bad = world.command().env("GOOGLE_API_KEY", "invalid").args(["create", "r.jsonl", "--json"]).output().unwrap();

@@ -9,8 +9,15 @@ use crate::job::{Handle, JobState};
 use crate::ledger::steps::Observation;
 use crate::ledger::{JobRecord, Step};
 
-/// The job as it stands now. One that has ended, or never reached the API, is not asked for.
+/// The job as it stands now. One that has ended, or never reached the API, is not asked for; one whose
+/// create was sent without a reply is looked up.
 pub(super) async fn refresh(app: &App, job: JobRecord) -> Result<JobRecord> {
+    if job.step == Step::Creating {
+        return match super::submit::look_up(app, &job.handle).await? {
+            Some(remote) => super::submit::adopt(app, &job.handle, &remote),
+            None => Ok(job),
+        };
+    }
     let Some(name) = job.remote_name.as_deref().filter(|_| job.step == Step::Created && !job.state.is_terminal())
     else {
         return Ok(job);
