@@ -178,7 +178,7 @@ fn is_about_key(status: &ApiStatus) -> bool {
         || status.message.contains("API key expired")
 }
 
-/// "Error on line 3: … (400 INVALID_ARGUMENT; contents[0] must have parts)".
+/// "Error on line 3: … (400 INVALID_ARGUMENT; contents must have parts)".
 fn status_cause(status: &ApiStatus) -> String {
     let mut notes = vec![format!("{} {}", status.http, status.word).trim_end().to_owned()];
     notes.extend(status.violations.iter().filter(|violation| !status.message.contains(violation.as_str())).cloned());

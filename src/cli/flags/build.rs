@@ -44,7 +44,7 @@ pub struct BuildFlags {
     /// Leave bad rows out and report them, instead of writing nothing
     #[arg(long)]
     skip_bad_rows: bool,
-    /// Where to write [default: <source>.requests.jsonl]
+    /// Where to write [default: SOURCE.requests.jsonl]
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// Replace an existing output file

@@ -16,7 +16,7 @@ use crate::progress::Monitor;
 pub struct ResultsFlags {
     /// Handle of the job, its unique beginning, or a batches/… name
     job: String,
-    /// File to write [default: <handle>.results.jsonl]
+    /// File to write [default: HANDLE.results.jsonl]
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]
