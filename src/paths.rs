@@ -5,13 +5,13 @@
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::id::hex;
+
+/// How much of two files is compared at once.
+const BLOCK: usize = 256 * 1024;
 
 /// The folders below which files may be read and written.
 #[derive(Debug, Clone)]
@@ -126,21 +126,6 @@ impl AllowedPath {
         OpenOptions::new().read(true).open(&self.0).map_err(|e| Error::io(act(), e))
     }
 
-    /// The SHA-256 of the file's content, in hex.
-    pub fn sha256(&self) -> Result<String> {
-        let mut file = self.open()?;
-        let mut hasher = Sha256::new();
-        let mut block = vec![0; 256 * 1024];
-        loop {
-            match file.read(&mut block) {
-                Ok(0) => return Ok(hex(&hasher.finalize())),
-                Ok(count) => hasher.update(block.get(..count).unwrap_or_default()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::io(format!("reading {self}"), e)),
-            }
-        }
-    }
-
     /// Whether a file is there already.
     pub fn exists(&self) -> bool {
         self.0.exists()
@@ -159,14 +144,18 @@ impl AllowedPath {
 
     /// Moves a finished temporary file here, as [`persist`](Self::persist) does, unless a file with the very
     /// same content is here already: then that one is left alone, and this returns `true`.
-    pub fn persist_if_new(&self, file: tempfile::NamedTempFile, sha256: &str, overwrite: bool) -> Result<bool> {
-        let length = |metadata: io::Result<std::fs::Metadata>| metadata.map(|m| m.len()).ok();
-        let same_length = length(std::fs::metadata(&self.0)) == length(file.as_file().metadata());
-        let unchanged = same_length && self.sha256()? == sha256;
+    pub fn persist_if_new(&self, file: tempfile::NamedTempFile, overwrite: bool) -> Result<bool> {
+        let unchanged = self.exists() && self.has_content_of(&file)?;
         if !unchanged {
             self.persist(file, overwrite)?;
         }
         Ok(unchanged)
+    }
+
+    fn has_content_of(&self, written: &tempfile::NamedTempFile) -> Result<bool> {
+        let failed = |e| Error::io(format!("comparing with {self}"), e);
+        let (there, new) = (self.open()?, written.reopen().map_err(failed)?);
+        same_content(there, new).map_err(failed)
     }
 
     /// Moves a finished temporary file here, durably. Without `overwrite` an existing file is kept and
@@ -183,6 +172,26 @@ impl AllowedPath {
             }
             Err(e) => Err(Error::io(act(), e.error)),
         }
+    }
+}
+
+/// Whether two files hold the same bytes.
+fn same_content(one: File, other: File) -> io::Result<bool> {
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::with_capacity(BLOCK, one), BufReader::with_capacity(BLOCK, other));
+    loop {
+        let (a, b) = (one.fill_buf()?, other.fill_buf()?);
+        let length = a.len().min(b.len());
+        if a.get(..length) != b.get(..length) {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
     }
 }
 

@@ -135,7 +135,7 @@ impl AnswerWriter {
         let act = || format!("writing {}", self.output);
         let sink = self.layout.finish().map_err(|e| Error::io(act(), e))?;
         let (file, bytes, sha256) = sink.close().map_err(|e| Error::io(act(), e))?;
-        let unchanged = self.output.persist_if_new(file, &sha256, self.overwrite)?;
+        let unchanged = self.output.persist_if_new(file, self.overwrite)?;
         Ok(Written { bytes, sha256, unchanged })
     }
 }

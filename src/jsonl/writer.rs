@@ -76,7 +76,7 @@ impl RequestWriter {
         let act = self.act();
         let sha256 = hex(&self.sha256.finalize());
         let file = self.file.into_inner().map_err(|e| Error::io(act, e.into_error()))?;
-        let unchanged = self.output.persist_if_new(file, &sha256, self.overwrite)?;
+        let unchanged = self.output.persist_if_new(file, self.overwrite)?;
         Ok(Written { requests: self.requests, bytes: self.bytes, sha256, unchanged })
     }
 

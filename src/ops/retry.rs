@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
@@ -14,6 +16,7 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::answers::{Answer, ResultIndex, Window};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
 use crate::job::{Outcome, OutcomeCounts};
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::key_of;
@@ -198,11 +201,22 @@ fn select(task: Task, monitor: &dyn Monitor) -> Result<(String, OutcomeCounts)> 
 
 /// A request file that was changed meanwhile is not what was asked.
 fn refuse_changed(task: &Task, act: &str) -> Result<()> {
-    if task.input.sha256()? == task.sha256 {
+    if sha256_of(&mut task.input.open()?).map_err(|e| Error::io(act, e))? == task.sha256 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidInput, act, format!("{} was changed since the job was submitted", task.input))
         .hint("build the file anew and submit it with create_batch"))
+}
+
+fn sha256_of(file: &mut impl Read) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            count => hasher.update(block.get(..count).unwrap_or_default()),
+        }
+    }
 }
 
 /// The same request with other settings, in the spelling it had.
