@@ -115,7 +115,7 @@ impl App {
         }
         let key = config.key.clone().ok_or_else(|| {
             Error::new(ErrorKind::KeyMissing, "connecting to the Gemini API", "no API key is set").hint(
-                "set GOOGLE_API_KEY (or GEMINI_API_KEY) in the environment of this server and restart it; \
+                "set GOOGLE_API_KEY (or GEMINI_API_KEY) where this program is started (an MCP client's configuration, a shell) and start it again; \
                  without a key everything can be tried with --simulate",
             )
         })?;

@@ -53,7 +53,7 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
     let listed: Vec<_> = errors.take(MOST_LISTED).map(describe).collect();
     let count = grouped(i64::try_from(validation.errors).unwrap_or(i64::MAX));
     let errors = if validation.errors == 1 { "error" } else { "errors" };
-    let cause = format!("{count} {errors}, and one would fail the whole job:\n{}", listed.join("\n"));
+    let cause = format!("{count} {errors}, any of which fails the whole job:\n{}", listed.join("\n"));
     Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause)
         .hint("mend these lines, or build the file anew with build_jsonl; nothing was sent")
 }
