@@ -2,10 +2,24 @@
 
 import base64
 import json
+import os
 import random
 
 PLAIN = "Describe this product in two sentences for a shop, and name its main use and its material. "
 OTHER = 'Décrivez ce produit: 漢字かな, Здравствуй, "quoted" \\ and\nbroken, €5. '
+
+
+def apart(make, *arguments):
+    """Makes data in a process of its own: what this one has used would count as the memory of its children."""
+    child = os.fork()
+    if child == 0:
+        try:
+            make(*arguments)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1] != 0:
+        raise RuntimeError(f"{make.__name__} failed")
 
 
 def words(number, length):
@@ -46,15 +60,17 @@ def table(path, count, length):
             file.write(f'SKU-{number:07},Product number {number},Clothing > Knitwear,"light; soft; {quoted}"\n')
 
 
-def results(path, keys, length=400, seed=7):
-    """Result lines as the service writes them, near the order of the keys but not in it; 2 in 100 are errors."""
-    order = random.Random(seed)
+def results(path, key, count, length=400):
+    """Result lines as the simulator orders them, in shuffled runs of 64; 2 in 100 are errors."""
+    order = random.Random(7)
+    runs = list(range(0, count, 64))
+    order.shuffle(runs)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
-        for start in range(0, len(keys), 64):
-            window = list(range(start, min(start + 64, len(keys))))
-            order.shuffle(window)
-            for number in window:
-                print(result_line(number, keys[number], length), file=file)
+        for start in runs:
+            run = list(range(start, min(start + 64, count)))
+            order.shuffle(run)
+            for number in run:
+                print(result_line(number, key.format(number), length), file=file)
 
 
 def result_line(number, key, length):

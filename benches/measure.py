@@ -28,10 +28,19 @@ from processes import Cost, Failed, Server, in_turn, own_peak_kb, run
 
 HERE = Path(__file__).resolve().parent
 PLAIN = "Write a description of {{ name }} for our shop.\nCategory: {{ category }}\nFeatures: {{ features }}"
-LOGIC = (
+FILTERS = (
     "Write a description of {{ name | upper }} for our shop.\nCategory: {{ category }}\n"
     "Features: {{ features | split(';') | join(', ') }}"
 )
+CONDITION = (
+    "Write a description of {{ name | title }} for our shop.\n"
+    "{% if category %}Category: {{ category }}\n{% else %}No category.\n{% endif %}Features: {{ features }}"
+)
+TEMPLATES = {
+    "plain template": (PLAIN, "plain"),
+    "filters on columns": (FILTERS, "filters"),
+    "condition and title case": (CONDITION, "condition"),
+}
 
 
 class Bench:
@@ -91,12 +100,12 @@ def validate(bench):
     }
     for name, (count, make) in sizes.items():
         path = bench.folder / "requests.jsonl"
-        make(path, count)
+        made_data.apart(make, path, count)
         costs = in_turn(
             {
                 "create --dry-run": lambda: bench.ours("create", path, "--dry-run"),
                 bench.json_name + " loop, shape only": bench.peer("validate", path),
-                "sha256sum": ["sha256sum", path],
+                "SHA-256 of the file (hashlib)": bench.peer("sha256", path),
             },
             bench.rounds,
         )
@@ -107,18 +116,18 @@ def validate(bench):
 def build(bench):
     """Rows of a CSV file into request lines."""
     rows = bench.folder / "rows.csv"
-    made_data.table(rows, bench.rows, 150)
+    made_data.apart(made_data.table, rows, bench.rows, 150)
     output, peer_output = bench.folder / "built.jsonl", bench.folder / "peer.jsonl"
 
     def ours(template):
         output.unlink(missing_ok=True)
         return bench.ours("build", rows, "--template", template, "--key", "sku", "--output", output)
 
-    for name, template, work in (("plain template", PLAIN, "build"), ("template with logic", LOGIC, "build_logic")):
+    for name, (template, texts) in TEMPLATES.items():
         costs = in_turn(
             {
                 "build": lambda template=template: ours(template),
-                "Python csv + json.dumps": bench.peer(work, rows, peer_output),
+                "Python csv + json.dumps": bench.peer("build", rows, peer_output, texts),
             },
             bench.rounds,
         )
@@ -137,9 +146,9 @@ def same_requests(ours, theirs):
 def results(bench):
     """Result lines that were brought home already, into a CSV file, alone and beside their rows."""
     rows = bench.folder / "rows.csv"
-    made_data.table(rows, bench.rows, 150)
+    made_data.apart(made_data.table, rows, bench.rows, 150)
     job, kept = wire.finished_job(bench, rows, PLAIN)
-    made_data.results(kept, [f"SKU-{number:07}" for number in range(bench.rows)])
+    made_data.apart(made_data.results, kept, "SKU-{:07}", bench.rows)
     output, peer_output = bench.folder / "answers.csv", bench.folder / "peer.csv"
 
     def ours(*more):

@@ -36,7 +36,7 @@ def journey(bench, rows, length):
     folder = bench.folder / "journey"
     folder.mkdir()
     source, requests = folder / "rows.csv", folder / "rows.requests.jsonl"
-    made_data.table(source, rows, length)
+    made_data.apart(made_data.table, source, rows, length)
     costs = {}
     with wire.api(bench) as served:
         wired = {"home": "journey/home", "simulate": False, "environment": served.environment}

@@ -4,6 +4,7 @@ Each is a process of its own: `python3 peers.py WORK ARGUMENTS`.
 """
 
 import csv
+import hashlib
 import json
 import sys
 
@@ -35,16 +36,28 @@ def validate(path):
     return len(keys), characters // 4
 
 
-def plain_text(row):
+def sha256(path):
+    """Hashes the file, as fast as OpenSSL does."""
+    with open(path, "rb") as file:
+        hashlib.file_digest(file, "sha256")
+
+
+def plain(row):
     return f"Write a description of {row['name']} for our shop.\nCategory: {row['category']}\nFeatures: {row['features']}"
 
 
-def logic_text(row):
+def filters(row):
     features = ", ".join(row["features"].split(";"))
     return f"Write a description of {row['name'].upper()} for our shop.\nCategory: {row['category']}\nFeatures: {features}"
 
 
-def build(source, output, text_of):
+def condition(row):
+    category = f"Category: {row['category']}\n" if row["category"] else "No category.\n"
+    return f"Write a description of {row['name'].title()} for our shop.\n{category}Features: {row['features']}"
+
+
+def build(source, output, texts):
+    text_of = {"plain": plain, "filters": filters, "condition": condition}[texts]
     with open(source, newline="", encoding="utf-8") as rows, open(output, "w", encoding="utf-8") as lines:
         for row in csv.DictReader(rows):
             request = {"contents": [{"parts": [{"text": text_of(row)}]}]}
@@ -150,8 +163,4 @@ def mcp_server():
 
 
 if __name__ == "__main__":
-    work, arguments = sys.argv[1], sys.argv[2:]
-    if work in ("build", "build_logic"):
-        build(*arguments, plain_text if work == "build" else logic_text)
-    else:
-        globals()[work](*arguments)
+    globals()[sys.argv[1]](*sys.argv[2:])

@@ -5,14 +5,11 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-# A child starts as a copy of this process, and wait4 counts that copy: nothing below this can be told.
-FLOOR_KB = 0
-
 
 @dataclass
 class Cost:
@@ -38,7 +35,7 @@ class Failed(Exception):
 
 def run(command, environment=None, expected=(0,), stdout=None):
     """Runs a command to its end and measures it."""
-    errors = open("/tmp/measure.err" if stdout is None else os.devnull, "w+b")
+    errors = tempfile.TemporaryFile()
     before = time.perf_counter()
     child = subprocess.Popen(
         [str(part) for part in command],
@@ -54,7 +51,8 @@ def run(command, environment=None, expected=(0,), stdout=None):
     if child.returncode not in expected:
         errors.seek(0)
         raise Failed(f"{command}: exit code {child.returncode}: {errors.read().decode(errors='replace')[-2000:]}")
-    peak = usage.ru_maxrss if usage.ru_maxrss > own_peak_kb() else watched()
+    # A child starts as a copy of this process, and wait4 counts that copy: below it only watching tells.
+    peak = usage.ru_maxrss if usage.ru_maxrss > own_peak_kb() + 1024 else watched()
     return Cost(usage.ru_utime + usage.ru_stime, wall, peak)
 
 
@@ -99,7 +97,7 @@ def own_peak_kb():
 def in_turn(commands, rounds):
     """Runs labelled commands A B A B and gives the median cost of each.
 
-    A command is a list, or a function that prepares and returns one; a pair has an environment too.
+    A contender is a command, or a function that runs one and gives its cost.
     """
     costs = {label: [] for label in commands}
     for number in range(rounds):

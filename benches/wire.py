@@ -68,10 +68,10 @@ def finished_job(bench, rows, template):
 def measure(bench):
     """What bringing a large file there and back takes, beyond checking and writing it."""
     requests = bench.folder / "large.requests.jsonl"
-    made_data.media_requests(requests, bench.large)
+    made_data.apart(made_data.media_requests, requests, bench.large)
     with api(bench) as served:
         upload(bench, served, requests)
-        download(bench, served, requests)
+        download(bench, served)
 
 
 def upload(bench, served, requests):
@@ -117,8 +117,10 @@ def curl_upload(served, path):
     return run(["curl", "-sf", "-X", "POST", "-T", path, *options, url])
 
 
-def download(bench, served, requests):
-    """Each round brings the same result file home again: its text is as long as the requests were."""
+def download(bench, served):
+    """Each round brings the same result file home again, with a megabyte of text in each line."""
+    requests = bench.folder / "asked.requests.jsonl"
+    made_data.apart(made_data.text_requests, requests, bench.large, 300)
     wired = {"home": "wire-results", "simulate": False, "environment": served.environment}
     before = served.batches()
     created = bench.folder / "created.json"
@@ -127,7 +129,7 @@ def download(bench, served, requests):
         run(command, served.environment, stdout=reply)
     job = json.loads(created.read_text())["job"]
     (batch,) = served.batches() - before
-    made_data.results(batch / "results.jsonl", [f"row-{number:07}" for number in range(bench.large)], MEGABYTE)
+    made_data.apart(made_data.results, batch / "results.jsonl", "row-{:07}", bench.large, MEGABYTE)
     size = (batch / "results.jsonl").stat().st_size
     bench.ours("status", job, "--wait", **wired)
     kept = bench.folder / wired["home"] / "jobs" / job / "results.jsonl"
