@@ -17,6 +17,7 @@
 //!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
 //!   - `ops/results.rs`, `ops/collect.rs`, `ops/answer_file.rs`, `ops/account.rs`: results come home and are accounted for.
+//!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
