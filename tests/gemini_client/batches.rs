@@ -196,7 +196,20 @@ async fn unknown_fields_survive() {
     body["newer"] = json!(1);
     let batch = got(body).await;
     assert_eq!(batch.other.get("newThing"), Some(&json!({"a": [1, "2"]})));
-    assert_eq!(batch.other.keys().collect::<Vec<_>>(), ["@type", "newThing"]);
+    assert_eq!(batch.other.keys().collect::<Vec<_>>(), ["newThing"]);
+}
+
+#[tokio::test]
+async fn the_message_type_tells_what_a_batch_asks_for() {
+    for (message, kind) in [
+        ("type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch", Some(Kind::Generate)),
+        ("type.googleapis.com/google.ai.generativelanguage.v1beta.EmbedContentBatch", Some(Kind::Embed)),
+        ("type.googleapis.com/google.ai.generativelanguage.v1main.DreamBatch", None),
+    ] {
+        let mut body = pending();
+        body["metadata"]["@type"] = json!(message);
+        assert_eq!(got(body).await.kind, kind);
+    }
 }
 
 #[tokio::test]
