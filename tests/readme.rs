@@ -114,7 +114,8 @@ fn every_tool_and_every_command_stands_in_the_table_and_no_other() {
     let readme = read("README.md");
     let section = readme.split("## Tools and commands").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
-    let columns: Vec<Vec<&str>> = rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
+    let columns: Vec<Vec<&str>> =
+        rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
     let tools: Vec<&str> = columns.iter().map(|row| row[1]).filter(|tool| !tool.is_empty()).collect();
     assert_eq!(tools, program::TOOLS);
 

@@ -122,7 +122,9 @@ fn for_failed(reason: &str) -> &'static str {
 
 fn for_blocked(reason: &str) -> &'static str {
     match reason {
-        "RECITATION" | "IMAGE_RECITATION" => "ask for the model's own words, or a higher temperature, then send these again",
+        "RECITATION" | "IMAGE_RECITATION" => {
+            "ask for the model's own words, or a higher temperature, then send these again"
+        }
         "LANGUAGE" => "write the prompt in a language that the model supports, then send these again",
         "PROHIBITED_CONTENT" | "IMAGE_PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" => {
             "no setting lifts this filter: change or leave out these rows"

@@ -66,7 +66,9 @@ fn flattened(mut line: Map<String, Value>) -> Map<String, Value> {
         _ => Map::new(),
     };
     let answer = line.get("response").map(answer);
-    for (name, value) in [("key", line.shift_remove("key")), ("answer", answer), ("response", line.shift_remove("response"))] {
+    for (name, value) in
+        [("key", line.shift_remove("key")), ("answer", answer), ("response", line.shift_remove("response"))]
+    {
         if let Some(value) = value {
             row.insert(name.to_owned(), value);
         }
