@@ -24,7 +24,7 @@ use crate::progress::Monitor;
 pub struct ResultsArgs {
     /// Handle, its unique beginning, or a batches/… name.
     pub job: String,
-    /// File to write. Default: <handle>.results.jsonl
+    /// File to write. Default: `HANDLE.results.jsonl`.
     pub output: Option<String>,
     /// jsonl (default), raw, csv, tsv or json. Default: by the output's extension.
     pub format: Option<String>,
