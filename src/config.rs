@@ -161,8 +161,17 @@ fn no_home() -> Error {
 
 /// `GOOGLE_API_KEY`, then `GEMINI_API_KEY`, as Google's SDKs do (API reference §1.3).
 fn api_key(notes: &mut Vec<String>) -> Option<SecretString> {
-    let google = env_text("GOOGLE_API_KEY");
-    let gemini = env_text("GEMINI_API_KEY");
+    let mut key = |name| {
+        let value = env_text(name)?;
+        // Some clients hand over "${GOOGLE_API_KEY}" as it stands in their configuration.
+        let expanded = !value.starts_with("${") && !value.starts_with(&format!("${name}"));
+        if !expanded {
+            notes.push(format!("{name} holds the name of a variable, not a key: it counts as not set"));
+        }
+        expanded.then_some(value)
+    };
+    let google = key("GOOGLE_API_KEY");
+    let gemini = key("GEMINI_API_KEY");
     if google.is_some() && gemini.is_some() && google != gemini {
         notes.push("both GOOGLE_API_KEY and GEMINI_API_KEY are set: GOOGLE_API_KEY is used".to_owned());
     }

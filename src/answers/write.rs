@@ -1,7 +1,7 @@
 //! Writing answers to a file that appears whole or not at all.
 //!
-//! A format is one file that implements [`Layout`], one name in [`Format`] and one line in
-//! [`Format::layout`].
+//! A format is one file that implements `Layout`, one name in [`Format`] and one line in
+//! `Format::layout`.
 
 use std::io::{self, BufWriter, Write};
 

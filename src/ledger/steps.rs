@@ -42,7 +42,7 @@ impl Ledger {
     pub fn creating(&self, handle: &Handle, owner: &str) -> Result<bool> {
         self.write("recording a create", |tx| {
             let mine = tx.execute(
-                "UPDATE parts SET step = 'creating', step_at = ?2 WHERE handle = ?1 AND lease_owner = ?3",
+                "UPDATE parts SET step = 'creating', step_at = ?2, error = NULL WHERE handle = ?1 AND lease_owner = ?3",
                 params![handle.as_str(), text(Utc::now()), owner],
             )?;
             if mine == 1 {
@@ -54,7 +54,13 @@ impl Ledger {
 
     /// The API said clearly that it did not create the job: it may be tried again.
     pub fn refused(&self, handle: &Handle, why: &str) -> Result<()> {
-        self.step(handle, Step::Uploaded, "refused", why)
+        self.write("recording a refusal", |tx| {
+            tx.execute(
+                "UPDATE parts SET step = 'uploaded', step_at = ?2, error = ?3 WHERE handle = ?1",
+                params![handle.as_str(), text(Utc::now()), why],
+            )?;
+            super::events::append(tx, Some(handle), "refused", why)
+        })
     }
 
     /// The uploaded file is gone: the next attempt starts over.

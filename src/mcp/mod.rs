@@ -1,8 +1,8 @@
 //! The protocol: what a model sees of this program. The only user of `rmcp`.
 //!
 //! A tool is one file in `tools/` and one line in `tools/mod.rs`. Everything that all tools share is
-//! beside it: how arguments are read ([`call`]), how replies and failures are written ([`reply`]), how
-//! progress is told ([`progress`]), what schemas look like ([`schema`]).
+//! beside it: how arguments are read (`call`), how replies and failures are written (`reply`), how
+//! progress is told (`progress`), what schemas look like (`schema`).
 
 pub mod http;
 pub mod stdio;

@@ -150,10 +150,14 @@ struct JoinedRows {
 impl JoinedRows {
     fn open(join: &Join) -> Result<Self> {
         let source = join.rows.open()?;
-        let columns = match source.columns() {
+        let mut columns = match source.columns() {
             Some(columns) => columns.to_vec(),
             None => all_columns(join.rows.open()?)?,
         };
+        if let Dataset::Answers { .. } = join.rows {
+            // The answer of the stage before is a column already; its details are noise in a table.
+            columns.retain(|column| column != "response");
+        }
         let rule = KeyRule::parse(join.key.as_deref(), Some(&columns))?;
         Ok(Self { source, rule, columns })
     }

@@ -51,7 +51,7 @@ pub struct BuildArgs {
     pub limit: Option<i64>,
     /// `fail` (default): one bad row and nothing is written. `skip`: leave bad rows out and report them.
     pub on_bad_row: OnBadRow,
-    /// Where to write. Default: SOURCE.requests.jsonl
+    /// Where to write. Default: `SOURCE.requests.jsonl`.
     pub output: Option<String>,
     /// Replace an existing output file.
     pub overwrite: bool,

@@ -49,13 +49,22 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
 }
 
 fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
-    let errors = validation.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let listed: Vec<_> = errors.take(MOST_LISTED).map(describe).collect();
+    let mut findings: Vec<_> = validation.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.severity == Severity::Warning);
+    let listed: Vec<_> = findings.into_iter().take(MOST_LISTED).map(describe).collect();
     let count = grouped(i64::try_from(validation.errors).unwrap_or(i64::MAX));
     let errors = if validation.errors == 1 { "error" } else { "errors" };
     let cause = format!("{count} {errors}, any of which fails the whole job:\n{}", listed.join("\n"));
-    Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause)
-        .hint("mend these lines, or build the file anew with build_jsonl; nothing was sent")
+    let extension = input.as_path().extension().and_then(|extension| extension.to_str());
+    let hint = match extension {
+        Some("csv" | "tsv" | "json") => {
+            format!(
+                "this looks like a data set; build_jsonl {{\"source\": \"{input}\", \"template\": \"…\"}} makes a request file of it"
+            )
+        }
+        _ => "mend these lines, or build the file anew with build_jsonl; nothing was sent".to_owned(),
+    };
+    Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause).hint(hint)
 }
 
 /// "line 3, column 40: request.generationConfig.temprature: no such field (did you mean temperature?)".
@@ -65,8 +74,9 @@ fn describe(finding: &Finding) -> String {
         line => format!("line {line}, column {}: ", finding.column),
     };
     let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
+    let warning = if finding.severity == Severity::Warning { "perhaps: " } else { "" };
     let hint = finding.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
-    format!("{place}{path}{}{hint}", finding.message)
+    format!("{place}{warning}{path}{}{hint}", finding.message)
 }
 
 impl Checked {

@@ -31,6 +31,9 @@ pub struct DeleteReply {
     pub job: String,
     /// What was removed at the API, or would be.
     pub removed: Vec<String>,
+    /// Nothing was removed: this is what would be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// What remains, and where.
     pub kept: Vec<String>,
     /// What to call next.
@@ -41,7 +44,7 @@ impl fmt::Display for DeleteReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {}", self.job)?;
         for removed in &self.removed {
-            writeln!(f, "removed: {removed}")?;
+            writeln!(f, "{}: {removed}", if self.dry_run { "would remove" } else { "removed" })?;
         }
         for kept in &self.kept {
             writeln!(f, "kept: {kept}")?;
@@ -74,7 +77,7 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
         "the record of the job and its cost, in the ledger".to_owned(),
     ];
     let next = if args.dry_run { "the same call without dry_run removes it" } else { "nothing" };
-    Ok(DeleteReply { job: job.handle.to_string(), removed, kept, next: next.to_owned() })
+    Ok(DeleteReply { job: job.handle.to_string(), removed, dry_run: args.dry_run, kept, next: next.to_owned() })
 }
 
 /// Only what is ours: the batch, and the file that was uploaded for it. Result files cannot be deleted

@@ -25,7 +25,7 @@ use crate::progress::Monitor;
 pub struct ResultsArgs {
     /// Handle, its unique beginning, or a batches/… name.
     pub job: String,
-    /// File to write. Default: HANDLE.results.jsonl
+    /// File to write. Default: `HANDLE.results.jsonl`.
     pub output: Option<String>,
     /// jsonl (default), raw, csv, tsv or json. Default: by the output's extension.
     pub format: Option<String>,
@@ -120,13 +120,11 @@ impl fmt::Display for ResultsReply {
         if let (Some(path), Some(bytes)) = (&self.path, self.bytes) {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
         }
-        let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| crate::job::Cost::Usd(usd).to_string());
-        writeln!(
-            f,
-            "{cost}, {} input and {} output tokens",
-            grouped(self.usage.input_tokens),
-            grouped(self.usage.output_tokens)
-        )?;
+        if self.outcomes.pending == 0 {
+            let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| crate::job::Cost::Usd(usd).to_string());
+            let (input, output) = (grouped(self.usage.input_tokens), grouped(self.usage.output_tokens));
+            writeln!(f, "{cost}, {input} input and {output} output tokens")?;
+        }
         for sample in &self.samples {
             writeln!(f, "{} [{}]: {}", sample.key, sample.outcome, sample.text)?;
         }

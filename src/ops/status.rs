@@ -65,7 +65,7 @@ pub struct JobStatus {
     /// Seconds left at this rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_s: Option<i64>,
-    /// normal, slow, stuck or ended.
+    /// normal, slow, stuck, refused or ended.
     pub verdict: String,
     /// What the verdict rests on, when it is not normal.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,6 +252,9 @@ fn reply(app: &App, jobs: &[Watched]) -> StatusReply {
 
 fn next_step(jobs: &[Watched], next_check_after_s: Option<i64>) -> String {
     let mut jobs = jobs.iter().map(|watched| &watched.job);
+    if let Some(job) = jobs.clone().find(|job| job.step != Step::Created && job.error.is_some()) {
+        return format!("the API refused {}: correct what its error says, then create_batch again", job.handle);
+    }
     if let Some(job) = jobs.clone().find(|job| job.step != Step::Created) {
         return format!(
             "{} did not reach the API: repeat the create_batch call that made it, which continues where it stopped",
@@ -325,8 +328,10 @@ fn verdict(job: &JobRecord, now: DateTime<Utc>) -> (&'static str, Option<String>
     if job.state.is_terminal() {
         return ("ended", None);
     }
-    if job.step != Step::Created {
-        return ("normal", Some("not at the API yet".to_owned()));
+    match (job.step, &job.error) {
+        (Step::Created, _) => {}
+        (_, Some(_)) => return ("refused", Some("it is not at the API, and nothing was spent".to_owned())),
+        (_, None) => return ("normal", Some("not at the API yet".to_owned())),
     }
     let hours = age_s(job, now) / 3600;
     let still_s = (now - job.moved_at.or(job.submitted_at).unwrap_or(job.created_at)).num_seconds().max(0);
