@@ -23,8 +23,8 @@ pub(super) struct TerminalMonitor {
 enum Show {
     Nothing,
     Bar(ProgressBar),
-    /// When the last line was printed.
-    Lines(Mutex<Instant>),
+    /// When the last line was printed, and which.
+    Lines(Mutex<(Instant, String)>),
 }
 
 impl TerminalMonitor {
@@ -33,7 +33,7 @@ impl TerminalMonitor {
         let show = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => Show::Nothing,
             (false, true) => Show::Bar(ProgressBar::no_length().with_style(spinner())),
-            (false, false) => Show::Lines(Mutex::new(Instant::now())),
+            (false, false) => Show::Lines(Mutex::new((Instant::now(), String::new()))),
         };
         Self { cancellation, show }
     }
@@ -59,9 +59,12 @@ impl Monitor for TerminalMonitor {
             Show::Bar(bar) => draw(bar, progress),
             Show::Lines(last) => {
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                if last.elapsed() >= LINE_PAUSE {
-                    *last = Instant::now();
-                    say(&line(progress));
+                if last.0.elapsed() >= LINE_PAUSE {
+                    let line = line(progress);
+                    if last.1 != line {
+                        say(&line);
+                    }
+                    *last = (Instant::now(), line);
                 }
             }
         }

@@ -161,6 +161,12 @@ pub fn grouped(number: i64) -> String {
     text
 }
 
+/// A number of things: `1 request`, `31,200 requests`.
+pub fn counted(number: i64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

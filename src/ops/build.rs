@@ -15,7 +15,7 @@ use super::off_thread::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::bare_name;
-use crate::job::outcome::grouped;
+use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -105,13 +105,13 @@ pub struct BuildReply {
 impl fmt::Display for BuildReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let there = if self.unchanged { " (was there already, identical)" } else { "" };
-        writeln!(f, "{} requests in {} ({} bytes){there}", grouped(self.requests), self.path, grouped(self.bytes))?;
+        writeln!(f, "{} in {} ({} bytes){there}", counted(self.requests, "request"), self.path, grouped(self.bytes))?;
         writeln!(f, "{}", self.estimate)?;
         for request in &self.first_requests {
             writeln!(f, "first: {request}")?;
         }
         if self.skipped > 0 {
-            writeln!(f, "{} bad rows left out", grouped(self.skipped))?;
+            writeln!(f, "{} left out", counted(self.skipped, "bad row"))?;
         }
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
@@ -166,7 +166,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         estimate,
         first_requests: built.first,
         skipped: built.bad.count,
-        problems: built.bad.first,
+        problems: built.bad.listed(),
         warnings,
         next,
     })

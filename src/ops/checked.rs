@@ -10,7 +10,7 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::job::outcome::grouped;
+use crate::job::outcome::{counted, grouped};
 use crate::jsonl::finding::{Finding, Severity};
 use crate::jsonl::validate::{ValidateOptions, Validation, validate};
 use crate::paths::AllowedPath;
@@ -52,9 +52,8 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
     let mut findings: Vec<_> = validation.findings.iter().collect();
     findings.sort_by_key(|finding| finding.severity == Severity::Warning);
     let listed: Vec<_> = findings.into_iter().take(MOST_LISTED).map(describe).collect();
-    let count = grouped(i64::try_from(validation.errors).unwrap_or(i64::MAX));
-    let errors = if validation.errors == 1 { "error" } else { "errors" };
-    let cause = format!("{count} {errors}, any of which fails the whole job:\n{}", listed.join("\n"));
+    let errors = counted(signed(validation.errors), "error");
+    let cause = format!("{errors}, any of which fails the whole job:\n{}", listed.join("\n"));
     let extension = input.as_path().extension().and_then(|extension| extension.to_str());
     let hint = match extension {
         Some("csv" | "tsv" | "json") => {

@@ -6,7 +6,7 @@ use super::build::OnBadRow;
 use super::estimate::Load;
 use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::outcome::grouped;
+use crate::job::outcome::{counted, grouped};
 use crate::jsonl::check::check_line;
 use crate::jsonl::finding::{Findings, Severity};
 use crate::jsonl::keys::KeySet;
@@ -43,19 +43,38 @@ pub(super) struct Built {
     pub(super) warnings: Vec<String>,
 }
 
-/// Rows of which no request could be made.
+/// Rows of which no request could be made, by cause.
 #[derive(Default)]
 pub(super) struct BadRows {
     pub(super) count: i64,
-    pub(super) first: Vec<String>,
+    causes: Vec<Cause>,
+}
+
+/// One thing that is wrong with some rows.
+struct Cause {
+    text: String,
+    /// The first row that has it.
+    first: String,
+    count: i64,
 }
 
 impl BadRows {
     fn push(&mut self, problem: &RowProblem) {
         self.count += 1;
-        if self.first.len() < MOST_PROBLEMS {
-            self.first.push(problem.to_string());
+        if let Some(known) = self.causes.iter_mut().find(|known| known.text == problem.cause) {
+            known.count += 1;
+        } else if self.causes.len() < MOST_PROBLEMS {
+            self.causes.push(Cause { text: problem.cause.clone(), first: problem.to_string(), count: 1 });
         }
+    }
+
+    /// "row 3 (line 4) and 7 more: …", one line a cause.
+    pub(super) fn listed(&self) -> Vec<String> {
+        let line = |cause: &Cause| match cause.count {
+            1 => cause.first.clone(),
+            count => format!("{} (and {} more rows)", cause.first, grouped(count - 1)),
+        };
+        self.causes.iter().map(line).collect()
     }
 }
 
@@ -87,7 +106,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
         }
     }
     if task.on_bad_row == OnBadRow::Fail && bad.count > 0 {
-        return Err(bad_rows(&bad));
+        return Err(bad_rows(&bad, writer.requests()));
     }
     if writer.requests() == 0 {
         return Err(Error::new(ErrorKind::InvalidInput, "building requests", "there is no row to make a request of")
@@ -104,11 +123,14 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings })
 }
 
-fn bad_rows(bad: &BadRows) -> Error {
-    let listed = bad.first.join("\n");
-    let cause = format!("{} bad rows, nothing was written:\n{listed}", grouped(bad.count));
-    Error::new(ErrorKind::InvalidInput, "building requests", cause)
-        .hint("mend the rows or the template, or pass on_bad_row: \"skip\" to leave these rows out")
+fn bad_rows(bad: &BadRows, good: u64) -> Error {
+    let cause = format!("{}, nothing was written:\n{}", counted(bad.count, "bad row"), bad.listed().join("\n"));
+    let hint = if good == 0 {
+        "no row makes a request: mend the template, the key or the source"
+    } else {
+        "mend the rows or the template, or pass on_bad_row: \"skip\" to leave these rows out"
+    };
+    Error::new(ErrorKind::InvalidInput, "building requests", cause).hint(hint)
 }
 
 /// Makes request lines of rows and keeps count.

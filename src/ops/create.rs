@@ -15,7 +15,7 @@ use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 use crate::job::models::bare_name;
-use crate::job::outcome::grouped;
+use crate::job::outcome::counted;
 use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
 use crate::jsonl::validate::Validation;
 use crate::jsonl::writer::RequestWriter;
@@ -101,7 +101,7 @@ pub struct CreateReply {
 impl fmt::Display for CreateReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {} {} ({})", self.job, self.state, self.submission.as_str())?;
-        writeln!(f, "{} requests, {}", grouped(self.requests), self.estimate)?;
+        writeln!(f, "{}, {}", counted(self.requests, "request"), self.estimate)?;
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }

@@ -72,9 +72,7 @@ impl fmt::Display for ListReply {
             writeln!(f, "no jobs")?;
         }
         for job in &self.jobs {
-            let requests = job
-                .requests
-                .map_or("? requests".to_owned(), |n| format!("{} requests", crate::job::outcome::grouped(n)));
+            let requests = job.requests.map_or("? requests".to_owned(), |n| crate::job::outcome::counted(n, "request"));
             writeln!(f, "{} {} {requests} {} {} ({})", job.job, job.state, job.model, job.created, job.known)?;
         }
         for warning in &self.warnings {
