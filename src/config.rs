@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use secrecy::SecretString;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -11,27 +12,24 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Flags {
     /// Work against the embedded simulator: no key, no network, no cost.
-    #[arg(long, global = true, env = "GEMINI_BATCH_SIMULATE")]
+    #[arg(long, global = true, env = "GEMINI_BATCH_SIMULATE", value_parser = FalseyValueParser::new())]
     pub simulate: bool,
-    /// A folder below which files may be read and written (repeatable).
+    /// A folder below which files may be read and written (repeatable) [env: GEMINI_BATCH_ROOTS]
     ///
     /// The server's default is the current folder. At the command line, where a person names each
     /// path, everything is allowed unless this is given.
-    #[arg(long = "root", global = true, value_name = "FOLDER", env = "GEMINI_BATCH_ROOTS", value_delimiter = ROOT_SEPARATOR)]
+    #[arg(long = "root", global = true, value_name = "FOLDER")]
     pub roots: Vec<PathBuf>,
-    /// Where jobs are remembered [default: the platform's data folder].
-    #[arg(long, global = true, value_name = "FOLDER", env = "GEMINI_BATCH_HOME")]
+    /// Where jobs are remembered [default: the platform's data folder] [env: GEMINI_BATCH_HOME]
+    #[arg(long, global = true, value_name = "FOLDER")]
     pub home: Option<PathBuf>,
     /// Refuse everything that changes the API's state or costs money.
-    #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY")]
+    #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY", value_parser = FalseyValueParser::new())]
     pub read_only: bool,
-    /// A model and price table to use instead of the built-in one.
-    #[arg(long, global = true, value_name = "FILE", env = "GEMINI_BATCH_MODELS")]
+    /// A model and price table to use instead of the built-in one [env: GEMINI_BATCH_MODELS]
+    #[arg(long, global = true, value_name = "FILE")]
     pub models: Option<PathBuf>,
 }
-
-/// Between folders in `GEMINI_BATCH_ROOTS`, as in `PATH`.
-const ROOT_SEPARATOR: char = if cfg!(windows) { ';' } else { ':' };
 
 /// Who is asking: it decides what is allowed when no root is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +78,15 @@ impl Config {
         }
         let mut notes = Vec::new();
         let here = std::env::current_dir().map_err(|e| Error::io("finding the current folder", e))?;
-        let roots =
-            if flags.roots.is_empty() { default_roots(&here, caller, &mut notes)? } else { flags.roots.clone() };
-        let home = match &flags.home {
+        let mut roots = flags.roots.clone();
+        if roots.is_empty() {
+            roots =
+                env_text("GEMINI_BATCH_ROOTS").map(|text| std::env::split_paths(&text).collect()).unwrap_or_default();
+        }
+        if roots.is_empty() {
+            roots = default_roots(&here, caller, &mut notes)?;
+        }
+        let home = match path(flags.home.as_ref(), "GEMINI_BATCH_HOME") {
             Some(home) => here.join(home),
             None => data_folder()?,
         };
@@ -95,7 +99,7 @@ impl Config {
             roots,
             simulate: flags.simulate,
             read_only: flags.read_only,
-            models: flags.models.clone(),
+            models: path(flags.models.as_ref(), "GEMINI_BATCH_MODELS"),
             settle: settle(),
             notes,
         })
@@ -179,7 +183,12 @@ fn settle() -> Duration {
     seconds.map_or(SETTLE, Duration::from_secs)
 }
 
-/// A variable's trimmed value; an empty one counts as unset.
+/// A path by its flag, else by its variable.
+fn path(flag: Option<&PathBuf>, variable: &str) -> Option<PathBuf> {
+    flag.cloned().or_else(|| env_text(variable).map(PathBuf::from))
+}
+
+/// A variable's trimmed value; one set to nothing, as client configurations do, counts as unset.
 fn env_text(name: &str) -> Option<String> {
     let value = std::env::var(name).ok()?;
     let value = value.trim();

@@ -5,10 +5,13 @@
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// How much of two files is compared at once.
+const BLOCK: usize = 256 * 1024;
 
 /// The folders below which files may be read and written.
 #[derive(Debug, Clone)]
@@ -139,6 +142,22 @@ impl AllowedPath {
         builder.tempfile_in(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
     }
 
+    /// Moves a finished temporary file here, as [`persist`](Self::persist) does, unless a file with the very
+    /// same content is here already: then that one is left alone, and this returns `true`.
+    pub fn persist_if_new(&self, file: tempfile::NamedTempFile, overwrite: bool) -> Result<bool> {
+        let unchanged = self.exists() && self.has_content_of(&file)?;
+        if !unchanged {
+            self.persist(file, overwrite)?;
+        }
+        Ok(unchanged)
+    }
+
+    fn has_content_of(&self, written: &tempfile::NamedTempFile) -> Result<bool> {
+        let failed = |e| Error::io(format!("comparing with {self}"), e);
+        let (there, new) = (self.open()?, written.reopen().map_err(failed)?);
+        same_content(there, new).map_err(failed)
+    }
+
     /// Moves a finished temporary file here, durably. Without `overwrite` an existing file is kept and
     /// the call fails with [`ErrorKind::AlreadyExists`].
     pub fn persist(&self, file: tempfile::NamedTempFile, overwrite: bool) -> Result<()> {
@@ -153,6 +172,26 @@ impl AllowedPath {
             }
             Err(e) => Err(Error::io(act(), e.error)),
         }
+    }
+}
+
+/// Whether two files hold the same bytes.
+fn same_content(one: File, other: File) -> io::Result<bool> {
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::with_capacity(BLOCK, one), BufReader::with_capacity(BLOCK, other));
+    loop {
+        let (a, b) = (one.fill_buf()?, other.fill_buf()?);
+        let length = a.len().min(b.len());
+        if a.get(..length) != b.get(..length) {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
     }
 }
 

@@ -5,6 +5,9 @@
 #[allow(dead_code, unreachable_pub)]
 mod program;
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use assert_cmd::assert::OutputAssertExt;
 use serde_json::Value;
 
@@ -95,4 +98,109 @@ fn an_error_is_a_line_and_a_hint_for_people_and_an_object_for_programs() {
         (Some("not_found"), Some("reading nowhere.txt for --template"))
     );
     assert!(error["cause"].is_string() && error["hint"].is_string(), "{error}");
+}
+
+/// A folder with a job of three requests, just submitted to the simulator; and its handle.
+fn submitted() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let prompts = ["--prompt", "Mars?", "--prompt", "Venus?", "--prompt", "Earth?"];
+    let built = simulated(&folder, &[&["build", "-o", "planets.jsonl"], &prompts[..]].concat());
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let created = simulated(&folder, &["create", "planets.jsonl", "--json"]);
+    let job = serde_json::from_str::<Value>(&created.stdout).unwrap()["job"].as_str().unwrap().to_owned();
+    (folder, job)
+}
+
+fn simulated(folder: &tempfile::TempDir, arguments: &[&str]) -> Run {
+    let output = program::program(folder.path()).arg("--simulate").args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+#[test]
+fn exit_codes_tell_a_job_that_runs_from_one_that_is_done() {
+    let (folder, job) = submitted();
+    assert_eq!(simulated(&folder, &["status", &job]).code, Some(3));
+    assert_eq!(simulated(&folder, &["results", &job]).code, Some(3));
+    let waited = simulated(&folder, &["status", &job, "--wait", "--timeout", "1"]);
+    assert_eq!(waited.code, Some(3), "{}{}", waited.stdout, waited.stderr);
+    assert_eq!(simulated(&folder, &["status", &job, "-w"]).code, Some(0));
+    let results = simulated(&folder, &["results", &job, "-o", "answers.csv", "--json"]);
+    assert_eq!(results.code, Some(0), "{}", results.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&results.stdout).unwrap()["outcomes"]["answered"], 3);
+    assert!(folder.path().join("answers.csv").is_file());
+    assert_eq!(simulated(&folder, &["status", "no-such-job"]).code, Some(1));
+}
+
+#[test]
+fn a_cancelled_job_ends_with_4() {
+    let (folder, job) = submitted();
+    assert_eq!(simulated(&folder, &["cancel", &job]).code, Some(0));
+    let waited = simulated(&folder, &["status", &job, "--wait"]);
+    assert_eq!(waited.code, Some(4), "{}{}", waited.stdout, waited.stderr);
+}
+
+/// Waits until a process listens for Ctrl-C instead of dying of it.
+#[cfg(target_os = "linux")]
+fn wait_for_handler(process: u32) {
+    let started = std::time::Instant::now();
+    let is_caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 0b10 != 0
+    };
+    while !is_caught() {
+        assert!(started.elapsed() < program::PATIENCE, "no handler");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_wait_says_that_the_job_goes_on() {
+    let (folder, job) = submitted();
+    let mut command = program::program(folder.path());
+    command.args(["--simulate", "status", &job, "--wait"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_for_handler(child.id());
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("go on at Google"));
+    assert_eq!(simulated(&folder, &["status", &job, "--wait"]).code, Some(0));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::program(folder.path());
+    let mut child = command.args(["--simulate", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[test]
+fn variables_that_are_set_to_nothing_are_not_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::program(folder.path());
+    command.args(["list", "--local", "--json"]);
+    for name in [
+        "GOOGLE_API_KEY",
+        "GEMINI_BATCH_ROOTS",
+        "GEMINI_BATCH_MODELS",
+        "GEMINI_BATCH_SIMULATE",
+        "GEMINI_BATCH_READ_ONLY",
+    ] {
+        command.env(name, "");
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let on = program::program(folder.path())
+        .env("GEMINI_BATCH_READ_ONLY", "1")
+        .args(["create", "r.jsonl"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&on.stderr).contains("read-only"), "{on:?}");
 }

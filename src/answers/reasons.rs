@@ -87,55 +87,57 @@ pub fn remedy(outcome: Outcome, reason: &str) -> &'static str {
         Outcome::Failed => for_failed(reason),
         Outcome::Blocked => for_blocked(reason.strip_prefix("prompt: ").unwrap_or(reason)),
         Outcome::Truncated => {
-            "retry_batch with a higher maxOutputTokens (thinking counts towards it) or a lower thinking level"
+            "send these again with a higher maxOutputTokens (thinking counts towards it) or a lower thinking level"
         }
         Outcome::Empty => for_empty(reason),
         Outcome::Invalid => {
-            "retry_batch with responseMimeType application/json and a response_schema, or a clearer one"
+            "send these again with responseMimeType application/json and a response_schema, or a clearer one"
         }
-        Outcome::Missing => "retry_batch sends these requests again",
+        Outcome::Missing => "send these requests again",
         Outcome::Pending => "wait: check_status says when the job has ended",
     }
 }
 
 fn for_failed(reason: &str) -> &'static str {
     match reason {
-        "RESOURCE_EXHAUSTED" => "a quota was used up: retry_batch later, in smaller jobs if it happens again",
+        "RESOURCE_EXHAUSTED" => "a quota was used up: send these again later, in smaller jobs if it happens again",
         "INTERNAL" | "UNAVAILABLE" | "DEADLINE_EXCEEDED" | "ABORTED" | "UNKNOWN" | "CANCELLED" | "DATA_LOSS"
-        | "OTHER" | "MALFORMED_RESPONSE" => "a fault of the moment on the API's side: retry_batch sends these again",
+        | "OTHER" | "MALFORMED_RESPONSE" => "a fault of the moment on the API's side: send these again",
         "PERMISSION_DENIED" | "NOT_FOUND" | "UNAUTHENTICATED" => {
-            "a file, cache or model it names is gone or belongs to another key: attach it again, then retry_batch"
+            "a file, cache or model it names is gone or belongs to another key: attach it again, then send these again"
         }
         "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" | "UNIMPLEMENTED" => {
-            "the request itself is wrong: read the message, correct these rows or settings, then retry_batch"
+            "the request itself is wrong: read the message, correct these rows or settings, then send these again"
         }
         "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" | "MISSING_THOUGHT_SIGNATURE" => {
-            "simplify the function declarations, or set the function calling mode to NONE, then retry_batch"
+            "simplify the function declarations, or set the function calling mode to NONE, then send these again"
         }
         "NO_IMAGE" | "IMAGE_OTHER" => {
-            "ask for an image in plain words, with IMAGE among responseModalities, then retry_batch"
+            "ask for an image in plain words, with IMAGE among responseModalities, then send these again"
         }
-        UNREADABLE => "fetch the results again; if the lines are still unreadable, retry_batch",
-        _ => "read the message; retry_batch sends these requests again",
+        UNREADABLE => "fetch the results again; if the lines are still unreadable, send these requests again",
+        _ => "read the message; send these requests again",
     }
 }
 
 fn for_blocked(reason: &str) -> &'static str {
     match reason {
-        "RECITATION" | "IMAGE_RECITATION" => "ask for the model's own words, or a higher temperature, then retry_batch",
-        "LANGUAGE" => "write the prompt in a language that the model supports, then retry_batch",
+        "RECITATION" | "IMAGE_RECITATION" => {
+            "ask for the model's own words, or a higher temperature, then send these again"
+        }
+        "LANGUAGE" => "write the prompt in a language that the model supports, then send these again",
         "PROHIBITED_CONTENT" | "IMAGE_PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" => {
             "no setting lifts this filter: change or leave out these rows"
         }
-        _ => "rephrase the prompt, or loosen safetySettings where that is right, then retry_batch",
+        _ => "rephrase the prompt, or loosen safetySettings where that is right, then send these again",
     }
 }
 
 fn for_empty(reason: &str) -> &'static str {
     match reason {
-        ONLY_THOUGHTS => "retry_batch with a higher maxOutputTokens or a lower thinking level",
-        ONLY_CODE => "ask for the result in words after the code, then retry_batch",
-        _ => "retry_batch sends these again; if they stay empty, make the prompt say what to answer",
+        ONLY_THOUGHTS => "send these again with a higher maxOutputTokens or a lower thinking level",
+        ONLY_CODE => "ask for the result in words after the code, then send these again",
+        _ => "send these again; if they stay empty, make the prompt say what to answer",
     }
 }
 

@@ -3,8 +3,7 @@
 //! A format is one file that implements [`Layout`], one name in [`Format`] and one line in
 //! [`Format::layout`].
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -136,10 +135,7 @@ impl AnswerWriter {
         let act = || format!("writing {}", self.output);
         let sink = self.layout.finish().map_err(|e| Error::io(act(), e))?;
         let (file, bytes, sha256) = sink.close().map_err(|e| Error::io(act(), e))?;
-        let unchanged = self.output.exists() && same_content(&self.output, &file, bytes)?;
-        if !unchanged {
-            self.output.persist(file, self.overwrite)?;
-        }
+        let unchanged = self.output.persist_if_new(file, self.overwrite)?;
         Ok(Written { bytes, sha256, unchanged })
     }
 }
@@ -190,33 +186,6 @@ impl Write for Hashed {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
-    }
-}
-
-/// Whether `output` holds, byte for byte, what was written.
-fn same_content(output: &AllowedPath, written: &NamedTempFile, bytes: u64) -> Result<bool> {
-    let act = || format!("comparing with {output}");
-    let there = output.open()?;
-    if there.metadata().map_err(|e| Error::io(act(), e))?.len() != bytes {
-        return Ok(false);
-    }
-    let new = written.reopen().map_err(|e| Error::io(act(), e))?;
-    same_bytes(there, new).map_err(|e| Error::io(act(), e))
-}
-
-fn same_bytes(one: File, other: File) -> io::Result<bool> {
-    let (mut one, mut other) = (BufReader::with_capacity(BUFFER, one), BufReader::with_capacity(BUFFER, other));
-    loop {
-        let (a, b) = (one.fill_buf()?, other.fill_buf()?);
-        let length = a.len().min(b.len());
-        if a.get(..length) != b.get(..length) {
-            return Ok(false);
-        }
-        if length == 0 {
-            return Ok(a.is_empty() && b.is_empty());
-        }
-        one.consume(length);
-        other.consume(length);
     }
 }
 

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::Exit;
 use super::flags::{
-    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, JobFlag, ListFlags, ResultsFlags, ServeFlags, SimulateFlags,
-    StatusFlags,
+    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, JobFlag, ListFlags, ResultsFlags, RetryFlags, ServeFlags,
+    SimulateFlags, StatusFlags,
 };
 use crate::config::Flags;
 
@@ -60,6 +60,8 @@ pub enum Command {
     Status(StatusFlags),
     /// Step 4: write a job's answers to a file
     Results(ResultsFlags),
+    /// Submit the requests without a usable answer again, as a new job
+    Retry(RetryFlags),
     /// List jobs, newest first
     List(ListFlags),
     /// Ask the API to stop a job

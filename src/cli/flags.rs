@@ -2,10 +2,12 @@
 
 mod build;
 mod results;
+mod retry;
 mod status;
 
 pub(super) use build::BuildFlags;
 pub(super) use results::ResultsFlags;
+pub(super) use retry::RetryFlags;
 pub(super) use status::StatusFlags;
 
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ mod flags;
 mod input;
 mod output;
 mod simulate;
+mod spelling;
 mod terminal;
 
 pub use commands::{Cli, Command};
@@ -24,16 +25,16 @@ use terminal::TerminalMonitor;
 
 /// Runs one command, prints its outcome and says how the process should end.
 pub async fn run(cli: Cli) -> Exit {
-    let output = Output { json: cli.json, quiet: cli.quiet };
     let cancellation = CancellationToken::new();
-    let monitor = TerminalMonitor::new(cancellation.clone(), output.quiet);
+    let monitor = TerminalMonitor::new(cancellation.clone(), cli.quiet);
+    let output = Output { json: cli.json, quiet: cli.quiet, bar: monitor.bar() };
     let command = execute(&cli, output, &monitor);
     let outcome = tokio::select! {
         outcome = command => outcome,
         () = interrupted_twice(&cancellation) => return Exit::Error,
     };
     monitor.finish();
-    outcome.unwrap_or_else(|error| report_error(&error, output.json))
+    outcome.unwrap_or_else(|error| report_error(&error, cli.json))
 }
 
 /// The first Ctrl-C asks the command to stop in good order, the second does not ask.
@@ -66,6 +67,7 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
         Some(Command::Create(flags)) => output.reply(&ops::create::create(&app, flags.args(), monitor).await?),
         Some(Command::Status(flags)) => flags.run(&app, output, monitor).await,
         Some(Command::Results(flags)) => flags.run(&app, output, monitor).await,
+        Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(&app, flags.args()?, monitor).await?),
         Some(Command::List(flags)) => output.reply(&ops::list::list(&app, flags.args(), monitor).await?),
         Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(&app, flags.args(), monitor).await?),
         Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(&app, flags.args(), monitor).await?),

@@ -3,31 +3,45 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::spelling::at_the_shell;
 use crate::error::{Error, Result};
 
 /// How replies are printed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Output {
     /// As JSON rather than as text.
     pub(super) json: bool,
     /// Without progress and notes.
     pub(super) quiet: bool,
+    /// What has to leave the terminal first.
+    pub(super) bar: ProgressBar,
 }
 
 impl Output {
     /// Prints a verb's reply.
-    pub(super) fn reply<T: Serialize + fmt::Display>(self, reply: &T) -> Result<Exit> {
+    pub(super) fn reply<T: Serialize + fmt::Display>(&self, reply: &T) -> Result<Exit> {
+        self.bar.finish_and_clear();
         if self.json {
             let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
             print(&json_text(&data))?;
         } else {
-            print(&reply.to_string())?;
+            print(&for_a_person(&reply.to_string()))?;
         }
         Ok(Exit::Success)
+    }
+}
+
+/// The reply with its next step, which is its last line, spelled as a command. What stands before it may
+/// quote answers and is left alone.
+fn for_a_person(reply: &str) -> String {
+    match reply.rfind("\nnext: ").and_then(|at| reply.split_at_checked(at)) {
+        Some((before, next)) => format!("{before}{}", at_the_shell(next)),
+        None => reply.to_owned(),
     }
 }
 
@@ -43,7 +57,7 @@ pub fn report_error(error: &Error, json: bool) -> Exit {
     }
     say(&format!("error: {error}"));
     if let Some(hint) = error.next_step() {
-        say(&format!("hint: {hint}"));
+        say(&format!("hint: {}", at_the_shell(hint)));
     }
     error.into()
 }

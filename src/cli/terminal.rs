@@ -38,11 +38,17 @@ impl TerminalMonitor {
         Self { cancellation, show }
     }
 
-    /// Removes the bar before the reply is printed.
-    pub(super) fn finish(&self) {
-        if let Show::Bar(bar) = &self.show {
-            bar.finish_and_clear();
+    /// The bar, hidden where none is drawn.
+    pub(super) fn bar(&self) -> ProgressBar {
+        match &self.show {
+            Show::Bar(bar) => bar.clone(),
+            Show::Nothing | Show::Lines(_) => ProgressBar::hidden(),
         }
+    }
+
+    /// Removes the bar before something is printed. The next report brings it back.
+    pub(super) fn finish(&self) {
+        self.bar().finish_and_clear();
     }
 }
 
@@ -67,6 +73,9 @@ impl Monitor for TerminalMonitor {
 }
 
 fn draw(bar: &ProgressBar, progress: &Progress) {
+    if bar.is_finished() {
+        bar.reset();
+    }
     if bar.message() != progress.stage {
         bar.set_message(progress.stage.clone());
         bar.set_style(match (progress.total, progress.unit) {

@@ -43,3 +43,9 @@ impl Kind {
         }
     }
 }
+
+/// Whether a counter is zero and may be left out of a reply.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(crate) fn is_zero(count: &i64) -> bool {
+    *count == 0
+}

@@ -10,25 +10,19 @@ pub struct Usage {
     /// Input tokens, cached ones included.
     pub input_tokens: i64,
     /// The part of the input that was read from a cache.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub cached_tokens: i64,
     /// The part of the input that was audio.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub audio_input_tokens: i64,
     /// Output tokens, thinking included.
     pub output_tokens: i64,
     /// The part of the output that was thinking.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub thinking_tokens: i64,
     /// The part of the output that was images.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub image_tokens: i64,
-}
-
-/// Whether a counter is zero and may be left out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl std::ops::AddAssign for Usage {

@@ -69,32 +69,26 @@ pub struct OutcomeCounts {
     /// Requests with a usable answer.
     pub answered: i64,
     /// Requests that the API answered with an error.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub failed: i64,
     /// Requests stopped by a safety or policy filter.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub blocked: i64,
     /// Answers cut off at the output token limit.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub truncated: i64,
     /// Answers without content.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub empty: i64,
     /// Answers that do not match the schema asked for.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub invalid: i64,
     /// Requests for which nothing came back.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub missing: i64,
     /// Requests of a job that has not ended.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub pending: i64,
-}
-
-/// Whether a counter is zero and may be left out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl OutcomeCounts {

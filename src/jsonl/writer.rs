@@ -1,11 +1,11 @@
 //! Request lines written to a file, which appears whole or not at all.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::job::id::hex;
 use crate::paths::AllowedPath;
 
@@ -75,11 +75,8 @@ impl RequestWriter {
     pub fn finish(self) -> Result<Written> {
         let act = self.act();
         let sha256 = hex(&self.sha256.finalize());
-        let unchanged = has_content(&self.output, self.bytes, &sha256)?;
-        if !unchanged {
-            let file = self.file.into_inner().map_err(|e| Error::io(act, e.into_error()))?;
-            self.output.persist(file, self.overwrite)?;
-        }
+        let file = self.file.into_inner().map_err(|e| Error::io(act, e.into_error()))?;
+        let unchanged = self.output.persist_if_new(file, self.overwrite)?;
         Ok(Written { requests: self.requests, bytes: self.bytes, sha256, unchanged })
     }
 
@@ -88,30 +85,10 @@ impl RequestWriter {
     }
 }
 
-/// Whether the file at `path` is there and has just this content.
-fn has_content(path: &AllowedPath, bytes: u64, sha256: &str) -> Result<bool> {
-    let act = || format!("comparing with {path}");
-    let mut file = match path.open() {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e),
-    };
-    if file.metadata().map_err(|e| Error::io(act(), e))?.len() != bytes {
-        return Ok(false);
-    }
-    let mut hash = Sha256::new();
-    let mut block = vec![0; BUFFER];
-    loop {
-        match file.read(&mut block).map_err(|e| Error::io(act(), e))? {
-            0 => return Ok(hex(&hash.finalize()) == sha256),
-            count => hash.update(block.get(..count).unwrap_or_default()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::paths::Roots;
 
     fn folder() -> (tempfile::TempDir, Roots) {

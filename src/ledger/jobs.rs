@@ -38,7 +38,7 @@ impl Ledger {
             let now = text(Utc::now());
             tx.execute(
                 "INSERT INTO jobs (handle, content_hash, run, model, kind, requests, input_path, input_sha256, origin, \
-                 high_usd, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'created', ?9, ?10)",
+                 high_usd, retry_of, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'created', ?9, ?10, ?11)",
                 params![
                     job.handle.as_str(),
                     job.content.as_str(),
@@ -49,6 +49,7 @@ impl Ledger {
                     job.input_path,
                     job.input_sha256,
                     job.high_usd,
+                    job.retry_of.as_ref().map(Handle::as_str),
                     now
                 ],
             )?;

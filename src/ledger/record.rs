@@ -60,6 +60,8 @@ pub struct NewJob {
     pub input_sha256: Option<String>,
     /// The high estimate, if the price is known.
     pub high_usd: Option<f64>,
+    /// The job whose requests without an answer it repeats.
+    pub retry_of: Option<Handle>,
 }
 
 /// A job as the ledger knows it.
@@ -111,12 +113,14 @@ pub struct JobRecord {
     pub ended_at: Option<DateTime<Utc>>,
     /// When `done` last grew.
     pub moved_at: Option<DateTime<Utc>>,
+    /// The job whose requests without an answer it repeats.
+    pub retry_of: Option<Handle>,
 }
 
 /// Selects what [`JobRecord::from_row`] reads, in its order.
 pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, requests, run, input_path, input_sha256, created_at, \
      collected_at, deleted_at, step, step_at, remote_file, file_expires, remote_name, state, wire_state, done, failed, \
-     error, submitted_at, ended_at, moved_at FROM jobs JOIN parts ON parts.handle = jobs.handle AND parts.part = 1";
+     error, submitted_at, ended_at, moved_at, retry_of FROM jobs JOIN parts ON parts.handle = jobs.handle AND parts.part = 1";
 
 impl JobRecord {
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -144,6 +148,7 @@ impl JobRecord {
             submitted_at: row.get::<_, Option<String>>(20)?.and_then(time),
             ended_at: row.get::<_, Option<String>>(21)?.and_then(time),
             moved_at: row.get::<_, Option<String>>(22)?.and_then(time),
+            retry_of: row.get::<_, Option<String>>(23)?.map(Handle::from_ledger),
         })
     }
 }

@@ -31,6 +31,7 @@ const STEPS: [&str; VERSION as usize] = ["
         -- created here, or adopted: found at the API
         origin        TEXT NOT NULL,
         high_usd      REAL,
+        retry_of      TEXT REFERENCES jobs (handle),
         created_at    TEXT NOT NULL,
         collected_at  TEXT,
         deleted_at    TEXT,

@@ -16,6 +16,7 @@ fn job(name: &str, run: u32) -> NewJob {
         input_path: Some("a.jsonl".into()),
         input_sha256: Some("aa".into()),
         high_usd: Some(0.5),
+        retry_of: None,
     }
 }
 

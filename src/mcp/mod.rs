@@ -43,7 +43,8 @@ Call in this order:
 Pass paths and handles, never data: files are read and written here, replies stay small, and `next` in each reply names \
 the next call. Every call is safe to repeat: the same content submitted again is the same job and costs nothing. Set \
 new_run only if the user asks to pay for another run. Cancelling a call never cancels a job; cancel_batch does. \
-list_batches finds jobs of earlier sessions.";
+list_batches finds jobs of earlier sessions; \
+retry_batch asks again what did not answer.";
 
 /// The server: the verbs of an [`App`] as MCP tools.
 ///

@@ -184,11 +184,20 @@ impl Samples {
         } else if self.shown.len() < self.room && self.bytes < SAMPLES_BYTES {
             let cell = answer.cell();
             let text = if cell.is_empty() { answer.complaint() } else { cell };
-            let sample = Sample { key: clip(key, KEY_BYTES), outcome: answer.outcome, text: clip(&text, SAMPLE_BYTES) };
+            let sample = Sample {
+                key: clip(key, KEY_BYTES),
+                outcome: answer.outcome,
+                text: one_line(&clip(&text, SAMPLE_BYTES)),
+            };
             self.bytes += sample.key.len() + sample.text.len();
             self.shown.push(sample);
         }
     }
+}
+
+/// An answer is a stranger's text: on one line it cannot pass for a line of the reply.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The keys without an answer: needed to tell rows that were asked from rows that never were.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
@@ -9,11 +10,14 @@ use tokio::sync::OnceCell;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{Gemini, Settings};
+use crate::gemini::{Gemini, RetryPolicy, Settings};
 use crate::job::ModelTable;
 use crate::ledger::Ledger;
 use crate::paths::Roots;
 use crate::simulator::{self, Simulator};
+
+/// Most clients give up on a call after 60 seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The settings and, opened lazily so that a server starts at once, the ledger and the API.
 #[derive(Clone)]
@@ -106,21 +110,29 @@ impl App {
         if config.simulate {
             let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config)).await?;
             let key = SecretString::from("simulated".to_owned());
-            return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..Settings::new(key) });
+            let usual = settings(key);
+            return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..usual });
         }
         let key = config.key.clone().ok_or_else(|| {
             Error::new(ErrorKind::KeyMissing, "connecting to the Gemini API", "no API key is set").hint(
-                "set GOOGLE_API_KEY (or GEMINI_API_KEY) in the environment of this server and restart it; \
+                "set GOOGLE_API_KEY (or GEMINI_API_KEY) where this program is started (an MCP client's configuration, a shell) and start it again; \
                  without a key everything can be tried with --simulate",
             )
         })?;
-        let usual = Settings::new(key);
+        let usual = settings(key);
         Gemini::new(Settings {
             base_url: config.base_url.clone().unwrap_or(usual.base_url),
             api_version: config.api_version.clone().unwrap_or(usual.api_version),
             ..usual
         })
     }
+}
+
+/// The usual settings, with repetitions that end before an agent gives up on its call.
+fn settings(key: SecretString) -> Settings {
+    let usual = Settings::new(key);
+    let retry = RetryPolicy { total: PATIENCE, cap: PATIENCE / 2, ..usual.retry };
+    Settings { retry, ..usual }
 }
 
 async fn start_simulator(config: &Config) -> Result<Simulator> {

@@ -90,7 +90,7 @@ pub struct BuildReply {
     /// The first requests as they will be sent, clipped.
     pub first_requests: Vec<String>,
     /// Rows left out.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub skipped: i64,
     /// Bad rows, the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,11 +100,6 @@ pub struct BuildReply {
     pub warnings: Vec<String>,
     /// What to call next.
     pub next: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl fmt::Display for BuildReply {
@@ -136,16 +131,17 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let model = bare_name(args.model.as_deref().unwrap_or(app.models().default_for(kind))).to_owned();
     let model_warning = availability(app, &model)?;
     let output = output_file(app, &args, &rows)?;
+    let key = args.key.clone().or_else(|| rows.default_key());
     let origin = BuildOrigin {
         source: rows.text(),
         format: rows.format(),
-        key: args.key.clone(),
+        key: key.clone(),
         model: args.model.is_some().then(|| model.clone()),
         kind,
         expects_json: expects_json(&request),
     };
     let task = Task {
-        key: args.key.clone().or_else(|| rows.default_key()),
+        key,
         source: rows.open()?,
         request,
         limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),

@@ -19,6 +19,9 @@ use crate::progress::Monitor;
 /// Bad lines and warnings listed in a reply.
 const MOST_LISTED: usize = 10;
 
+/// Input tokens that Gemini models take, 4 Argon excepted (API reference §7).
+const INPUT_LIMIT: i64 = 1_048_576;
+
 /// A request file without errors.
 pub(super) struct Checked {
     pub(super) validation: Validation,
@@ -49,7 +52,8 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
     let errors = validation.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let listed: Vec<_> = errors.take(MOST_LISTED).map(describe).collect();
     let count = grouped(i64::try_from(validation.errors).unwrap_or(i64::MAX));
-    let cause = format!("{count} errors, and one would fail the whole job:\n{}", listed.join("\n"));
+    let errors = if validation.errors == 1 { "error" } else { "errors" };
+    let cause = format!("{count} {errors}, any of which fails the whole job:\n{}", listed.join("\n"));
     Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause)
         .hint("mend these lines, or build the file anew with build_jsonl; nothing was sent")
 }
@@ -77,7 +81,13 @@ impl Checked {
         let text = |group: &crate::jsonl::finding::FindingGroup| {
             format!("{} ({} times, first in line {})", group.message, group.count, group.first_line)
         };
-        warnings.take(MOST_LISTED).map(text).collect()
+        let mut warnings: Vec<_> = warnings.take(MOST_LISTED).map(text).collect();
+        let largest = signed(self.validation.totals.largest_input_tokens);
+        if largest > INPUT_LIMIT {
+            let (largest, limit) = (grouped(largest), grouped(INPUT_LIMIT));
+            warnings.push(format!("the longest prompt has about {largest} tokens; Gemini models take {limit}"));
+        }
+        warnings
     }
 
     /// What the requests add up to.

@@ -115,6 +115,17 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
         app.allow_changes("submitting a batch job")?;
     }
     let input = request_file(app, &args)?;
+    submit_file(app, input, None, &args, monitor).await
+}
+
+/// Submits this file as a job; `retry_of` names the job whose requests it repeats.
+pub(super) async fn submit_file(
+    app: &App,
+    input: AllowedPath,
+    retry_of: Option<Handle>,
+    args: &CreateArgs,
+    monitor: &dyn Monitor,
+) -> Result<CreateReply> {
     let checked = check(app, &input, monitor).await?;
     let origin = app.ledger()?.build_origin(&checked.validation.sha256)?;
     let model = choose_model(app, args.model.as_deref(), origin.as_ref(), checked.kind);
@@ -124,7 +135,8 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
     refuse_over_limit(args.max_cost_usd, &estimate)?;
 
-    let plan = plan(app, &args, &input, checked, &model, &estimate)?;
+    let mut plan = plan(app, args, &input, checked, &model, &estimate)?;
+    plan.job.retry_of = retry_of;
     if args.dry_run {
         return dry_run_reply(app, &plan, estimate, warnings);
     }
@@ -224,9 +236,10 @@ fn plan(
         model: model.to_owned(),
         kind,
         requests,
-        input_path: args.input.is_some().then(|| input.to_string()),
+        input_path: Some(input.to_string()),
         input_sha256: Some(sha256),
         high_usd: estimate.high_usd,
+        retry_of: None,
     };
     Ok(Plan {
         job,
@@ -240,7 +253,7 @@ fn plan(
 
 /// "products" for products.requests.jsonl.
 fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
-    if args.input.is_none() {
+    if args.requests.is_some() {
         return "inline";
     }
     let stem = input.stem();

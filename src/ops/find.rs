@@ -73,6 +73,7 @@ fn import(app: &App, remote: &RemoteBatch) -> Result<JobRecord> {
         input_path: None,
         input_sha256: None,
         high_usd: None,
+        retry_of: None,
     };
     let ledger = app.ledger()?;
     let (record, _) = ledger.intend(&job)?;

@@ -18,6 +18,7 @@ mod model;
 mod observe;
 mod off_thread;
 pub mod results;
+pub mod retry;
 pub mod status;
 mod submit;
 mod vault;

@@ -1,20 +1,40 @@
 //! Asks the API where a job stands and takes note of it.
 
+use std::time::Duration;
+
 use super::App;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
 use crate::job::{Handle, JobState};
 use crate::ledger::steps::Observation;
 use crate::ledger::{JobRecord, Step};
 
-/// The job as it stands now. One that has ended, or never reached the API, is not asked for.
+/// The job as it stands now. One that has ended, or never reached the API, is not asked for; one whose
+/// create was sent without a reply is looked up.
 pub(super) async fn refresh(app: &App, job: JobRecord) -> Result<JobRecord> {
+    if job.step == Step::Creating {
+        return match super::submit::look_up(app, &job.handle).await? {
+            Some(remote) => super::submit::adopt(app, &job.handle, &remote),
+            None => Ok(job),
+        };
+    }
     let Some(name) = job.remote_name.as_deref().filter(|_| job.step == Step::Created && !job.state.is_terminal())
     else {
         return Ok(job);
     };
-    let remote = app.gemini().await?.get_batch(name).await?;
+    let gemini = app.gemini().await?;
+    let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
     record(app, &job.handle, &remote)
+}
+
+/// An agent gives up on its call after about a minute.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn too_slow(name: &str) -> Error {
+    let cause = format!("no answer within {} s", PATIENCE.as_secs());
+    Error::new(ErrorKind::Unavailable, format!("asking for {name}"), cause).hint(
+        "try again in a minute; a job with very large inline results may never answer: use files for images and audio",
+    )
 }
 
 /// Writes down what the API said.

@@ -1,5 +1,6 @@
 //! `get_results`: the answers of a job, whole, in a file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -66,6 +67,7 @@ pub struct ResultsReply {
     /// Requests of the job.
     pub requests: i64,
     /// How many had which outcome; they add up to `requests`.
+    #[schemars(with = "BTreeMap<String, i64>")]
     pub outcomes: OutcomeCounts,
     /// Tokens used.
     pub usage: Usage,
@@ -243,19 +245,13 @@ const MOST_FAILURES: usize = 10;
 fn next_step(job: &JobRecord, outcomes: &OutcomeCounts) -> String {
     if outcomes.answered == outcomes.total() {
         return format!(
-            "done; build_jsonl {{\"source\": \"job:{}\", …}} makes these answers the input of a next stage",
+            "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
             job.handle
         );
     }
-    let bad: Vec<_> = Outcome::ALL
-        .into_iter()
-        .filter(|outcome| *outcome != Outcome::Answered && outcomes.get(*outcome) > 0)
-        .map(|outcome| format!("\"{outcome}\""))
-        .collect();
     format!(
-        "see failures for what to do; get_results {{\"job\": \"{}\", \"outcomes\": [{}], \"output\": …}} lists these requests",
-        job.handle,
-        bad.join(", ")
+        "retry_batch {{\"job\": \"{}\"}} submits the requests without an answer again; see failures for what to change first",
+        job.handle
     )
 }
 

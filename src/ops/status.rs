@@ -53,7 +53,7 @@ pub struct JobStatus {
     /// Requests done so far.
     pub done: i64,
     /// Requests done with an error.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub failed: i64,
     /// Percent done.
     pub percent: f64,
@@ -73,11 +73,6 @@ pub struct JobStatus {
     /// Why the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
 }
 
 impl fmt::Display for StatusReply {
@@ -137,13 +132,13 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
     let mut jobs = asked_jobs(app, &args.jobs).await?;
     let mut pause = FIRST_PAUSE;
     loop {
-        for job in &mut jobs {
-            monitor.check("checking jobs")?;
-            *job = super::observe::refresh(app, job.clone()).await?;
+        look(app, &mut jobs, monitor).await?;
+        if let Some(error) = all_in_trouble(&mut jobs, args.wait) {
+            return Err(error);
         }
         report(&jobs, monitor);
         let left = deadline.saturating_duration_since(Instant::now());
-        if !args.wait || left.is_zero() || jobs.iter().all(has_ended) {
+        if !args.wait || left.is_zero() || !jobs.iter().any(Watched::is_worth_waiting) {
             return Ok(reply(app, &jobs));
         }
         tokio::select! {
@@ -152,6 +147,42 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
         }
         pause = LONGEST_PAUSE.min(pause * 3 / 2);
     }
+}
+
+/// A job, and why the last look at it failed, if it did.
+struct Watched {
+    job: JobRecord,
+    trouble: Option<Error>,
+}
+
+impl Watched {
+    /// Neither a job that never reached the API nor one that the API refuses to show changes by waiting.
+    fn is_worth_waiting(&self) -> bool {
+        !has_ended(&self.job) && self.trouble.as_ref().is_none_or(may_pass)
+    }
+}
+
+/// An outage, which whoever waits sits out.
+fn may_pass(trouble: &Error) -> bool {
+    matches!(trouble.kind(), ErrorKind::Unavailable | ErrorKind::Quota)
+}
+
+/// Looks at each job once. One that cannot be looked at does not hide the others.
+async fn look(app: &App, jobs: &mut [Watched], monitor: &dyn Monitor) -> Result<()> {
+    for watched in jobs {
+        monitor.check("checking jobs")?;
+        match super::observe::refresh(app, watched.job.clone()).await {
+            Ok(job) => *watched = Watched { job, trouble: None },
+            Err(trouble) => watched.trouble = Some(trouble),
+        }
+    }
+    Ok(())
+}
+
+/// The error of a look that showed nothing at all, unless it is worth waiting on.
+fn all_in_trouble(jobs: &mut [Watched], waits: bool) -> Option<Error> {
+    let hopeless = |watched: &Watched| watched.trouble.as_ref().is_some_and(|trouble| !(waits && may_pass(trouble)));
+    if jobs.iter().all(hopeless) { jobs.first_mut().and_then(|first| first.trouble.take()) } else { None }
 }
 
 /// The first pause between two looks; later ones are longer.
@@ -174,16 +205,19 @@ fn longest_wait(args: &StatusArgs) -> Result<Duration> {
     }
 }
 
-async fn asked_jobs(app: &App, asked: &[String]) -> Result<Vec<JobRecord>> {
-    if asked.is_empty() {
-        return app.ledger()?.list(&UNFINISHED, None, 100);
-    }
+async fn asked_jobs(app: &App, asked: &[String]) -> Result<Vec<Watched>> {
     let mut jobs = Vec::with_capacity(asked.len());
     for name in asked {
         jobs.push(super::find::job(app, name).await?);
     }
-    Ok(jobs)
+    if asked.is_empty() {
+        jobs = app.ledger()?.list(&UNFINISHED, None, MOST_JOBS)?;
+    }
+    Ok(jobs.into_iter().map(|job| Watched { job, trouble: None }).collect())
 }
+
+/// Jobs that are looked at when none is named.
+const MOST_JOBS: usize = 100;
 
 /// The states in which a job still needs attention.
 pub(super) const UNFINISHED: [JobState; 4] =
@@ -194,38 +228,37 @@ fn has_ended(job: &JobRecord) -> bool {
     job.state.is_terminal() || job.step != Step::Created
 }
 
-fn report(jobs: &[JobRecord], monitor: &dyn Monitor) {
+fn report(jobs: &[Watched], monitor: &dyn Monitor) {
     let stage = match jobs {
-        [job] => format!("waiting for {}, {}", job.handle, job.state),
+        [Watched { job, .. }] => format!("waiting for {}, {}", job.handle, job.state),
         _ => format!("waiting for {} jobs", jobs.len()),
     };
-    let done = jobs.iter().map(|job| job.done.unsigned_abs()).sum();
-    let total = jobs.iter().map(|job| job.requests.unsigned_abs()).sum();
+    let done = jobs.iter().map(|watched| watched.job.done.unsigned_abs()).sum();
+    let total = jobs.iter().map(|watched| watched.job.requests.unsigned_abs()).sum();
     monitor.report(&Progress { stage, done, total: Some(total), unit: "requests" });
 }
 
-fn reply(app: &App, jobs: &[JobRecord]) -> StatusReply {
-    let all_ended = jobs.iter().all(|job| job.state.is_terminal());
+fn reply(app: &App, jobs: &[Watched]) -> StatusReply {
     let now = app.now();
-    let next_check =
-        (!all_ended).then(|| jobs.iter().filter(|job| !has_ended(job)).map(|job| next_check_s(job, now)).min());
-    let next_check_after_s = next_check.flatten();
+    let waiting = jobs.iter().filter(|watched| watched.is_worth_waiting());
+    let next_check_after_s = waiting.map(|watched| next_check_s(&watched.job, now)).min();
     StatusReply {
-        jobs: jobs.iter().map(|job| describe(job, now)).collect(),
-        all_ended,
+        jobs: jobs.iter().map(|watched| describe(watched, now)).collect(),
+        all_ended: jobs.iter().all(|watched| watched.job.state.is_terminal()),
         next_check_after_s,
         next: next_step(jobs, next_check_after_s),
     }
 }
 
-fn next_step(jobs: &[JobRecord], next_check_after_s: Option<i64>) -> String {
-    if let Some(job) = jobs.iter().find(|job| job.step != Step::Created) {
+fn next_step(jobs: &[Watched], next_check_after_s: Option<i64>) -> String {
+    let mut jobs = jobs.iter().map(|watched| &watched.job);
+    if let Some(job) = jobs.clone().find(|job| job.step != Step::Created) {
         return format!(
             "{} did not reach the API: repeat the create_batch call that made it, which continues where it stopped",
             job.handle
         );
     }
-    if let Some(job) = jobs.iter().find(|job| job.state.is_terminal()) {
+    if let Some(job) = jobs.find(|job| job.state.is_terminal()) {
         return format!("get_results {{\"job\": \"{}\"}}", job.handle);
     }
     match next_check_after_s {
@@ -243,8 +276,11 @@ fn next_check_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
     }
 }
 
-fn describe(job: &JobRecord, now: DateTime<Utc>) -> JobStatus {
-    let (verdict, evidence) = verdict(job, now);
+fn describe(Watched { job, trouble }: &Watched, now: DateTime<Utc>) -> JobStatus {
+    let (verdict, mut evidence) = verdict(job, now);
+    if let Some(trouble) = trouble {
+        evidence = Some(format!("as last seen; now it cannot be looked at: {trouble}"));
+    }
     JobStatus {
         job: job.handle.to_string(),
         state: job.state.to_string(),

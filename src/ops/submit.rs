@@ -68,12 +68,12 @@ async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
 }
 
 /// The job at the API that carries this handle, whatever name stands before the hash.
-async fn look_up(app: &App, handle: &Handle) -> Result<Option<RemoteBatch>> {
+pub(super) async fn look_up(app: &App, handle: &Handle) -> Result<Option<RemoteBatch>> {
     let ending = format!("-{}", handle.hash());
     super::find::at_the_api(app, |name| name.ends_with(&ending)).await
 }
 
-fn adopt(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result<JobRecord> {
+pub(super) fn adopt(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result<JobRecord> {
     let found = Adoption { remote_name: &remote.name, state: remote.state, submitted_at: remote.create_time };
     app.ledger()?.adopt(handle, &found)?;
     super::observe::record(app, handle, remote)

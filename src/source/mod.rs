@@ -4,6 +4,7 @@
 //! A [`Source`] lends one [`Row`] at a time; a [`Skeleton`] with its [`Template`]s writes the line,
 //! a [`KeyRule`] names it. A row that cannot be used is a [`RowProblem`], and reading goes on.
 
+mod chain;
 mod escape;
 mod filters;
 mod format;

@@ -30,6 +30,14 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// The text of a cell that is text.
+    pub(super) fn as_str(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Json(value) => value.as_str(),
+        }
+    }
+
     /// The cell as a JSON value.
     pub fn to_value(self) -> Value {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::escape::escape_into;
 use super::logic::Logic;
 use super::row::{Row, RowProblem, Slot};
-use super::template::{Body, Escaped, Piece, Template, render_column, render_logic};
+use super::template::{Body, Escaped, Filtered, Piece, Template, render_column, render_filtered, render_logic};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A compiled request: what is fixed, as the bytes to be written, and what a row fills in.
@@ -22,6 +22,7 @@ pub struct Skeleton {
 enum Segment {
     Literal(Vec<u8>),
     Column { slot: Slot, counted: bool },
+    Filtered { filtered: Arc<Filtered>, counted: bool },
     Logic { logic: Arc<Logic>, counted: bool },
 }
 
@@ -83,6 +84,9 @@ impl Skeleton {
                     continue;
                 }
                 Segment::Column { slot, counted } => (render_column(slot, row, &mut Escaped(out))?, counted),
+                Segment::Filtered { filtered, counted } => {
+                    (render_filtered(filtered, row, &mut Escaped(out))?, counted)
+                }
                 Segment::Logic { logic, counted } => (render_logic(logic, row, &mut Escaped(out))?, counted),
             };
             text += if *counted { length } else { 0 };
@@ -139,6 +143,7 @@ impl Skeleton {
 
     fn template(&mut self, template: Template, counted: bool) {
         match template.into_body() {
+            Body::Filtered(filtered) => self.segments.push(Segment::Filtered { filtered, counted }),
             Body::Logic(logic) => self.segments.push(Segment::Logic { logic, counted }),
             Body::Plain(pieces) => {
                 for piece in pieces {

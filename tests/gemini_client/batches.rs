@@ -200,6 +200,19 @@ async fn unknown_fields_survive() {
 }
 
 #[tokio::test]
+async fn the_message_type_tells_what_a_batch_asks_for() {
+    for (message, kind) in [
+        ("type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch", Some(Kind::Generate)),
+        ("type.googleapis.com/google.ai.generativelanguage.v1beta.EmbedContentBatch", Some(Kind::Embed)),
+        ("type.googleapis.com/google.ai.generativelanguage.v1main.DreamBatch", None),
+    ] {
+        let mut body = pending();
+        body["metadata"]["@type"] = json!(message);
+        assert_eq!(got(body).await.kind, kind);
+    }
+}
+
+#[tokio::test]
 async fn without_a_state_the_operation_tells() {
     let state = |body| async { got(body).await.state };
     assert_eq!(state(json!({"name": "batches/a"})).await, JobState::Pending);

@@ -126,8 +126,16 @@ pub fn modern(method: &str, mut params: Value) -> Value {
 }
 
 /// The tools in the order in which they are to be listed.
-pub const TOOLS: [&str; 7] =
-    ["build_jsonl", "create_batch", "check_status", "get_results", "list_batches", "cancel_batch", "delete_batch"];
+pub const TOOLS: [&str; 8] = [
+    "build_jsonl",
+    "create_batch",
+    "check_status",
+    "get_results",
+    "retry_batch",
+    "list_batches",
+    "cancel_batch",
+    "delete_batch",
+];
 
 /// The names in an answer to `tools/list`.
 pub fn tool_names(answer: &Value) -> Vec<&str> {

@@ -72,7 +72,7 @@ fn exit(reply: &ResultsReply) -> Exit {
     }
 }
 
-fn outcome_parser() -> impl TypedValueParser<Value = Outcome> {
+pub(super) fn outcome_parser() -> impl TypedValueParser<Value = Outcome> {
     PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str))
         .try_map(|word| Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == word).ok_or("no such outcome"))
 }

@@ -46,7 +46,8 @@ impl StatusFlags {
             let round = Instant::now();
             let reply = self.round(app, Some(left.map_or(ROUND, |left| left.min(ROUND))), monitor).await?;
             let is_up = self.timeout.is_some_and(|timeout| started.elapsed().as_secs() >= timeout);
-            if reply.all_ended || is_up {
+            // Without a next check there is nothing to wait for: the rest never reached the API.
+            if reply.next_check_after_s.is_none() || is_up {
                 return Ok(reply);
             }
             monitor.check("waiting for jobs")?;

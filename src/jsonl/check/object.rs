@@ -145,8 +145,9 @@ impl Seen {
     }
 
     fn judge_part(&self, walk: &mut Walk<'_, '_>, message: &'static Message, place: &Place<'_>) {
-        let data: Vec<_> = names(message, message.marked(Mark::Data) & self.all()).collect();
-        if data.len() > 1 {
+        let data = message.marked(Mark::Data) & self.all();
+        if data.count_ones() > 1 {
+            let data: Vec<_> = names(message, data).collect();
             let hint = "make each a part of its own: [{…}, {…}]";
             walk.error(place, format!("one part holds `{}`", data.join("` and `")), Some(hint.into()));
         } else if self.all() == 0 && !self.unknown {

@@ -7,18 +7,20 @@ mod create_batch;
 mod delete_batch;
 mod get_results;
 mod list_batches;
+mod retry_batch;
 
 use rmcp::handler::server::tool::ToolRouter;
 
 use super::BatchServer;
 
 /// All tools, in the order in which they are listed: a job's way first.
-pub(super) fn routers() -> [ToolRouter<BatchServer>; 7] {
+pub(super) fn routers() -> [ToolRouter<BatchServer>; 8] {
     [
         BatchServer::build_jsonl_router(),
         BatchServer::create_batch_router(),
         BatchServer::check_status_router(),
         BatchServer::get_results_router(),
+        BatchServer::retry_batch_router(),
         BatchServer::list_batches_router(),
         BatchServer::cancel_batch_router(),
         BatchServer::delete_batch_router(),

@@ -1,0 +1,112 @@
+//! Tool calls in a reply, spelled as the commands they are at a shell.
+//!
+//! The verbs say what to do next in the words of the tools: `check_status {"jobs": ["a-1"], "wait": true}`.
+//! A person reads `gemini-batch-mcp status a-1 --wait`.
+
+use serde_json::{Map, Value};
+
+/// Each tool, its command, and the argument that stands there without a flag.
+const COMMANDS: [(&str, &str, &str); 8] = [
+    ("build_jsonl", "build", "source"),
+    ("create_batch", "create", "input"),
+    ("check_status", "status", "jobs"),
+    ("get_results", "results", "job"),
+    ("retry_batch", "retry", "job"),
+    ("list_batches", "list", ""),
+    ("cancel_batch", "cancel", "job"),
+    ("delete_batch", "delete", "job"),
+];
+
+/// The text with every tool call, and every tool named alone, spelled as a command.
+pub(super) fn at_the_shell(text: &str) -> String {
+    let mut shell = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tool, after)) = next_tool(rest) {
+        let (call, after) = command(tool, after);
+        shell.push_str(before);
+        shell.push_str(&call);
+        rest = after;
+    }
+    shell.push_str(rest);
+    shell
+}
+
+/// The first tool named in the text: what stands before it, which one, what stands after it.
+fn next_tool(text: &str) -> Option<(&str, &(&'static str, &'static str, &'static str), &str)> {
+    let found = COMMANDS.iter().filter_map(|tool| text.find(tool.0).map(|at| (at, tool)));
+    let (at, tool) = found.min_by_key(|(at, _)| *at)?;
+    let (before, from) = text.split_at_checked(at)?;
+    Some((before, tool, from.get(tool.0.len()..)?))
+}
+
+/// The command for a tool and for the arguments that follow it, if any do.
+fn command<'t>(tool: &(&str, &str, &str), after: &'t str) -> (String, &'t str) {
+    let bare = format!("gemini-batch-mcp {}", tool.1);
+    let Some(json) = after.strip_prefix(' ').filter(|json| json.starts_with('{')) else { return (bare, after) };
+    let mut values = serde_json::Deserializer::from_str(json).into_iter::<Map<String, Value>>();
+    match values.next() {
+        Some(Ok(arguments)) => {
+            let after = json.get(values.byte_offset()..).unwrap_or_default();
+            (format!("{bare}{}", words(&arguments, tool.2)), after)
+        }
+        _ => (bare, after),
+    }
+}
+
+fn words(arguments: &Map<String, Value>, positional: &str) -> String {
+    let mut words = String::new();
+    for (name, value) in arguments {
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            value => std::slice::from_ref(value),
+        };
+        let many = value.is_array();
+        for value in values {
+            if name != positional {
+                // One flag a value: outcomes becomes --outcome.
+                let singular = if many { name.strip_suffix('s').unwrap_or(name) } else { name };
+                words.push_str(&format!(" --{}", singular.replace('_', "-")));
+            }
+            if *value != Value::Bool(true) {
+                words.push(' ');
+                words.push_str(&quoted(value));
+            }
+        }
+    }
+    words
+}
+
+/// A value as one word of a shell.
+fn quoted(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_becomes_a_command() {
+        for (tool, shell) in [
+            (
+                r#"check_status {"jobs": ["a-1", "b-2"], "wait": true} in 60 s"#,
+                "gemini-batch-mcp status a-1 b-2 --wait in 60 s",
+            ),
+            (
+                r#"create_batch {"input": "/tmp/my data.jsonl", "model": "m"}"#,
+                "gemini-batch-mcp create '/tmp/my data.jsonl' --model m",
+            ),
+            (
+                r#"get_results {"job": "a-1", "outcomes": ["failed", "empty"], "output": "it's.csv"}"#,
+                r"gemini-batch-mcp results a-1 --outcome failed --outcome empty --output 'it'\''s.csv'",
+            ),
+            ("list_batches shows all jobs", "gemini-batch-mcp list shows all jobs"),
+            ("cancel_batch {broken", "gemini-batch-mcp cancel {broken"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(at_the_shell(tool), shell);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Every key accounted for: each request in exactly one outcome, whatever comes back and in whatever order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use support::world::World;
+
+/// Submits a data set of `id,text`; the handle of the finished job.
+fn finished(world: &World, rows: &[(&str, &str)]) -> String {
+    let mut table = csv::Writer::from_path(world.path("rows.csv")).unwrap();
+    table.write_record(["id", "text"]).unwrap();
+    rows.iter().for_each(|row| table.write_record([row.0, row.1]).unwrap());
+    table.flush().unwrap();
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id", "--overwrite"]);
+    let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    ended(world, &["status", &handle, "--wait"]);
+    handle
+}
+
+/// The reply of a command, whether or not all rows answered.
+fn ended(world: &World, arguments: &[&str]) -> Value {
+    let ran = world.run(&[arguments, &["--json"]].concat());
+    assert!([0, 4].contains(&ran.code), "{ran:?}");
+    ran.json()
+}
+
+fn results(world: &World, arguments: &[&str]) -> Value {
+    ended(world, &[&["results"], arguments].concat())
+}
+
+#[test]
+fn each_outcome_is_told_apart_and_they_add_up() {
+    let world = World::new();
+    let rows = [
+        ("ok", "plain"),
+        ("failed", "[[simulate:failed]]"),
+        ("blocked", "[[simulate:blocked]]"),
+        ("safety", "[[simulate:safety]]"),
+        ("truncated", "[[simulate:truncated]]"),
+        ("empty", "[[simulate:empty]]"),
+        ("none", "[[simulate:no-candidates]]"),
+        ("many", "[[simulate:multipart]] parts"),
+        ("think", "[[simulate:thinking]] hard"),
+        ("missing", "[[simulate:missing]]"),
+        ("twice", "[[simulate:duplicate]] me"),
+        ("stranger", "[[simulate:stranger]] danger"),
+        ("garbage", "[[simulate:garbage]]"),
+    ];
+    let handle = finished(&world, &rows);
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    let outcomes: BTreeMap<String, i64> = serde_json::from_value(reply["outcomes"].clone()).unwrap();
+    assert_eq!(outcomes.values().sum::<i64>(), 13, "{reply}");
+    assert_eq!(reply["requests"], 13);
+
+    let lines = world.lines("out.jsonl");
+    let by_key: BTreeMap<_, _> =
+        lines.iter().map(|line| (line["key"].as_str().unwrap(), line["outcome"].as_str().unwrap())).collect();
+    assert_eq!(lines.len(), 13, "each key once");
+    let expected = [
+        ("blocked", "blocked"),
+        ("empty", "empty"),
+        ("failed", "failed"),
+        ("garbage", "missing"),
+        ("many", "answered"),
+        ("missing", "missing"),
+        ("none", "empty"),
+        ("ok", "answered"),
+        ("safety", "blocked"),
+        ("stranger", "answered"),
+        ("think", "answered"),
+        ("truncated", "truncated"),
+        ("twice", "answered"),
+    ];
+    assert_eq!(by_key, BTreeMap::from(expected));
+    let order: Vec<_> = lines.iter().map(|line| line["key"].as_str().unwrap()).collect();
+    assert_eq!(order, rows.map(|row| row.0), "in the order of the requests");
+    let warnings = reply["warnings"].to_string();
+    for word in ["twice", "never asked for", "cannot be read"] {
+        assert!(warnings.contains(word), "{word} is missing in {warnings}");
+    }
+    let failures = reply["failures"].as_array().unwrap();
+    let counted: i64 = failures.iter().map(|failure| failure["count"].as_i64().unwrap()).sum();
+    assert_eq!(counted, 13 - outcomes["answered"]);
+    assert!(failures.iter().all(|failure| !failure["remedy"].as_str().unwrap().is_empty()));
+}
+
+#[test]
+fn thoughts_are_not_answers_and_parts_are_put_together() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "[[simulate:thinking]] deep"), ("b", "[[simulate:multipart]] wide")]);
+    results(&world, &[&handle, "--output", "raw.jsonl", "--format", "raw"]);
+    results(&world, &[&handle, "--output", "out.jsonl"]);
+    for (raw, line) in world.lines("raw.jsonl").iter().zip(world.lines("out.jsonl")) {
+        let parts = raw["response"]["candidates"][0]["content"]["parts"].as_array().unwrap();
+        let plain = parts.iter().filter(|part| part["thought"] != true);
+        let text: String = plain.map(|part| part["text"].as_str().unwrap()).collect();
+        assert!(parts.len() > 1, "{raw}");
+        assert_eq!(line["response"]["text"], text);
+    }
+}
+
+#[test]
+fn thousands_of_shuffled_results_find_their_rows() {
+    let world = World::new();
+    let rows: Vec<_> = (0..3000).map(|n| (format!("id-{n}"), format!("number {n}"))).collect();
+    let borrowed: Vec<_> = rows.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
+    let handle = finished(&world, &borrowed);
+    results(&world, &[&handle, "--output", "joined.csv", "--join"]);
+    let mut table = csv::Reader::from_path(world.path("joined.csv")).unwrap();
+    let mut count = 0;
+    for (row, (id, text)) in table.records().map(Result::unwrap).zip(&rows) {
+        assert_eq!((&row[0], &row[1]), (id.as_str(), text.as_str()));
+        assert!(row[2].contains(&format!("{text}:")) || row[2].contains(text.as_str()), "{row:?}");
+        count += 1;
+    }
+    assert_eq!(count, 3000);
+    // The simulator shuffles: had the results been joined by position, this would be in vain.
+    let kept = world.path("home").join("jobs").join(&handle).join("results.jsonl");
+    let first: Value = serde_json::from_str(std::fs::read_to_string(kept).unwrap().lines().next().unwrap()).unwrap();
+    assert_ne!(first["key"], "id-0");
+}
+
+#[test]
+fn a_data_set_that_changed_still_gets_its_answers_and_says_so() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "two"), ("c", "three")]);
+    world.write("rows.csv", "id,text\nc,three\nnew,never asked\na,one\n");
+    let reply = results(&world, &[&handle, "--output", "joined.csv", "--join"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 3}));
+    assert!(reply["warnings"].to_string().contains("1 requests have no row"), "{reply}");
+    let mut table = csv::Reader::from_path(world.path("joined.csv")).unwrap();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| row[0].to_owned()).collect::<Vec<_>>(), ["c", "a", ""]);
+    assert!(rows[2][2].contains("two"), "{:?}", rows[2]);
+}
+
+#[test]
+fn a_cancelled_job_has_every_key_missing() {
+    let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::realistic());
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let handle = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["cancel", &handle]);
+    let reply = results(&world, &[&handle, "--output", "out.csv"]);
+    assert_eq!(reply["state"], "JOB_STATE_CANCELLED");
+    assert_eq!(reply["outcomes"], json!({"answered": 0, "missing": 2}));
+    assert_eq!(csv::Reader::from_path(world.path("out.csv")).unwrap().records().count(), 2);
+}
+
+#[test]
+fn single_keys_and_outcomes_are_looked_up_without_a_file() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "[[simulate:failed]]"), ("c", "three")]);
+    let reply = results(&world, &[&handle, "--key", "c"]);
+    assert!(reply["path"].is_null());
+    assert_eq!(reply["samples"].as_array().unwrap().len(), 1);
+    assert_eq!(reply["samples"][0]["key"], "c");
+    assert_eq!(reply["outcomes"], json!({"answered": 2, "failed": 1}), "the counts are of the whole job");
+    results(&world, &[&handle, "--outcome", "failed", "--output", "bad.jsonl"]);
+    assert_eq!(world.lines("bad.jsonl").len(), 1);
+}
+
+#[test]
+fn results_are_not_written_over_other_files() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one")]);
+    world.write("mine.jsonl", "precious");
+    assert_eq!(world.refusal(&["results", &handle, "--output", "mine.jsonl"])["kind"], "already_exists");
+    assert_eq!(world.read("mine.jsonl"), "precious");
+    results(&world, &[&handle, "--output", "out.jsonl"]);
+    let again = results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(again["outcomes"], json!({"answered": 1}), "the same answers again are no conflict");
+}
+
+#[test]
+fn a_job_made_elsewhere_is_read_by_its_name() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "two")]);
+    let remote = world.reply(&["status", &handle])["jobs"][0].clone();
+    assert_eq!(remote["state"], "JOB_STATE_SUCCEEDED");
+    let name = world.reply(&["list"])["jobs"][0]["remote_name"].as_str().unwrap().to_owned();
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let listed = world.reply(&["list"]);
+    assert_eq!(listed["jobs"][0]["known"], "api");
+    let reply = results(&world, &[&name, "--output", "out.jsonl"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 2}));
+    let mut keys: Vec<_> =
+        world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    assert_eq!(keys, ["a", "b"]);
+}
+
+#[test]
+fn json_answers_that_are_none_are_invalid() {
+    let world = World::new();
+    world.write("rows.csv", "id,text\na,fine\nb,[[simulate:truncated]] cut\n");
+    let schema = r#"{"type": "OBJECT", "properties": {"name": {"type": "STRING"}}, "required": ["name"]}"#;
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id", "--response-schema", schema]);
+    let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    results(&world, &[&handle, "--output", "out.jsonl"]);
+    let lines = world.lines("out.jsonl");
+    let answer: Value = serde_json::from_str(lines[0]["response"]["text"].as_str().unwrap()).unwrap();
+    assert!(answer["name"].is_string(), "{answer}");
+    assert_eq!(lines[1]["outcome"], "truncated");
+}

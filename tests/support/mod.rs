@@ -1,0 +1,5 @@
+//! What the tests of the real binary share.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod program;
+pub mod world;

@@ -1,0 +1,108 @@
+//! A folder, the simulator, and the real binary working there.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use gemini_batch_mcp::simulator::{Options, Pace, Simulator};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::program::program;
+
+/// Everything a user has: a folder of their own, and the API. It is pretended here, over real HTTP.
+pub struct World {
+    pub folder: TempDir,
+    pub simulator: Simulator,
+    /// Runs the simulator until the world ends.
+    _runtime: Runtime,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl World {
+    /// Jobs end at once.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world whose simulator is set up otherwise.
+    pub fn with(setup: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new(folder.path().join("api"));
+        options.pace = Pace::instant();
+        setup(&mut options);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let simulator = runtime.block_on(Simulator::start(options)).unwrap();
+        Self { folder, simulator, _runtime: runtime }
+    }
+
+    /// The binary, with a key and this world's API.
+    pub fn command(&self) -> Command {
+        let mut command = program(self.folder.path());
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", self.simulator.url());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command().args(arguments).output().unwrap())
+    }
+
+    /// Runs a command that has to succeed; its structured reply.
+    pub fn reply(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        ran.json()
+    }
+
+    /// Runs a command that has to fail; its structured error.
+    pub fn refusal(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ran.code, 1, "{arguments:?}: {ran:?}");
+        ran.json()["error"].clone()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// The lines of a JSONL file.
+    pub fn lines(&self, name: &str) -> Vec<Value> {
+        self.read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// How many batches were created at the API, whatever the client believes.
+    pub fn jobs_at_the_api(&self) -> usize {
+        let batches = std::fs::read_dir(self.path("api").join("batches"));
+        batches.map_or(0, |entries| entries.filter_map(Result::ok).count())
+    }
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}

@@ -1,0 +1,353 @@
+//! Every workflow of batch work, as commands and as tool calls: the real binary, real HTTP, the simulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::program::Server;
+use support::world::World;
+
+const PRODUCTS: &str = "id,name,features\n\
+    P-1,Lamp,\"[\"\"dimmable\"\",\"\"brass\"\"]\"\n\
+    P-2,Desk,\"[\"\"oak\"\",\"\"120 cm\"\"]\"\n\
+    P-3,Chair,\"[\"\"stackable\"\"]\"\n";
+
+/// Builds, submits, waits and collects at a shell; the reply of `results`.
+fn job(world: &World, build: &[&str], requests: &str, output: &str) -> Value {
+    world.reply(&[&["build"], build].concat());
+    let job = world.reply(&["create", requests])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    world.reply(&["results", &job, "--output", output])
+}
+
+/// A server in the world's folder, with its key and its API.
+fn agent(world: &World) -> Server {
+    let mut server = Server::start_with(|command| {
+        command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", world.simulator.url());
+    });
+    server.initialize("2025-11-25");
+    server
+}
+
+/// The structured reply of a tool that has to succeed.
+fn tool(agent: &mut Server, name: &str, arguments: &Value) -> Value {
+    let answer = agent.call(name, arguments);
+    assert_ne!(answer["result"]["isError"], true, "{name}: {answer}");
+    answer["result"]["structuredContent"].clone()
+}
+
+#[test]
+fn basic_batch_with_the_spellings_of_the_old_scripts() {
+    let world = World::new();
+    let lines: Vec<_> = ["Say hello", "Say goodbye"]
+        .iter()
+        .enumerate()
+        .map(|(i, text)| {
+            json!({"key": format!("request-{}", i + 1), "request": {"contents": [{"parts": [{"text": text}]}]}})
+                .to_string()
+        })
+        .collect();
+    world.write("requests.jsonl", &lines.join("\n"));
+
+    let model = "gemini-3-flash-preview";
+    let created = world.reply(&["create", "requests.jsonl", "--model", model, "--name", "my-job"]);
+    let handle = created["job"].as_str().unwrap();
+    assert!(handle.starts_with("my-job-"), "{handle}");
+    assert_eq!(created["submission"], "created");
+    let status = world.reply(&["status", handle, "--wait"]);
+    assert_eq!(status["jobs"][0]["state"], "JOB_STATE_SUCCEEDED");
+    let results = world.reply(&["results", handle, "--output", "results.jsonl"]);
+    assert_eq!(results["outcomes"], json!({"answered": 2}));
+
+    let written = world.lines("results.jsonl");
+    assert_eq!(written.len(), 2);
+    assert_eq!(written[0]["key"], "request-1");
+    assert!(written[0]["response"]["text"].as_str().unwrap().contains("hello"), "{}", written[0]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
+fn short_flags_are_the_long_ones() {
+    let world = World::new();
+    world.write("r.jsonl", "{\"key\":\"a\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}]}}\n");
+    let handle = world.reply(&["create", "r.jsonl", "-m", "gemini-3.8-flash", "-n", "short"])["job"].clone();
+    world.reply(&["status", handle.as_str().unwrap(), "-w"]);
+    world.reply(&["results", handle.as_str().unwrap(), "-o", "out.jsonl"]);
+    assert_eq!(world.lines("out.jsonl").len(), 1);
+}
+
+#[test]
+fn bulk_content_one_post_a_topic() {
+    let world = World::new();
+    world.write("topics.json", r#"[{"topic":"sourdough"},{"topic":"rye"},{"topic":"spelt"}]"#);
+    let results = job(
+        &world,
+        &["topics.json", "--template", "Write a blog post about {{ topic }}.", "--key", "topic"],
+        "topics.requests.jsonl",
+        "posts.jsonl",
+    );
+    assert_eq!(results["outcomes"], json!({"answered": 3}));
+    let keys: Vec<_> = world.lines("posts.jsonl").iter().map(|line| line["key"].clone()).collect();
+    assert_eq!(keys, ["sourdough", "rye", "spelt"], "answers come in the order of the requests");
+}
+
+#[test]
+fn dataset_rows_with_a_list_field_are_answered_beside_their_columns() {
+    let world = World::new();
+    world.write("products.csv", PRODUCTS);
+    world.reply(&[
+        "build",
+        "products.csv",
+        "--template",
+        r#"Describe {{ name }}: {{ features | fromjson | join(", ") }}"#,
+        "--key",
+        "id",
+    ]);
+    let first = world.lines("products.requests.jsonl")[0].clone();
+    assert_eq!(first["key"], "P-1");
+    assert_eq!(first["request"]["contents"][0]["parts"][0]["text"], "Describe Lamp: dimmable, brass");
+
+    let handle = world.reply(&["create", "products.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    world.reply(&["results", &handle, "--join", "--output", "products.answered.csv"]);
+    let mut table = csv::Reader::from_path(world.path("products.answered.csv")).unwrap();
+    let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header, ["id", "name", "features", "answer", "outcome", "error", "input_tokens", "output_tokens"]);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    for (row, name) in rows.iter().zip(["Lamp", "Desk", "Chair"]) {
+        assert_eq!(&row[1], name);
+        assert!(row[3].contains(name), "each answer beside its own row: {row:?}");
+        assert_eq!(&row[4], "answered");
+    }
+    assert_eq!(&rows[0][2], r#"["dimmable","brass"]"#);
+}
+
+#[test]
+fn email_campaign_with_keys_from_a_column_lower_cased() {
+    let world = World::new();
+    world.write("people.csv", "email,first\nAnn@Example.com,Ann\nBOB@example.com,Bob\n");
+    let results = job(
+        &world,
+        &["people.csv", "--template", "Write to {{ first }}.", "--key", "{{ email | lower }}"],
+        "people.requests.jsonl",
+        "mails.csv",
+    );
+    assert_eq!(results["format"], "csv");
+    let mut table = csv::Reader::from_path(world.path("mails.csv")).unwrap();
+    let keys: Vec<_> = table.records().map(|row| row.unwrap()[0].to_owned()).collect();
+    assert_eq!(keys, ["ann@example.com", "bob@example.com"]);
+}
+
+#[test]
+fn monitoring_from_another_process_without_waiting() {
+    let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::realistic());
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let handle = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    // No name given: all jobs that have not ended.
+    let ran = world.run(&["status", "--json"]);
+    assert_eq!(ran.code, 3, "not finished yet: {ran:?}");
+    let status = ran.json();
+    assert_eq!(status["jobs"][0]["job"], *handle);
+    assert_eq!(status["jobs"][0]["state"], "JOB_STATE_PENDING");
+    assert!(status["next_check_after_s"].as_i64().unwrap() > 0);
+    let early = world.run(&["results", &handle, "--json"]);
+    assert_eq!(early.code, 3, "{early:?}");
+    assert_eq!(early.json()["outcomes"], json!({"answered": 0, "pending": 2}));
+    assert!(early.json()["path"].is_null());
+}
+
+#[test]
+fn cost_is_told_before_and_a_limit_refuses() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let dry = world.reply(&["create", "r.jsonl", "--model", "gemini-3.5-flash-lite", "--dry-run"]);
+    let high = dry["estimate"]["high_usd"].as_f64().unwrap();
+    assert!(high > 0.0);
+    assert_eq!(dry["submission"], "dry_run");
+    let limit = format!("{}", high / 2.0);
+    let error = world.refusal(&["create", "r.jsonl", "--model", "gemini-3.5-flash-lite", "--max-cost-usd", &limit]);
+    assert_eq!(error["kind"], "budget");
+    let error = world.refusal(&["create", "r.jsonl", "--model", "gemini-next", "--max-cost-usd", "100"]);
+    assert_eq!(error["kind"], "budget", "an unknown price cannot be kept under a limit");
+    assert_eq!(world.jobs_at_the_api(), 0, "nothing was sent");
+    assert!(world.simulator.log().entries().is_empty(), "not even a look");
+}
+
+#[test]
+fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
+    let world = World::new();
+    world.write("products.csv", PRODUCTS);
+    world.reply(&["build", "products.csv", "--template", "Describe {{ name }}", "--key", "id"]);
+    let first = world.reply(&["create", "products.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &first, "--wait"]);
+
+    let source = format!("job:{first}");
+    let template = "Translate for {{ name }}: {{ answer }}";
+    world.reply(&["build", &source, "--template", template, "--output", "second.jsonl"]);
+    let requests = world.lines("second.jsonl");
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[1]["key"], "P-2");
+    let text = requests[1]["request"]["contents"][0]["parts"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("Translate for Desk: ") && text.contains("Describe Desk"), "{text}");
+
+    let second = world.reply(&["create", "second.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &second, "--wait"]);
+    world.reply(&["results", &second, "--join", "--output", "both.csv"]);
+    let mut table = csv::Reader::from_path(world.path("both.csv")).unwrap();
+    let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header[..5], ["id", "name", "features", "key", "answer"]);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!((rows.len(), &rows[1][1], &rows[1][3]), (3, "Desk", "P-2"));
+    assert!(rows[1][4].contains("Describe Desk"), "the first answer is a column: {:?}", &rows[1]);
+}
+
+#[test]
+fn embeddings_are_a_kind_of_job() {
+    let world = World::new();
+    world.write("texts.csv", "id,text\na,first\nb,second\n");
+    let results = job(
+        &world,
+        &[
+            "texts.csv",
+            "--kind",
+            "embed",
+            "--template",
+            "{{ text }}",
+            "--key",
+            "id",
+            "--request",
+            r#"{"outputDimensionality": 8}"#,
+        ],
+        "texts.requests.jsonl",
+        "vectors.jsonl",
+    );
+    assert_eq!(results["outcomes"], json!({"answered": 2}));
+    let vector = world.lines("vectors.jsonl")[0]["response"]["embedding"].as_array().unwrap().clone();
+    assert_eq!(vector.len(), 8);
+}
+
+#[test]
+fn an_agent_drives_a_batch_by_four_calls() {
+    let world = World::new();
+    world.write("products.csv", PRODUCTS);
+    let mut agent = agent(&world);
+    let built = tool(
+        &mut agent,
+        "build_jsonl",
+        &json!({"source": "products.csv", "template": "Describe {{name}}", "key": "id"}),
+    );
+    assert_eq!(built["requests"], 3);
+    assert_eq!(built["first_requests"].as_array().unwrap().len(), 2);
+    let created =
+        tool(&mut agent, "create_batch", &json!({"input": built["path"], "name": "products", "max_cost_usd": 5}));
+    let status = tool(&mut agent, "check_status", &json!({"jobs": [created["job"]], "wait": true}));
+    assert_eq!(status["all_ended"], true);
+    let output = json!({"job": created["job"], "join": true, "output": "products.answered.csv"});
+    let results = tool(&mut agent, "get_results", &output);
+    assert_eq!(results["outcomes"], json!({"answered": 3}));
+    assert_eq!(results["samples"].as_array().unwrap().len(), 3);
+    assert!(results["cost_usd"].as_f64().unwrap() > 0.0);
+    assert!(world.read("products.answered.csv").starts_with("id,name,features,answer,"));
+    // What one process did, another one knows.
+    let listed = world.reply(&["list"]);
+    assert_eq!(listed["jobs"][0]["job"], created["job"]);
+    assert_eq!(listed["jobs"][0]["known"], "both");
+}
+
+#[test]
+fn an_agent_runs_a_pipeline_without_a_script() {
+    let world = World::new();
+    let mut agent = agent(&world);
+    let built = tool(&mut agent, "build_jsonl", &json!({"prompts": ["Name a bird", "Name a fish"]}));
+    let first = tool(&mut agent, "create_batch", &json!({"input": built["path"]}));
+    tool(&mut agent, "check_status", &json!({"jobs": [first["job"]], "wait": true}));
+    let source = format!("job:{}", first["job"].as_str().unwrap());
+    let next = json!({"source": source, "template": "Shorten: {{ answer }}", "output": "next.jsonl"});
+    let built = tool(&mut agent, "build_jsonl", &next);
+    assert_eq!(built["requests"], 2);
+    let second = tool(&mut agent, "create_batch", &json!({"input": built["path"]}));
+    tool(&mut agent, "check_status", &json!({"jobs": [second["job"]], "wait": true}));
+    let results = tool(&mut agent, "get_results", &json!({"job": second["job"]}));
+    assert_eq!(results["outcomes"]["answered"], 2);
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn what_did_not_answer_is_asked_again_in_a_linked_job() {
+    let world = World::new();
+    world.write(
+        "rows.csv",
+        "id,text\na,fine\nb,[[simulate:truncated]] long\nc,[[simulate:blocked]] bad\nd,[[simulate:missing]] gone\n",
+    );
+    let build = ["rows.csv", "--template", "{{ text }}", "--key", "id"];
+    world.reply(&[&["build"], build.as_slice()].concat());
+    let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    assert_eq!(world.run(&["status", &first, "--wait"]).code, 0);
+    let ran = world.run(&["results", &first, "--output", "first.csv", "--join", "--json"]);
+    assert_eq!(ran.code, 4, "some rows did not answer: {ran:?}");
+    let results = ran.json();
+    assert_eq!(results["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 1, "missing": 1}));
+    assert_eq!(results["requests"], 4);
+    let table = world.read("first.csv");
+    assert!(table.contains("d,[[simulate:missing]] gone,,missing,"), "a missing answer keeps its row:\n{table}");
+
+    let mut agent = agent(&world);
+    let retry =
+        json!({"job": first, "outcomes": ["truncated", "missing"], "generation_config": {"maxOutputTokens": 4096}});
+    let retried = tool(&mut agent, "retry_batch", &retry);
+    assert_eq!(retried["retry_of"], *first);
+    assert_eq!(retried["requests"], 2);
+    assert_eq!(retried["repeated"], json!({"answered": 0, "truncated": 1, "missing": 1}));
+    assert_eq!(tool(&mut agent, "retry_batch", &retry)["submission"], "found", "asked twice, paid once");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    let second = retried["job"].as_str().unwrap();
+    tool(&mut agent, "check_status", &json!({"jobs": [second], "wait": true}));
+    tool(&mut agent, "get_results", &json!({"job": second, "join": true, "output": "second.csv"}));
+    let table = world.read("second.csv");
+    assert!(table.contains("b,[[simulate:truncated]] long,"), "the retry joins to the same rows:\n{table}");
+    assert!(!table.contains("fine"), "{table}");
+    let nothing = agent.call("retry_batch", &json!({"job": first, "outcomes": ["invalid"]}));
+    assert_eq!(nothing["result"]["isError"], true);
+}
+
+#[test]
+fn cancel_and_delete_do_what_they_say_and_keep_the_answers() {
+    let world = World::new();
+    let mut agent = agent(&world);
+    let created = tool(
+        &mut agent,
+        "create_batch",
+        &json!({"requests": [
+        {"key": "a", "request": {"contents": [{"parts": [{"text": "hi"}]}]}}
+    ], "name": "inline"}),
+    );
+    let job = json!({"job": created["job"]});
+    tool(&mut agent, "check_status", &json!({"jobs": [created["job"]], "wait": true}));
+    let cancelled = tool(&mut agent, "cancel_batch", &job);
+    assert_eq!(cancelled["state"], "JOB_STATE_SUCCEEDED", "it had ended before");
+
+    let shown = tool(&mut agent, "delete_batch", &json!({"job": created["job"], "files": true, "dry_run": true}));
+    assert_eq!(shown["removed"].as_array().unwrap().len(), 2);
+    assert_eq!(world.jobs_at_the_api(), 1, "a dry run removes nothing");
+    let deleted = tool(&mut agent, "delete_batch", &json!({"job": created["job"], "files": true}));
+    assert_eq!(deleted["removed"], shown["removed"]);
+    assert_eq!(world.jobs_at_the_api(), 0);
+    // The answers are still here.
+    let results = tool(&mut agent, "get_results", &job);
+    assert_eq!(results["outcomes"]["answered"], 1);
+}
+
+#[test]
+fn the_demo_runs_without_key_and_network() {
+    let world = World::new();
+    let output = support::program::program(world.folder.path()).args(["demo", "--dir", "demo"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for step in ["→ build_jsonl", "→ create_batch", "→ check_status", "→ get_results", "9 answered = 9"] {
+        assert!(text.contains(step), "{step} is missing in\n{text}");
+    }
+    let table = world.read("demo/planets.answered.csv");
+    assert_eq!(csv::Reader::from_reader(table.as_bytes()).records().count(), 9);
+}
