@@ -15,7 +15,7 @@ import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = json.loads((HERE / "story.json").read_text(encoding="utf-8"))
-TOOLS = ["build_jsonl", "create_batch", "check_status", "get_results", "list_batches", "cancel_batch", "delete_batch"]
+TOOLS = ["build_jsonl", "create_batch", "check_status", "get_results", "retry_batch", "list_batches", "cancel_batch", "delete_batch"]
 ROWS = 6
 
 
