@@ -15,13 +15,11 @@ def measure(bench):
     """Takes jobs of several sizes through every step, each step a process of its own."""
     cases = [("2 MB", 2_000_000 // ROW_BYTES, 400), ("400,000 rows", 400_000, 400)]
     if bench.two_gb:
-        cases.append(("2 GB of 8 KB rows", 245_000, 8000))
-        cases.append(("2 GB of short rows", 2_000_000_000 // ROW_BYTES, 400))
+        cases[1:] = [("2 GB of 8 KB rows", 245_000, 8000), ("2 GB of short rows", 2_000_000_000 // ROW_BYTES, 400)]
     print("\n| Input | Rows | Step | CPU | Wall | Peak memory | More than with 2 MB | Allowed |\n|---|---|---|---|---|---|---|---|")
     least = {}
     for name, rows, length in cases:
-        costs = journey(bench, rows, length)
-        for step, cost in costs.items():
+        for step, cost in journey(bench, rows, length):
             base = least.setdefault(step, cost)
             allowed = ALLOWED_MB + rows * KEY_BYTES / 2**20
             more = "" if base is cost else f"{cost.peak_mb - base.peak_mb:.0f} MB"
@@ -37,25 +35,23 @@ def journey(bench, rows, length):
     folder.mkdir()
     source, requests = folder / "rows.csv", folder / "rows.requests.jsonl"
     made_data.apart(made_data.table, source, rows, length)
-    costs = {}
     with wire.api(bench) as served:
         wired = {"home": "journey/home", "simulate": False, "environment": served.environment}
         build = ("build", source, "--template", TEMPLATE, "--key", "sku", "--output", requests)
-        costs["build"] = bench.ours(*build, **wired)
-        costs["create --dry-run"] = bench.ours("create", requests, "--dry-run", **wired)
-        costs["create"] = bench.ours("create", requests, "--name", "flat", **wired)
-        costs["status"] = bench.ours("status", "flat", "--wait", **wired)
-        costs["results (first call: download)"] = bench.ours("results", "flat", "--output", folder / "a.jsonl", **wired)
-        costs["results to CSV"] = bench.ours("results", "flat", "--output", folder / "a.csv", **wired)
+        yield "build", bench.ours(*build, **wired)
+        yield "create --dry-run", bench.ours("create", requests, "--dry-run", **wired)
+        yield "create", bench.ours("create", requests, "--name", "flat", **wired)
+        yield "status", bench.ours("status", "flat", "--wait", **wired)
+        yield "results (first call: download)", bench.ours("results", "flat", "--output", folder / "a.jsonl", **wired)
+        yield "results to CSV", bench.ours("results", "flat", "--output", folder / "a.csv", **wired)
         joined = ("results", "flat", "--join", "--output", folder / "joined.csv")
-        costs["results --join"] = bench.ours(*joined, **wired)
+        yield "results --join", bench.ours(*joined, **wired)
         chained = ("build", "job:flat", "--template", "Say shorter: {{ answer }}", "--output", folder / "next.jsonl")
-        costs["build of job:…"] = bench.ours(*chained, **wired)
+        yield "build of job:…", bench.ours(*chained, **wired)
     simulated = {"home": "journey/simulated"}
-    costs["build --simulate"] = bench.ours(*build, **simulated)
-    costs["create --simulate"] = bench.ours("create", requests, "--name", "flat", **simulated)
-    costs["status --wait --simulate"] = bench.ours("status", "flat", "--wait", **simulated)
-    costs["results --join --simulate"] = bench.ours(*joined[:-1], folder / "simulated.csv", **simulated)
+    yield "build --simulate", bench.ours(*build, **simulated)
+    yield "create --simulate", bench.ours("create", requests, "--name", "flat", **simulated)
+    yield "status --wait --simulate", bench.ours("status", "flat", "--wait", **simulated)
+    yield "results --join --simulate", bench.ours(*joined[:-1], folder / "simulated.csv", **simulated)
     shutil.rmtree(folder)
     shutil.rmtree(bench.folder / "simulator")
-    return costs
