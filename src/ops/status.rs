@@ -1,5 +1,6 @@
 //! `check_status`: where jobs stand, now or after a bounded wait.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -133,18 +134,19 @@ pub fn span(seconds: i64) -> String {
 
 /// Asks where the jobs stand, once or until they have ended or time is up.
 pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Result<StatusReply> {
-    let deadline = Instant::now() + longest_wait(&args)?;
-    let mut jobs = asked_jobs(app, &args.jobs).await?;
+    let start = Instant::now();
+    let longest = longest_wait(&args)?;
+    let deadline = start + longest;
+    // However short the wait is to be: an answer takes a moment.
+    let patience = start + longest.max(SHORTEST_PATIENCE);
+    let mut jobs = in_time(patience, asked_jobs(app, &args.jobs)).await?;
     let mut pause = FIRST_PAUSE;
     loop {
-        for job in &mut jobs {
-            monitor.check("checking jobs")?;
-            *job = super::observe::refresh(app, job.clone()).await?;
-        }
+        let unseen = look(app, &mut jobs, args.jobs.len() == 1, patience, monitor).await?;
         report(&jobs, monitor);
         let left = deadline.saturating_duration_since(Instant::now());
         if !args.wait || left.is_zero() || jobs.iter().all(has_ended) {
-            return Ok(reply(app, &jobs));
+            return Ok(reply(app, &jobs, &unseen));
         }
         tokio::select! {
             () = tokio::time::sleep(pause.min(left)) => {}
@@ -154,12 +156,47 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
     }
 }
 
+/// Asks the API for each job. Of several, one that cannot be asked for does not hide the others: it stays as last
+/// seen, and the reason is returned by its place.
+async fn look(
+    app: &App,
+    jobs: &mut [JobRecord],
+    only_one: bool,
+    patience: Instant,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<usize, String>> {
+    let mut unseen = BTreeMap::new();
+    for (place, job) in jobs.iter_mut().enumerate() {
+        monitor.check("checking jobs")?;
+        match in_time(patience, super::observe::refresh(app, job.clone())).await {
+            Ok(seen) => *job = seen,
+            Err(e)
+                if only_one || matches!(e.kind(), ErrorKind::KeyMissing | ErrorKind::Ledger | ErrorKind::Internal) =>
+            {
+                return Err(e);
+            }
+            Err(e) => drop(unseen.insert(place, format!("as last seen: {e}"))),
+        }
+    }
+    Ok(unseen)
+}
+
+/// The result, or an error when it takes longer than a client waits. What was begun is only looking.
+async fn in_time<T>(patience: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout_at(patience.into(), work).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Unavailable, "checking jobs", "the API did not answer in time")
+            .hint("try again later; the jobs go on meanwhile"))
+    })
+}
+
 /// The first pause between two looks; later ones are longer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Most clients give up on a call after 60 seconds.
 const USUAL_WAIT_S: i64 = 45;
 const LONGEST_WAIT_S: i64 = 3600;
+/// How long the API is given to answer at all.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(20);
 
 fn longest_wait(args: &StatusArgs) -> Result<Duration> {
     let seconds = args.timeout_seconds.unwrap_or(USUAL_WAIT_S);
@@ -204,14 +241,14 @@ fn report(jobs: &[JobRecord], monitor: &dyn Monitor) {
     monitor.report(&Progress { stage, done, total: Some(total), unit: "requests" });
 }
 
-fn reply(app: &App, jobs: &[JobRecord]) -> StatusReply {
+fn reply(app: &App, jobs: &[JobRecord], unseen: &BTreeMap<usize, String>) -> StatusReply {
     let all_ended = jobs.iter().all(|job| job.state.is_terminal());
     let now = app.now();
     let next_check =
         (!all_ended).then(|| jobs.iter().filter(|job| !has_ended(job)).map(|job| next_check_s(job, now)).min());
     let next_check_after_s = next_check.flatten();
     StatusReply {
-        jobs: jobs.iter().map(|job| describe(job, now)).collect(),
+        jobs: jobs.iter().enumerate().map(|(place, job)| describe(job, now, unseen.get(&place))).collect(),
         all_ended,
         next_check_after_s,
         next: next_step(jobs, next_check_after_s),
@@ -219,6 +256,12 @@ fn reply(app: &App, jobs: &[JobRecord]) -> StatusReply {
 }
 
 fn next_step(jobs: &[JobRecord], next_check_after_s: Option<i64>) -> String {
+    if let Some(job) = jobs.iter().find(|job| matches!(job.step, Step::Creating | Step::Unclear)) {
+        return format!(
+            "whether {} reached the API is not known yet: repeat the create_batch call that made it, which looks it up first",
+            job.handle
+        );
+    }
     if let Some(job) = jobs.iter().find(|job| job.step != Step::Created) {
         return format!(
             "{} did not reach the API: repeat the create_batch call that made it, which continues where it stopped",
@@ -243,8 +286,9 @@ fn next_check_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
     }
 }
 
-fn describe(job: &JobRecord, now: DateTime<Utc>) -> JobStatus {
+fn describe(job: &JobRecord, now: DateTime<Utc>, unseen: Option<&String>) -> JobStatus {
     let (verdict, evidence) = verdict(job, now);
+    let evidence = unseen.cloned().or(evidence);
     JobStatus {
         job: job.handle.to_string(),
         state: job.state.to_string(),
