@@ -17,6 +17,8 @@ const BLOCK: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub struct Roots {
     folders: Vec<PathBuf>,
+    /// A folder below them in which nothing may be written.
+    kept: Option<PathBuf>,
 }
 
 /// A path that lies below an allowed root, links resolved.
@@ -37,7 +39,13 @@ impl Roots {
         if folders.is_empty() {
             return Err(Error::internal("setting the allowed folders", "none was given"));
         }
-        Ok(Self { folders })
+        Ok(Self { folders, kept: None })
+    }
+
+    /// The same, but nothing may be written below `folder`, which need not exist yet.
+    #[must_use]
+    pub fn keeping(self, folder: PathBuf) -> Self {
+        Self { kept: Some(folder), ..self }
     }
 
     /// The allowed folders.
@@ -68,7 +76,7 @@ impl Roots {
             return Err(Error::new(ErrorKind::InvalidArgument, act(), "it is a folder").hint("name a file inside it"));
         }
         if let Ok(resolved) = full.canonicalize() {
-            return self.check(path, resolved);
+            return self.check_writable(path, resolved);
         }
         // A dangling link would be followed by a later write: refuse it like any other escape.
         let (Some(parent), Some(Component::Normal(name))) = (full.parent(), full.components().next_back()) else {
@@ -82,7 +90,17 @@ impl Roots {
                 Error::new(ErrorKind::PathNotAllowed, act(), "it is a link to nowhere").hint("name another file")
             );
         }
-        self.check(path, parent.join(name))
+        self.check_writable(path, parent.join(name))
+    }
+
+    fn check_writable(&self, asked: &str, resolved: PathBuf) -> Result<AllowedPath> {
+        let kept = self.kept.as_ref().map(|kept| kept.canonicalize().unwrap_or_else(|_| kept.clone()));
+        if kept.is_some_and(|kept| resolved.starts_with(kept)) {
+            let act = format!("preparing to write {asked}");
+            return Err(Error::new(ErrorKind::PathNotAllowed, act, "it lies in the folder where jobs are remembered")
+                .hint("name a file elsewhere"));
+        }
+        self.check(asked, resolved)
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -246,6 +264,22 @@ mod tests {
         assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "a");
         path.persist(path.temporary().unwrap(), true).unwrap();
         assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_remembered_of_jobs_is_never_written_over() {
+        let (_folder, roots) = roots();
+        let home = roots.base().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("ledger"), "l").unwrap();
+        std::os::unix::fs::symlink(home.join("ledger"), roots.base().join("innocent")).unwrap();
+        assert!(roots.writable("home/ledger").is_ok());
+        let roots = roots.keeping(home);
+        for path in ["home/ledger", "home/new", "innocent", "home/../home/ledger"] {
+            assert_eq!(roots.writable(path).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{path}");
+        }
+        assert!(roots.existing("home/ledger").is_ok());
+        assert!(roots.writable("new").is_ok());
     }
 
     #[test]

@@ -61,6 +61,13 @@ impl Handle {
         Self(text)
     }
 
+    /// A handle of the form that [`new`](Self::new) makes; a name from elsewhere may hold anything.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, hash) = text.rsplit_once('-')?;
+        let is_hash = hash.len() == 12 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        (is_hash && slug(name) == name).then(|| Self(text.to_owned()))
+    }
+
     /// The handle as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -118,6 +125,24 @@ mod tests {
         let handle = Handle::new("Products", &content);
         assert_eq!(handle.as_str(), format!("products-{}", &content.as_str()[..12]));
         assert_eq!(handle.slug(), "products");
+    }
+
+    #[test]
+    fn only_what_could_be_a_handle_is_read_as_one() {
+        for good in ["products-0123456789ab", "a-b-0123456789ab", "job-0123456789ab"] {
+            assert_eq!(Handle::parse(good).unwrap().as_str(), good);
+        }
+        for bad in [
+            "products",
+            "-0123456789ab",
+            "products-0123456789AB",
+            "../../x-0123456789ab",
+            "..\\x-0123456789ab",
+            "a\nnext: b-0123456789ab",
+            &format!("{}-0123456789ab", "a".repeat(41)),
+        ] {
+            assert_eq!(Handle::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct BuildOrigin {
     pub source: Option<String>,
     /// The data set's format.
     pub format: Option<String>,
+    /// Hash of the data set as it was, to tell whether it is still the same.
+    #[serde(default)]
+    pub source_hash: Option<String>,
     /// The rule that names each row, as the caller wrote it.
     pub key: Option<String>,
     /// The model the file was built for.

@@ -13,7 +13,7 @@ use crate::job::Handle;
 pub struct Event {
     /// When, RFC 3339.
     pub at: String,
-    /// What happened: intended, uploaded, creating, created, refused, adopted, state, collected, deleted.
+    /// What happened: intended, uploaded, creating, unclear, created, refused, adopted, state, collected, deleted.
     pub event: String,
     /// To what, or how.
     pub detail: String,

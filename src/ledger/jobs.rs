@@ -75,6 +75,12 @@ impl Ledger {
             .ok_or_else(|| Error::internal("reading a job from the ledger", format!("{handle} is gone")))
     }
 
+    /// Whether this handle, or another one with its hash, stands for another batch than this one at the API.
+    pub fn is_another_job(&self, handle: &Handle, remote_name: &str) -> Result<bool> {
+        let known = self.one(&format!("{SELECT} WHERE jobs.handle LIKE '%-' || ?1"), handle.hash())?;
+        Ok(known.and_then(|job| job.remote_name).is_some_and(|name| name != remote_name))
+    }
+
     /// The job that is this batch at the API.
     pub fn by_remote_name(&self, name: &str) -> Result<Option<JobRecord>> {
         self.one(&format!("{SELECT} WHERE remote_name = ?1"), name)

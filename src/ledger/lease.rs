@@ -14,7 +14,7 @@ use crate::job::Handle;
 pub const LEASE: Duration = Duration::from_secs(30);
 
 impl Ledger {
-    /// Takes or renews the lease on a job's submission; `false` while another owner holds it.
+    /// Takes the lease on a job's submission; `false` while another owner holds it.
     pub fn lease(&self, handle: &Handle, owner: &str) -> Result<bool> {
         self.write("taking a lease", |tx| {
             let now = Utc::now();
@@ -24,6 +24,18 @@ impl Ledger {
                 params![handle.as_str(), owner, text(now + LEASE), text(now)],
             )?;
             Ok(taken == 1)
+        })
+    }
+
+    /// Prolongs a lease. `false` if somebody else has taken it meanwhile, even if only for a while: a process
+    /// that slept does not get back what it lost.
+    pub fn renew(&self, handle: &Handle, owner: &str) -> Result<bool> {
+        self.write("renewing a lease", |tx| {
+            let renewed = tx.execute(
+                "UPDATE parts SET lease_until = ?3 WHERE handle = ?1 AND lease_owner = ?2",
+                params![handle.as_str(), owner, text(Utc::now() + LEASE)],
+            )?;
+            Ok(renewed == 1)
         })
     }
 

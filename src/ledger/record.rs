@@ -12,8 +12,10 @@ pub enum Step {
     Intended,
     /// The request file is at the API.
     Uploaded,
-    /// A create was sent or is about to be; whether it arrived is not known.
+    /// A create was sent or is about to be, and may still be under way; whether it arrived is not known.
     Creating,
+    /// A create was sent and came to an end; whether it arrived is not known.
+    Unclear,
     /// The API has the job.
     Created,
 }
@@ -24,6 +26,7 @@ impl Step {
             Self::Intended => "intended",
             Self::Uploaded => "uploaded",
             Self::Creating => "creating",
+            Self::Unclear => "unclear",
             Self::Created => "created",
         }
     }
@@ -33,6 +36,7 @@ impl Step {
         match text {
             "intended" => Self::Intended,
             "uploaded" => Self::Uploaded,
+            "unclear" => Self::Unclear,
             "created" => Self::Created,
             _ => Self::Creating,
         }

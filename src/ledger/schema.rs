@@ -44,7 +44,7 @@ const STEPS: [&str; VERSION as usize] = ["
         handle        TEXT NOT NULL REFERENCES jobs (handle),
         part          INTEGER NOT NULL,
         display_name  TEXT NOT NULL,
-        -- intended, uploaded, creating, created
+        -- intended, uploaded, creating, unclear, created
         step          TEXT NOT NULL,
         step_at       TEXT NOT NULL,
         remote_file   TEXT,

@@ -26,14 +26,25 @@ pub struct Observation {
 }
 
 impl Ledger {
-    /// The request file is at the API.
-    pub fn uploaded(&self, handle: &Handle, remote_file: &str, expires: Option<DateTime<Utc>>) -> Result<()> {
+    /// The request file is at the API, sent by the holder of the lease. `false` if somebody else holds it by
+    /// now: then the job may have come further, and nothing is recorded.
+    pub fn uploaded(
+        &self,
+        handle: &Handle,
+        owner: &str,
+        remote_file: &str,
+        expires: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
         self.write("recording an upload", |tx| {
-            tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?2, remote_file = ?3, file_expires = ?4 WHERE handle = ?1",
-                params![handle.as_str(), text(Utc::now()), remote_file, expires.map(text)],
+            let mine = tx.execute(
+                "UPDATE parts SET step = 'uploaded', step_at = ?2, remote_file = ?3, file_expires = ?4 \
+                 WHERE handle = ?1 AND lease_owner = ?5",
+                params![handle.as_str(), text(Utc::now()), remote_file, expires.map(text), owner],
             )?;
-            super::events::append(tx, Some(handle), "uploaded", remote_file)
+            if mine == 1 {
+                super::events::append(tx, Some(handle), "uploaded", remote_file)?;
+            }
+            Ok(mine == 1)
         })
     }
 
@@ -50,6 +61,12 @@ impl Ledger {
             }
             Ok(mine == 1)
         })
+    }
+
+    /// The create came to an end without telling whether the job was made. From now on the API gets its time
+    /// to show it.
+    pub fn unclear(&self, handle: &Handle) -> Result<()> {
+        self.step(handle, Step::Unclear, "unclear", "")
     }
 
     /// The API said clearly that it did not create the job: it may be tried again.

@@ -62,9 +62,10 @@ fn a_job_goes_through_its_steps_and_the_log_tells_them() {
     let ledger = Ledger::open(folder.path()).unwrap();
     let (record, _) = ledger.intend(&job("a", 1)).unwrap();
     let handle = record.handle;
-    ledger.uploaded(&handle, "files/x", None).unwrap();
     assert!(!ledger.creating(&handle, "me").unwrap());
+    assert!(!ledger.uploaded(&handle, "me", "files/x", None).unwrap());
     assert!(ledger.lease(&handle, "me").unwrap());
+    assert!(ledger.uploaded(&handle, "me", "files/x", None).unwrap());
     assert!(ledger.creating(&handle, "me").unwrap());
     assert_eq!(ledger.job(&handle).unwrap().step, Step::Creating);
     ledger.created(&handle, "batches/y", JobState::Pending, None).unwrap();
@@ -116,6 +117,43 @@ fn a_lease_has_one_owner_at_a_time() {
 }
 
 #[test]
+fn a_process_that_slept_past_its_lease_cannot_submit_what_another_one_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let handle = ledger.intend(&job("a", 1)).unwrap().0.handle;
+    assert!(ledger.lease(&handle, "sleeper").unwrap());
+    let run_out = "UPDATE parts SET lease_until = '2000-01-01T00:00:00.000000Z'";
+    ledger.write("letting the lease run out", |tx| tx.execute(run_out, [])).unwrap();
+    assert!(ledger.renew(&handle, "sleeper").unwrap(), "nobody took it");
+    ledger.write("letting the lease run out", |tx| tx.execute(run_out, [])).unwrap();
+    assert!(ledger.lease(&handle, "other").unwrap());
+    assert!(ledger.uploaded(&handle, "other", "files/x", None).unwrap());
+    assert!(ledger.creating(&handle, "other").unwrap());
+    ledger.created(&handle, "batches/y", JobState::Pending, None).unwrap();
+    ledger.release(&handle, "other").unwrap();
+
+    assert!(!ledger.renew(&handle, "sleeper").unwrap());
+    assert!(!ledger.uploaded(&handle, "sleeper", "files/z", None).unwrap());
+    assert!(!ledger.creating(&handle, "sleeper").unwrap());
+    let record = ledger.job(&handle).unwrap();
+    assert_eq!((record.step, record.remote_file.as_deref()), (Step::Created, Some("files/x")));
+}
+
+#[test]
+fn a_create_that_ended_unclear_settles_from_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let handle = ledger.intend(&job("a", 1)).unwrap().0.handle;
+    ledger.lease(&handle, "me").unwrap();
+    ledger.creating(&handle, "me").unwrap();
+    let sent = ledger.job(&handle).unwrap();
+    ledger.unclear(&handle).unwrap();
+    let ended = ledger.job(&handle).unwrap();
+    assert_eq!(ended.step, Step::Unclear);
+    assert!(ended.step_at > sent.step_at);
+}
+
+#[test]
 fn jobs_are_listed_by_state_newest_first_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
@@ -135,6 +173,7 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
     let origin = BuildOrigin {
         source: Some("a.csv".into()),
         format: Some("csv".into()),
+        source_hash: None,
         key: None,
         model: None,
         kind: Kind::Embed,

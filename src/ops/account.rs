@@ -185,7 +185,7 @@ impl Samples {
             let cell = answer.cell();
             let text = if cell.is_empty() { answer.complaint() } else { cell };
             let sample = Sample {
-                key: clip(key, KEY_BYTES),
+                key: one_line(&clip(key, KEY_BYTES)),
                 outcome: answer.outcome,
                 text: one_line(&clip(&text, SAMPLE_BYTES)),
             };
@@ -195,8 +195,8 @@ impl Samples {
     }
 }
 
-/// An answer is a stranger's text: on one line it cannot pass for a line of the reply.
-fn one_line(text: &str) -> String {
+/// Answers, keys and reasons are a stranger's text: on one line they cannot pass for a line of the reply.
+pub(super) fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

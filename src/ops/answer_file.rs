@@ -1,14 +1,15 @@
 //! Writes the answers of a job that has ended, each beside its key or its row.
 
 use super::App;
-use super::account::{Account, Wanted, unanswered};
+use super::account::{Account, Wanted, one_line, unanswered};
 use super::dataset::Dataset;
 use super::off_thread::off_thread;
 use super::results::Sample;
 use super::vault::Vault;
-use crate::answers::summary::Summary;
+use crate::answers::summary::{Summary, clip};
 use crate::answers::{AnswerWriter, Format, ResultIndex, Written};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::Cost;
 use crate::job::models::Price;
 use crate::job::outcome::grouped;
 use crate::jsonl::keys::KeySet;
@@ -20,6 +21,8 @@ use crate::source::{self, KeyRule, Source};
 /// What accounting for a job needs.
 pub(super) struct Task {
     results: AllowedPath,
+    /// Fewer results came than the API says that requests succeeded.
+    lacking: bool,
     /// The keys of the job, unless it was made elsewhere.
     keys: Option<AllowedPath>,
     output: Option<(AllowedPath, Format)>,
@@ -34,6 +37,8 @@ pub(super) struct Task {
 pub(super) struct Join {
     rows: Dataset,
     key: Option<String>,
+    /// The data set is not what it was when the requests were built.
+    changed: bool,
 }
 
 /// What accounting gave.
@@ -69,7 +74,14 @@ pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> R
     let format = origin.format.as_deref().and_then(source::Format::parse);
     // Boxed: a source may be a job, whose answers are results again.
     let rows = Box::pin(Dataset::find(app, &source, format, monitor)).await?;
-    Ok(Join { rows, key: origin.key })
+    let changed = origin.source_hash.is_some() && rows.hash(monitor).await? != origin.source_hash;
+    if changed && origin.key.is_none() {
+        return Err(cannot(
+            "its data set was changed since the requests were built, and its rows are known by their number only: \
+             answers would stand beside the wrong rows",
+        ));
+    }
+    Ok(Join { rows, key: origin.key, changed })
 }
 
 pub(super) async fn prepare(
@@ -80,7 +92,7 @@ pub(super) async fn prepare(
     wanted: Wanted,
     monitor: &dyn Monitor,
 ) -> Result<Task> {
-    let results = super::collect::collect(app, job, monitor).await?;
+    let collected = super::collect::collect(app, job, monitor).await?;
     let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
     let origin = match &job.input_sha256 {
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
@@ -88,7 +100,8 @@ pub(super) async fn prepare(
     };
     let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
     Ok(Task {
-        results,
+        results: collected.path,
+        lacking: collected.lacking,
         keys,
         output,
         join,
@@ -135,6 +148,21 @@ pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Res
         }
     }
     warnings.extend(stranger_warning(&account.index)?);
+    if task.join.as_ref().is_some_and(|join| join.changed) {
+        warnings.push(
+            "the data set was changed since the requests were built: its rows are matched by their key, and may say \
+             something else than what was asked"
+                .to_owned(),
+        );
+    }
+    if task.lacking {
+        account.summary.cost = Cost::Unknown;
+        warnings.push(
+            "the API counts more finished requests than the results it gave: those are billed and count as missing here; \
+             call again before a retry, they may still come"
+                .to_owned(),
+        );
+    }
     let written = account.finish()?;
     let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
     Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
@@ -191,15 +219,20 @@ fn index_warnings(index: &ResultIndex) -> Vec<String> {
     }
     let repeated = problems.repeated + problems.contradicting;
     if repeated > 0 {
-        let keys: Vec<_> = problems.repeated_keys.iter().take(3).cloned().collect();
+        let keys = named(&problems.repeated_keys);
         warnings.push(format!("{repeated} result lines repeat a key ({}); the first of each counts", keys.join(", ")));
     }
     warnings
 }
 
+/// The first of these keys, fit for a message.
+fn named(keys: &[String]) -> Vec<String> {
+    keys.iter().take(3).map(|key| one_line(&clip(key, 200))).collect()
+}
+
 fn stranger_warning(index: &ResultIndex) -> Result<Option<String>> {
     let strangers = index.strangers()?;
-    let keys: Vec<_> = strangers.keys.iter().take(3).cloned().collect();
+    let keys = named(&strangers.keys);
     Ok((strangers.count > 0).then(|| {
         format!(
             "{} results have keys that were never asked for ({}); they are left out",

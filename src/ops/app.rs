@@ -38,7 +38,7 @@ struct Inner {
 impl App {
     /// An app with these settings. Touches neither network nor ledger.
     pub fn new(config: Config) -> Result<Self> {
-        let roots = Roots::new(config.roots.iter().cloned())?;
+        let roots = Roots::new(config.roots.iter().cloned())?.keeping(config.home.clone());
         let models = model_table(config.models.as_deref())?;
         Ok(Self {
             inner: Arc::new(Inner {

@@ -135,6 +135,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let origin = BuildOrigin {
         source: rows.text(),
         format: rows.format(),
+        source_hash: rows.hash(monitor).await?,
         key: key.clone(),
         model: args.model.is_some().then(|| model.clone()),
         kind,
@@ -207,6 +208,14 @@ impl Rows {
         match self {
             Self::Dataset(dataset) => Some(dataset.text()),
             Self::Given(_) | Self::Prompts(_) => None,
+        }
+    }
+
+    /// What tells whether the rows are still the same then.
+    async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
+        match self {
+            Self::Dataset(dataset) => dataset.hash(monitor).await,
+            Self::Given(_) | Self::Prompts(_) => Ok(None),
         }
     }
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use crate::error::Result;
-use crate::ledger::JobRecord;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{JobRecord, Step};
 use crate::progress::Monitor;
 
 /// Which job.
@@ -44,6 +44,14 @@ pub async fn cancel(app: &App, args: CancelArgs, _monitor: &dyn Monitor) -> Resu
     let job = super::observe::refresh(app, job).await?;
     if job.state.is_terminal() {
         return Ok(reply(&job, "it had ended before; nothing was cancelled"));
+    }
+    if matches!(job.step, Step::Creating | Step::Unclear) {
+        return Err(Error::new(
+            ErrorKind::UnclearOutcome,
+            format!("cancelling {}", job.handle),
+            "a create was sent and its outcome is not known: the job does not show up at the API so far",
+        )
+        .hint("make the same call again in a minute: it looks the job up first"));
     }
     let Some(name) = job.remote_name.as_deref() else {
         return Ok(reply(&job, "it never reached the API; there is nothing to cancel and nothing was spent"));

@@ -1,6 +1,8 @@
 //! A request file, checked whole before anything is spent: one bad line would fail the whole job.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
@@ -26,6 +28,8 @@ const INPUT_LIMIT: i64 = 1_048_576;
 pub(super) struct Checked {
     pub(super) validation: Validation,
     pub(super) kind: Kind,
+    /// When it was last written to, as it was read.
+    pub(super) modified: Option<SystemTime>,
     /// Its keys, to be kept with the job.
     pub(super) keys: NamedTempFile,
 }
@@ -34,6 +38,7 @@ pub(super) struct Checked {
 pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor) -> Result<Checked> {
     let keys = Vault::inline(app)?.file("keys")?.temporary()?;
     let file = input.clone();
+    let modified = modified(&input.open()?);
     let (validation, keys) = off_thread(monitor, move |monitor| {
         let failed = |e| Error::io("writing the keys", e);
         let mut sink = BufWriter::new(keys.reopen().map_err(failed)?);
@@ -43,9 +48,14 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
     })
     .await?;
     match validation.kind {
-        Some(kind) if validation.is_valid() => Ok(Checked { validation, kind, keys }),
+        Some(kind) if validation.is_valid() => Ok(Checked { validation, kind, modified, keys }),
         _ => Err(bad_lines(input, &validation)),
     }
+}
+
+/// When a file was last written to, where the file system tells.
+pub(super) fn modified(file: &File) -> Option<SystemTime> {
+    file.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
 fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {

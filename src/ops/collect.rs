@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use super::App;
 use super::vault::Vault;
@@ -13,35 +14,63 @@ use crate::progress::Monitor;
 
 const BUFFER: usize = 256 * 1024;
 
+/// The result lines of a job, on this machine.
+pub(super) struct Collected {
+    pub(super) path: AllowedPath,
+    /// The API says that more requests succeeded than results came: those were paid for.
+    pub(super) lacking: bool,
+}
+
 /// The job's result lines on this machine: downloaded now, unless that was done before.
 ///
 /// The API keeps results for a limited time, so they are kept here from the first call on. A job that
 /// ended without results gives an empty file.
-pub(super) async fn collect(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<AllowedPath> {
-    let kept = Vault::open(app, &job.handle)?.results()?;
-    if job.collected_at.is_some() && kept.exists() {
-        return Ok(kept);
+pub(super) async fn collect(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Collected> {
+    let path = Vault::open(app, &job.handle)?.results()?;
+    let all_there = job.collected_at.is_some();
+    // What was deleted at the API is here, as far as it ever came.
+    let last_known = Collected { lacking: !all_there && job.done > job.failed, path: path.clone() };
+    if path.exists() && (all_there || job.deleted_at.is_some()) {
+        return Ok(last_known);
     }
-    let temporary = kept.temporary()?;
-    let complete = match job.remote_name.as_deref() {
-        None => false,
-        Some(name) => fetch(app, name, temporary.as_file(), monitor).await?,
+    let temporary = path.temporary()?;
+    let fetched = match job.remote_name.as_deref() {
+        None => Fetched { complete: false, lacking: false },
+        Some(name) => match fetch(app, name, temporary.as_file(), monitor).await {
+            Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok(last_known),
+            fetched => fetched?,
+        },
     };
-    kept.persist(temporary, true)?;
+    // What came before is not given up for less.
+    if size(temporary.path()) >= size(path.as_path()) {
+        path.persist(temporary, true)?;
+    }
     // What may be incomplete is fetched again next time.
-    if complete {
+    if fetched.complete {
         app.ledger()?.collected(&job.handle)?;
     }
-    Ok(kept)
+    Ok(Collected { path, lacking: fetched.lacking })
 }
 
-/// Writes the batch's results to the file; `false` if there are fewer than the API says it has.
-async fn fetch(app: &App, name: &str, file: &File, monitor: &dyn Monitor) -> Result<bool> {
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// What came, measured by what the API says it has.
+struct Fetched {
+    complete: bool,
+    lacking: bool,
+}
+
+/// Writes the batch's results to the file.
+async fn fetch(app: &App, name: &str, file: &File, monitor: &dyn Monitor) -> Result<Fetched> {
     let gemini = app.gemini().await?;
     let batch = gemini.get_batch(name).await?;
     let mut sink = BufWriter::with_capacity(BUFFER, LineCounter { file, lines: 0, last_line: 0, length: 0 });
     match &batch.output {
-        RemoteOutput::None => return Ok(false),
+        RemoteOutput::None => {
+            return Ok(Fetched { complete: false, lacking: batch.counts.succeeded.unwrap_or(0) > 0 });
+        }
         RemoteOutput::File(results) => drop(gemini.download(results, &mut sink, monitor).await?),
         RemoteOutput::Inline => drop(gemini.inline_results(name, &mut sink).await?),
     }
@@ -55,8 +84,10 @@ async fn fetch(app: &App, name: &str, file: &File, monitor: &dyn Monitor) -> Res
         )
         .hint("make the same call again; nothing was written")
     })?;
-    let expected = batch.counts.succeeded.unwrap_or(0) + batch.counts.failed.unwrap_or(0);
-    Ok(i64::try_from(lines).is_ok_and(|lines| lines >= expected))
+    let lines = i64::try_from(lines).unwrap_or(i64::MAX);
+    let succeeded = batch.counts.succeeded.unwrap_or(0);
+    let expected = succeeded.saturating_add(batch.counts.failed.unwrap_or(0));
+    Ok(Fetched { complete: lines >= expected, lacking: lines < succeeded })
 }
 
 /// Counts the lines that pass: a download can end early and look complete.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::checked::{Checked, check};
-use super::estimate::Estimate;
+use super::estimate::{Estimate, Load};
 use super::model::availability;
 use super::submit::{Plan, submit};
 use super::vault::Vault;
@@ -118,11 +118,11 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     submit_file(app, input, None, &args, monitor).await
 }
 
-/// Submits this file as a job; `retry_of` names the job whose requests it repeats.
+/// Submits this file as a job; `retry_of` is the job whose requests it repeats.
 pub(super) async fn submit_file(
     app: &App,
     input: AllowedPath,
-    retry_of: Option<Handle>,
+    retry_of: Option<&JobRecord>,
     args: &CreateArgs,
     monitor: &dyn Monitor,
 ) -> Result<CreateReply> {
@@ -133,10 +133,9 @@ pub(super) async fn submit_file(
     warnings.extend(availability(app, &model)?);
 
     let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
-    refuse_over_limit(args.max_cost_usd, &estimate)?;
+    refuse_over_limit(args.max_cost_usd, &estimate, &checked.load())?;
 
-    let mut plan = plan(app, args, &input, checked, &model, &estimate)?;
-    plan.job.retry_of = retry_of;
+    let plan = plan(app, args, &input, checked, retry_of, &model, &estimate)?;
     if args.dry_run {
         return dry_run_reply(app, &plan, estimate, warnings);
     }
@@ -199,10 +198,15 @@ fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, ki
     bare_name(asked.or(built_for).unwrap_or(app.models().default_for(kind))).to_owned()
 }
 
-fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate) -> Result<()> {
+fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Result<()> {
     let Some(limit) = limit else { return Ok(()) };
     let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
     match estimate.high_usd {
+        Some(high) if high <= limit && load.uncounted_media => refuse(
+            "the requests refer to media or files, whose tokens are not counted, so max_cost_usd cannot be kept"
+                .to_owned(),
+            "submit a few of them first to see what they cost, then leave max_cost_usd out. Nothing was sent",
+        ),
         Some(high) if high <= limit => Ok(()),
         Some(high) => refuse(
             format!("the high estimate is {}, above max_cost_usd {}", Cost::Usd(high), Cost::Usd(limit)),
@@ -220,13 +224,18 @@ fn plan(
     args: &CreateArgs,
     input: &AllowedPath,
     checked: Checked,
+    retry_of: Option<&JobRecord>,
     model: &str,
     estimate: &Estimate,
 ) -> Result<Plan> {
     let (kind, requests) = (checked.kind, checked.requests());
     let Validation { sha256, bytes, .. } = checked.validation;
     let content = ContentHash::of_job(&sha256, model, kind, 1);
-    let run = run_to_use(app, &content, args.new_run)?;
+    // All requests again, unchanged, are the same content: only as a further run are they another job.
+    let repeated = retry_of.filter(|job| {
+        (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256.as_str()), model, kind)
+    });
+    let run = run_to_use(app, &content, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
     let handle = Handle::new(name, &ContentHash::of_job(&sha256, model, kind, run));
     let job = NewJob {
@@ -239,12 +248,13 @@ fn plan(
         input_path: Some(input.to_string()),
         input_sha256: Some(sha256),
         high_usd: estimate.high_usd,
-        retry_of: None,
+        retry_of: retry_of.map(|job| job.handle.clone()),
     };
     Ok(Plan {
         job,
         input: input.clone(),
         bytes,
+        modified: checked.modified,
         keys: checked.keys,
         priority: args.priority,
         webhook_urls: args.webhook_urls.clone(),

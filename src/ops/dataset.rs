@@ -1,6 +1,11 @@
 //! Opens what a caller names as a source: a file, or the answers of an earlier job.
 
+use std::io::{self, Read};
+
+use xxhash_rust::xxh3::Xxh3;
+
 use super::App;
+use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
@@ -10,6 +15,7 @@ use crate::source::{self, Format, Source};
 
 /// Names the answers of a job as a source: `job:HANDLE`.
 const JOB: &str = "job:";
+const BLOCK: usize = 256 * 1024;
 
 /// What a source text stands for.
 #[derive(Debug, Clone)]
@@ -42,6 +48,13 @@ impl Dataset {
         }
     }
 
+    /// Hash of the file as it is now. The answers of a job do not change.
+    pub(super) async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
+        let Self::File { path, .. } = self else { return Ok(None) };
+        let path = path.clone();
+        off_thread(monitor, move |monitor| hash_of(&path, monitor).map(Some)).await
+    }
+
     /// The name of its format, if the caller chose or the file told one.
     pub(super) fn format(&self) -> Option<String> {
         match self {
@@ -63,6 +76,22 @@ impl Dataset {
         match self {
             Self::File { path, .. } => path.stem(),
             Self::Answers { handle, .. } => handle.rsplit_once('-').map_or(handle, |(slug, _)| slug),
+        }
+    }
+}
+
+fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {
+    let act = format!("reading {path}");
+    let mut file = path.open()?;
+    let mut hasher = Xxh3::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        monitor.check(&act)?;
+        match file.read(&mut block) {
+            Ok(0) => return Ok(format!("{:032x}", hasher.digest128())),
+            Ok(count) => hasher.update(block.get(..count).unwrap_or_default()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io(act, e)),
         }
     }
 }

@@ -59,9 +59,14 @@ pub(super) async fn at_the_api(app: &App, fits: impl Fn(&str) -> bool) -> Result
 
 /// Records a job that was made elsewhere, or by this user before the ledger was lost.
 fn import(app: &App, remote: &RemoteBatch) -> Result<JobRecord> {
-    // Our own handles end in a hash; any other display name is not unique, so the API's name serves.
-    let ours = remote.display_name.as_deref().filter(|name| is_handle(name));
-    let handle = Handle::from_ledger(ours.unwrap_or(&remote.name).to_owned());
+    let ledger = app.ledger()?;
+    // Only our own handles name one job; of any other display name, or one that is taken, the API's name serves.
+    let ours = remote.display_name.as_deref().and_then(Handle::parse);
+    let ours = match ours {
+        Some(handle) if !ledger.is_another_job(&handle, &remote.name)? => Some(handle),
+        _ => None,
+    };
+    let handle = ours.unwrap_or_else(|| Handle::from_ledger(remote.name.clone()));
     let kind = remote.kind.unwrap_or(Kind::Generate);
     let job = NewJob {
         content: ContentHash::of_job(&remote.name, bare_name(&remote.model), kind, 1),
@@ -75,15 +80,8 @@ fn import(app: &App, remote: &RemoteBatch) -> Result<JobRecord> {
         high_usd: None,
         retry_of: None,
     };
-    let ledger = app.ledger()?;
     let (record, _) = ledger.intend(&job)?;
     let found = Adoption { remote_name: &remote.name, state: JobState::Pending, submitted_at: remote.create_time };
     ledger.adopt(&record.handle, &found)?;
     super::observe::record(app, &record.handle, remote)
-}
-
-fn is_handle(name: &str) -> bool {
-    name.rsplit_once('-').is_some_and(|(slug, hash)| {
-        !slug.is_empty() && hash.len() == 12 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    })
 }

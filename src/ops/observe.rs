@@ -9,10 +9,10 @@ use crate::job::{Handle, JobState};
 use crate::ledger::steps::Observation;
 use crate::ledger::{JobRecord, Step};
 
-/// The job as it stands now. One that has ended, or never reached the API, is not asked for; one whose
-/// create was sent without a reply is looked up.
+/// The job as it stands now. One that has ended, or was never sent to the API, is not asked for; one whose
+/// create had no clear outcome is looked up.
 pub(super) async fn refresh(app: &App, job: JobRecord) -> Result<JobRecord> {
-    if job.step == Step::Creating {
+    if matches!(job.step, Step::Creating | Step::Unclear) && app.can_connect() {
         return match super::submit::look_up(app, &job.handle).await? {
             Some(remote) => super::submit::adopt(app, &job.handle, &remote),
             None => Ok(job),

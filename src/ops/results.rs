@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::account::Wanted;
+use super::account::{Wanted, one_line};
 use super::answer_file::{Done, account, join, prepare};
 use super::off_thread::off_thread;
 use crate::answers::Format;
@@ -226,7 +226,8 @@ fn reply(job: &JobRecord, done: Done) -> ResultsReply {
         path: file.as_ref().map(|(path, ..)| path.to_string()),
         format: file.as_ref().map(|(_, format, _)| format.as_str().to_owned()),
         bytes: file.as_ref().and_then(|(.., written)| i64::try_from(written.bytes).ok()),
-        requests: job.requests,
+        // Of a job made elsewhere the API may not say how many there were.
+        requests: summary.outcomes.total(),
         outcomes: summary.outcomes,
         usage: summary.usage,
         cost_usd: summary.cost.usd(),
@@ -259,6 +260,7 @@ impl From<FailureGroup> for Failure {
             Some(message) => format!("{}: {message}", group.reason),
             None => group.reason,
         };
-        Self { outcome: group.outcome, reason, count: group.count, keys: group.example_keys, remedy: group.remedy }
+        let keys = group.example_keys.iter().map(|key| one_line(key)).collect();
+        Self { outcome: group.outcome, reason: one_line(&reason), count: group.count, keys, remedy: group.remedy }
     }
 }

@@ -23,7 +23,7 @@ use crate::jsonl::result::key_of;
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
-use crate::paths::{AllowedPath, Roots};
+use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 /// Which job, which of its requests, and what to do otherwise this time.
@@ -103,7 +103,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         max_cost_usd: args.max_cost_usd,
         ..CreateArgs::default()
     };
-    let created = super::create::submit_file(app, input.0, Some(job.handle.clone()), &create, monitor).await?;
+    let created = super::create::submit_file(app, input.0, Some(&job), &create, monitor).await?;
     Ok(RetryReply { retry_of: job.handle.to_string(), repeated, created })
 }
 
@@ -117,7 +117,7 @@ async fn write_requests(
     expects_json: bool,
     monitor: &dyn Monitor,
 ) -> Result<(Requests, OutcomeCounts)> {
-    let results = super::collect::collect(app, job, monitor).await?;
+    let results = super::collect::collect(app, job, monitor).await?.path;
     let wanted: Vec<_> = if args.outcomes.is_empty() {
         Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Answered).collect()
     } else {
@@ -129,7 +129,7 @@ async fn write_requests(
     let task = Task {
         handle: job.handle.to_string(),
         requests: job.requests.unsigned_abs(),
-        input: input_of(job)?,
+        input: input_of(app, job)?,
         sha256: job.input_sha256.clone().unwrap_or_default(),
         results,
         wanted,
@@ -141,15 +141,15 @@ async fn write_requests(
     Ok(((output, sha256), repeated))
 }
 
-/// The file that the job was made from. Its path was checked when the job was made.
-fn input_of(job: &JobRecord) -> Result<AllowedPath> {
+/// The file that the job was made from. Where the job was made, by a person or for another folder, more may
+/// have been allowed than here.
+fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
     let act = || format!("reading the requests of {}", job.handle);
     let path = job.input_path.as_deref().ok_or_else(|| {
         Error::new(ErrorKind::NotFound, act(), "the job was made elsewhere, its request file is not known here")
             .hint("submit the requests with create_batch from the file they came from")
     })?;
-    let folder = std::path::Path::new(path).parent().map(std::path::Path::to_owned).unwrap_or_default();
-    Roots::new([folder])?.existing(path)
+    Vault::or_roots(app)?.existing(path)
 }
 
 struct Task {

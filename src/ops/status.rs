@@ -128,11 +128,15 @@ pub fn span(seconds: i64) -> String {
 
 /// Asks where the jobs stand, once or until they have ended or time is up.
 pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Result<StatusReply> {
-    let deadline = Instant::now() + longest_wait(&args)?;
-    let mut jobs = asked_jobs(app, &args.jobs).await?;
+    let start = Instant::now();
+    let longest = longest_wait(&args)?;
+    let deadline = start + longest;
+    // However short the wait is to be: an answer takes a moment.
+    let patience = start + longest.max(SHORTEST_PATIENCE);
+    let mut jobs = in_time(patience, asked_jobs(app, &args.jobs)).await?;
     let mut pause = FIRST_PAUSE;
     loop {
-        look(app, &mut jobs, monitor).await?;
+        look(app, &mut jobs, patience, monitor).await?;
         if let Some(error) = all_in_trouble(&mut jobs, args.wait) {
             return Err(error);
         }
@@ -168,10 +172,10 @@ fn may_pass(trouble: &Error) -> bool {
 }
 
 /// Looks at each job once. One that cannot be looked at does not hide the others.
-async fn look(app: &App, jobs: &mut [Watched], monitor: &dyn Monitor) -> Result<()> {
+async fn look(app: &App, jobs: &mut [Watched], patience: Instant, monitor: &dyn Monitor) -> Result<()> {
     for watched in jobs {
         monitor.check("checking jobs")?;
-        match super::observe::refresh(app, watched.job.clone()).await {
+        match in_time(patience, super::observe::refresh(app, watched.job.clone())).await {
             Ok(job) => *watched = Watched { job, trouble: None },
             Err(trouble) => watched.trouble = Some(trouble),
         }
@@ -185,12 +189,22 @@ fn all_in_trouble(jobs: &mut [Watched], waits: bool) -> Option<Error> {
     if jobs.iter().all(hopeless) { jobs.first_mut().and_then(|first| first.trouble.take()) } else { None }
 }
 
+/// The result, or an error when it takes longer than a client waits. What was begun is only looking.
+async fn in_time<T>(patience: Instant, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout_at(patience.into(), work).await.unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::Unavailable, "checking jobs", "the API did not answer in time")
+            .hint("try again later; the jobs go on meanwhile"))
+    })
+}
+
 /// The first pause between two looks; later ones are longer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Most clients give up on a call after 60 seconds.
 const USUAL_WAIT_S: i64 = 45;
 const LONGEST_WAIT_S: i64 = 3600;
+/// How long the API is given to answer at all.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(20);
 
 fn longest_wait(args: &StatusArgs) -> Result<Duration> {
     let seconds = args.timeout_seconds.unwrap_or(USUAL_WAIT_S);
@@ -252,6 +266,12 @@ fn reply(app: &App, jobs: &[Watched]) -> StatusReply {
 
 fn next_step(jobs: &[Watched], next_check_after_s: Option<i64>) -> String {
     let mut jobs = jobs.iter().map(|watched| &watched.job);
+    if let Some(job) = jobs.clone().find(|job| matches!(job.step, Step::Creating | Step::Unclear)) {
+        return format!(
+            "whether {} reached the API is not known yet: repeat the create_batch call that made it, which looks it up first",
+            job.handle
+        );
+    }
     if let Some(job) = jobs.clone().find(|job| job.step != Step::Created && job.error.is_some()) {
         return format!("the API refused {}: correct what its error says, then create_batch again", job.handle);
     }

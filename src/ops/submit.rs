@@ -6,16 +6,17 @@
 //! outcome is unclear is looked up by its display name (API reference §3.6) and sent again only when
 //! it is certainly absent after a settling time. A lease keeps two processes from doing it at once.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 use tokio::task::AbortHandle;
 
 use super::App;
+use super::checked::modified;
 use super::create::Submission;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{BatchInput, NewBatch, RemoteBatch};
+use crate::gemini::{BatchInput, NewBatch, RemoteBatch, Timeouts};
 use crate::job::Handle;
 use crate::ledger::jobs::Adoption;
 use crate::ledger::lease::LEASE;
@@ -33,6 +34,8 @@ pub(super) struct Plan {
     pub(super) job: NewJob,
     pub(super) input: AllowedPath,
     pub(super) bytes: u64,
+    /// When the file was last written to, as it was checked.
+    pub(super) modified: Option<SystemTime>,
     pub(super) keys: NamedTempFile,
     pub(super) priority: Option<i64>,
     pub(super) webhook_urls: Vec<String>,
@@ -58,7 +61,7 @@ pub(super) async fn submit(app: &App, plan: &Plan, monitor: &dyn Monitor) -> Res
         return Ok((adopt(app, &job.handle, &remote)?, Submission::Adopted));
     }
     refuse_unsettled(app, &job)?;
-    let remote_file = uploaded_file(app, plan, &job, monitor).await?;
+    let remote_file = uploaded_file(app, plan, &job, &lease, monitor).await?;
     create(app, plan, &lease, &remote_file, monitor).await
 }
 
@@ -80,12 +83,16 @@ pub(super) fn adopt(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result<
 }
 
 /// After a create of unknown outcome, absence means something only when the API had time to show the job.
+///
+/// A create whose process died may still be worked on at the far end, for as long as it would have been waited for.
 fn refuse_unsettled(app: &App, job: &JobRecord) -> Result<()> {
-    if job.step != Step::Creating {
-        return Ok(());
-    }
+    let under_way = match job.step {
+        Step::Creating => Timeouts::default().create,
+        Step::Unclear => Duration::ZERO,
+        Step::Intended | Step::Uploaded | Step::Created => return Ok(()),
+    };
     let age = (app.now() - job.step_at).to_std().unwrap_or_default();
-    match app.config().settle.checked_sub(age) {
+    match (app.config().settle + under_way).checked_sub(age) {
         None | Some(Duration::ZERO) => Ok(()),
         Some(left) => Err(unclear(&job.handle, left)),
     }
@@ -104,7 +111,13 @@ fn unclear(handle: &Handle, left: Duration) -> Error {
 }
 
 /// The request file at the API: an earlier upload if it lives long enough, else a new one.
-async fn uploaded_file(app: &App, plan: &Plan, job: &JobRecord, monitor: &dyn Monitor) -> Result<String> {
+async fn uploaded_file(
+    app: &App,
+    plan: &Plan,
+    job: &JobRecord,
+    lease: &Lease,
+    monitor: &dyn Monitor,
+) -> Result<String> {
     if let Some(name) = &job.remote_file
         && job.step != Step::Intended
         && job.file_expires.is_some_and(|expires| expires - app.now() > FILE_MARGIN)
@@ -112,9 +125,25 @@ async fn uploaded_file(app: &App, plan: &Plan, job: &JobRecord, monitor: &dyn Mo
         return Ok(name.clone());
     }
     let file = plan.input.open()?;
+    if modified(&file) != plan.modified {
+        // What was hashed and estimated is what is to be paid for.
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("submitting {}", job.handle),
+            format!("{} was changed since it was checked", plan.input),
+        )
+        .hint("make the same call again: it checks the file as it is now; nothing was sent"));
+    }
     let remote = app.gemini().await?.upload(file, plan.bytes, job.handle.as_str(), monitor).await?;
-    app.ledger()?.uploaded(&job.handle, &remote.name, remote.expiration_time)?;
+    if !app.ledger()?.uploaded(&job.handle, &lease.owner, &remote.name, remote.expiration_time)? {
+        return Err(overtaken(&job.handle));
+    }
     Ok(remote.name)
+}
+
+fn overtaken(handle: &Handle) -> Error {
+    Error::new(ErrorKind::WrongState, format!("submitting {handle}"), "another process took over")
+        .hint("check_status shows what became of it")
 }
 
 async fn create(
@@ -137,15 +166,17 @@ async fn create(
     };
     let gemini = app.gemini().await?;
     if !ledger.creating(handle, &lease.owner)? {
-        return Err(Error::new(ErrorKind::WrongState, format!("submitting {handle}"), "another process took over")
-            .hint("check_status shows what became of it"));
+        return Err(overtaken(handle));
     }
     match gemini.create_batch(&plan.job.model, plan.job.kind, batch).await {
         Ok(remote) => {
             ledger.created(handle, &remote.name, remote.state, remote.create_time)?;
             Ok((super::observe::record(app, handle, &remote)?, Submission::Created))
         }
-        Err(e) if e.kind() == ErrorKind::UnclearOutcome => resolve(app, handle).await,
+        Err(e) if e.kind() == ErrorKind::UnclearOutcome => {
+            ledger.unclear(handle)?;
+            resolve(app, handle).await
+        }
         Err(e) => {
             ledger.refused(handle, &e.to_string())?;
             if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) {
@@ -209,8 +240,10 @@ impl Lease {
 async fn renew(app: App, handle: Handle, owner: String) {
     loop {
         tokio::time::sleep(LEASE / 3).await;
-        if let Err(e) = app.ledger().and_then(|ledger| ledger.lease(&handle, &owner)) {
-            tracing::warn!("the lease on {handle} could not be renewed: {e}");
+        match app.ledger().and_then(|ledger| ledger.renew(&handle, &owner)) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(e) => tracing::warn!("the lease on {handle} could not be renewed: {e}"),
         }
     }
 }

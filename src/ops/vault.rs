@@ -28,6 +28,12 @@ impl Vault {
         Self::folder(app, "inline".to_owned())
     }
 
+    /// Where a job's own request file may be: below the allowed roots, or among the files kept here.
+    pub(super) fn or_roots(app: &App) -> Result<Roots> {
+        let kept = Self::folder(app, String::new())?.roots;
+        Roots::new(app.roots().folders().iter().chain(kept.folders()).cloned())
+    }
+
     fn folder(app: &App, name: String) -> Result<Self> {
         let folder: PathBuf = app.config().home.join("jobs").join(name);
         std::fs::create_dir_all(&folder).map_err(|e| {
