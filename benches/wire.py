@@ -141,7 +141,7 @@ def download(bench, served):
             kept.unlink(missing_ok=True)
         return bench.ours("results", job, "--output", output, expected=(0, 4), **wired)
 
-    url = f"{served.url}/download/v1beta/files/{batch.name}:download?alt=media"
+    url = f"{served.url}/download/v1beta/files/batch-{batch.name}:download?alt=media"
     contenders = {
         "results, first call": lambda: brought(True),
         "results, second call": lambda: brought(False),
