@@ -130,7 +130,7 @@ fn a_data_set_that_changed_still_gets_its_answers_and_says_so() {
     world.write("rows.csv", "id,text\nc,three\nnew,never asked\na,one\n");
     let reply = results(&world, &[&handle, "--output", "joined.csv", "--join"]);
     assert_eq!(reply["outcomes"], json!({"answered": 3}));
-    assert!(reply["warnings"].to_string().contains("1 requests have no row"), "{reply}");
+    assert!(reply["warnings"].to_string().contains("1 request without a row"), "{reply}");
     let mut table = csv::Reader::from_path(world.path("joined.csv")).unwrap();
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!(rows.iter().map(|row| row[0].to_owned()).collect::<Vec<_>>(), ["c", "a", ""]);
@@ -158,6 +158,10 @@ fn single_keys_and_outcomes_are_looked_up_without_a_file() {
     assert_eq!(reply["samples"].as_array().unwrap().len(), 1);
     assert_eq!(reply["samples"][0]["key"], "c");
     assert_eq!(reply["outcomes"], json!({"answered": 2, "failed": 1}), "the counts are of the whole job");
+    let unknown = results(&world, &[&handle, "--key", "nobody", "--key", "a"]);
+    assert!(unknown["warnings"].to_string().contains("no request has the key nobody\""), "{unknown}");
+    assert_eq!(unknown["samples"].as_array().unwrap().len(), 1);
+    assert_eq!(world.run(&["results", &handle, "--output", "out.xlsx"]).code, 2, "no format has this extension");
     results(&world, &[&handle, "--outcome", "failed", "--output", "bad.jsonl"]);
     assert_eq!(world.lines("bad.jsonl").len(), 1);
 }

@@ -62,10 +62,13 @@ impl Format {
         })
     }
 
-    /// The format that a file's extension asks for: `jsonl` unless it is another one's.
-    pub fn of_file(output: &AllowedPath) -> Self {
-        let extension = output.as_path().extension().and_then(|extension| extension.to_str());
-        extension.and_then(|extension| Self::parse(extension).ok()).unwrap_or_default()
+    /// The format that a file's extension asks for: `jsonl` without one. An extension of no format is refused,
+    /// so that nobody finds JSON in a spreadsheet's file.
+    pub fn of_file(output: &AllowedPath) -> Result<Self> {
+        match output.as_path().extension().and_then(|extension| extension.to_str()) {
+            None | Some("ndjson" | "txt") => Ok(Self::default()),
+            Some(extension) => Self::parse(extension),
+        }
     }
 
     fn layout(self, sink: Sink, columns: &[String]) -> io::Result<Box<dyn Layout>> {

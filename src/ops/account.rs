@@ -40,6 +40,8 @@ pub(super) struct Account<'m> {
     pub(super) summary: Summary,
     pub(super) samples: Samples,
     wanted: Wanted,
+    /// Keys that were asked for and did not come by so far.
+    pub(super) unfound: Vec<String>,
     writer: Option<AnswerWriter>,
     price: Option<Price>,
     expects_json: bool,
@@ -62,6 +64,7 @@ impl<'m> Account<'m> {
             index,
             summary: Summary::new(SAMPLE_BYTES),
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, bytes: 0, shown: Vec::new() },
+            unfound: wanted.keys.clone(),
             wanted,
             writer,
             price,
@@ -137,6 +140,7 @@ impl<'m> Account<'m> {
         let line = self.index.get(key, &mut self.window)?;
         let answer = line.map_or_else(Answer::missing, |line| Answer::read(line, self.expects_json));
         self.summary.add(key, &answer, self.price.as_ref());
+        self.unfound.retain(|unfound| unfound != key);
         let wanted = &self.wanted;
         let listed = wanted.outcomes.is_empty() || wanted.outcomes.contains(&answer.outcome);
         if listed && (wanted.keys.is_empty() || wanted.keys.iter().any(|wanted| wanted == key)) {

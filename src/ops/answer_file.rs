@@ -11,7 +11,7 @@ use crate::answers::{AnswerWriter, Format, ResultIndex, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Cost;
 use crate::job::models::Price;
-use crate::job::outcome::grouped;
+use crate::job::outcome::counted;
 use crate::jsonl::keys::KeySet;
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
@@ -129,43 +129,48 @@ pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Res
             .map(|(from, to)| format!("the answer column {from} is called {to}: the source has a column {from}")),
     );
     let mut account = Account::new(index, task.wanted, writer, task.price, task.expects_json, task.requests, monitor);
+    warnings.extend(walk(&mut account, task.keys.as_ref(), rows)?);
+    if task.join.as_ref().is_some_and(|join| join.changed) {
+        warnings.push(CHANGED.to_owned());
+    }
+    if task.lacking {
+        account.summary.cost = Cost::Unknown;
+        warnings.push(LACKING.to_owned());
+    }
+    let written = account.finish()?;
+    let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
+    Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
+}
 
-    match &task.keys {
+const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
+    say something else than what was asked";
+const LACKING: &str = "the API counts more finished requests than the results it gave: those are billed and count as missing \
+    here; call again before a retry, they may still come";
+
+/// Accounts for every request: beside its row where there is one, then the others. Returns what is odd.
+fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<JoinedRows>) -> Result<Vec<String>> {
+    let mut odd = Vec::new();
+    match keys {
         None => account.by_results()?,
         Some(keys) => {
+            let joins = rows.is_some();
             let mut done = KeySet::default();
             if let Some(rows) = rows {
                 let asked = unanswered(keys.open()?, &account.index)?;
                 done = account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?;
             }
             let without_row = account.by_keys(keys.open()?, &done)?;
-            if task.join.is_some() && without_row > 0 {
-                warnings.push(format!(
-                    "{} requests have no row in the data set any more: it changed since the requests were built; they stand at the end, without source columns",
-                    grouped(without_row)
-                ));
+            if joins && without_row > 0 {
+                let requests = counted(without_row, "request");
+                odd.push(format!("{requests} without a row in the data set, which changed since; they stand at the end, without its columns"));
             }
         }
     }
-    warnings.extend(stranger_warning(&account.index)?);
-    if task.join.as_ref().is_some_and(|join| join.changed) {
-        warnings.push(
-            "the data set was changed since the requests were built: its rows are matched by their key, and may say \
-             something else than what was asked"
-                .to_owned(),
-        );
+    odd.extend(stranger_warning(&account.index)?);
+    if !account.unfound.is_empty() {
+        odd.push(format!("no request has the key {}", account.unfound.join(", ")));
     }
-    if task.lacking {
-        account.summary.cost = Cost::Unknown;
-        warnings.push(
-            "the API counts more finished requests than the results it gave: those are billed and count as missing here; \
-             call again before a retry, they may still come"
-                .to_owned(),
-        );
-    }
-    let written = account.finish()?;
-    let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
-    Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
+    Ok(odd)
 }
 
 /// The data set, opened for a join.

@@ -46,6 +46,9 @@ impl fmt::Display for DeleteReply {
         for removed in &self.removed {
             writeln!(f, "{}: {removed}", if self.dry_run { "would remove" } else { "removed" })?;
         }
+        if self.removed.is_empty() {
+            writeln!(f, "nothing is left to remove at the API")?;
+        }
         for kept in &self.kept {
             writeln!(f, "kept: {kept}")?;
         }

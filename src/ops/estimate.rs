@@ -119,7 +119,8 @@ impl fmt::Display for Estimate {
                 write!(f, "{} to {} (expected {})", Cost::Usd(low), Cost::Usd(high), Cost::Usd(expected))?;
             }
             (_, Some(expected), _) => write!(f, "{}", Cost::Usd(expected))?,
-            _ => f.write_str("price unknown")?,
+            // The basis says that the price is unknown, and why.
+            _ => return f.write_str(&self.basis),
         }
         write!(f, " on {} [{}]", self.model, self.basis)
     }

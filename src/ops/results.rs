@@ -212,7 +212,10 @@ fn output_file(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<Option<
             app.roots().writable(&format!("{name}.results.{extension}"))?
         }
     };
-    let format = asked.unwrap_or_else(|| Format::of_file(&path));
+    let format = match asked {
+        Some(format) => format,
+        None => Format::of_file(&path)?,
+    };
     Ok(Some((path, format)))
 }
 
