@@ -71,7 +71,7 @@ impl RequestWriter {
     /// Moves the file to its place, durably.
     ///
     /// If the same content is there already, it is left alone. If other content is, and overwriting
-    /// was not asked for, this fails with [`ErrorKind::AlreadyExists`].
+    /// was not asked for, this fails with [`AlreadyExists`](crate::error::ErrorKind::AlreadyExists).
     pub fn finish(self) -> Result<Written> {
         let act = self.act();
         let sha256 = hex(&self.sha256.finalize());
