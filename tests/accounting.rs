@@ -210,3 +210,15 @@ fn json_answers_that_are_none_are_invalid() {
     assert!(answer["name"].is_string(), "{answer}");
     assert_eq!(lines[1]["outcome"], "truncated");
 }
+
+#[test]
+fn keys_of_any_letters_come_through_whole() {
+    let world = World::new();
+    let rows = [(r#"say "hi""#, "one"), (r"back\slash", "two"), ("ключ 鍵 🔑", "three"), ("a,b;c", "four")];
+    let handle = finished(&world, &rows);
+    let reply = results(&world, &[&handle, "--join", "--output", "joined.csv"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 4}), "{reply}");
+    results(&world, &[&handle, "--output", "out.jsonl"]);
+    let keys: Vec<_> = world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(keys, rows.map(|row| row.0));
+}

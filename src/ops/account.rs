@@ -1,7 +1,7 @@
 //! Accounts for every request of a job: looks its answer up by key, counts it, shows it, writes it.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 
 use crate::answers::summary::{Summary, clip};
 use crate::answers::{Answer, AnswerWriter, Record, ResultIndex, Window};
@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::job::Outcome;
 use crate::job::models::Price;
 use crate::jsonl::keys::KeySet;
+use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
 use crate::source::{Cell, KeyRule, Source};
 
@@ -75,13 +76,14 @@ impl<'m> Account<'m> {
         }
     }
 
-    /// All requests in the order of their keys, but for those that were accounted for with their rows.
-    /// Returns how many these were.
-    pub(super) fn by_keys(&mut self, keys: File, done: &KeySet) -> Result<i64> {
+    /// All requests in the order of their keys; after a join only those that were not accounted for with their
+    /// rows. `unanswered` are the keys without answer that were. Returns how many these requests are.
+    pub(super) fn by_keys(&mut self, keys: File, unanswered: Option<&KeySet>) -> Result<i64> {
         let mut count = 0;
-        for key in Keys::new(keys) {
-            let key = key?;
-            if !self.index.was_asked(&key) && !done.contains(key.as_bytes()) {
+        let mut keys = Keys::new(keys);
+        while let Some(key) = keys.next_key()? {
+            let is_done = unanswered.is_some_and(|done| done.contains(key.as_bytes()) || self.index.was_asked(&key));
+            if !is_done {
                 self.request(&key, &[])?;
                 count += 1;
             }
@@ -207,8 +209,8 @@ pub(super) fn one_line(text: &str) -> String {
 /// The keys without an answer: needed to tell rows that were asked from rows that never were.
 pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
     let mut missing = KeySet::default();
-    for key in Keys::new(keys) {
-        let key = key?;
+    let mut keys = Keys::new(keys);
+    while let Some(key) = keys.next_key()? {
         if !index.has(&key) {
             missing.insert(key.as_bytes());
         }
@@ -218,23 +220,23 @@ pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
 
 /// The keys of a job, as they are kept: one JSON string a line.
 struct Keys {
-    lines: std::io::Lines<BufReader<File>>,
+    lines: LineReader<File>,
 }
 
 impl Keys {
     fn new(file: File) -> Self {
-        Self { lines: BufReader::new(file).lines() }
+        Self { lines: LineReader::new(file) }
     }
-}
 
-impl Iterator for Keys {
-    type Item = Result<String>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let line = self.lines.next()?;
-        let key = line.map_err(|e| Error::io("reading the keys of the job", e)).and_then(|line| {
-            serde_json::from_str(&line).map_err(|e| Error::internal("reading the keys of the job", e.to_string()))
-        });
-        Some(key)
+    fn next_key(&mut self) -> Result<Option<Cow<'_, str>>> {
+        const ACT: &str = "reading the keys of the job";
+        let Some(line) = self.lines.next_line().map_err(|e| Error::io(ACT, e))? else { return Ok(None) };
+        let plain = line.bytes.strip_prefix(b"\"").and_then(|bytes| bytes.strip_suffix(b"\""));
+        // Most keys hold nothing that JSON would escape.
+        if let Some(text) = plain.filter(|bytes| !bytes.contains(&b'\\')).and_then(|bytes| str::from_utf8(bytes).ok()) {
+            return Ok(Some(Cow::Borrowed(text)));
+        }
+        let key = serde_json::from_slice(line.bytes).map_err(|e| Error::internal(ACT, e.to_string()))?;
+        Ok(Some(Cow::Owned(key)))
     }
 }

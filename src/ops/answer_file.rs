@@ -12,7 +12,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Cost;
 use crate::job::models::Price;
 use crate::job::outcome::counted;
-use crate::jsonl::keys::KeySet;
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -153,14 +152,15 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
     match keys {
         None => account.by_results()?,
         Some(keys) => {
-            let joins = rows.is_some();
-            let mut done = KeySet::default();
-            if let Some(rows) = rows {
-                let asked = unanswered(keys.open()?, &account.index)?;
-                done = account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?;
-            }
-            let without_row = account.by_keys(keys.open()?, &done)?;
-            if joins && without_row > 0 {
+            let done = match rows {
+                None => None,
+                Some(rows) => {
+                    let asked = unanswered(keys.open()?, &account.index)?;
+                    Some(account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?)
+                }
+            };
+            let without_row = account.by_keys(keys.open()?, done.as_ref())?;
+            if done.is_some() && without_row > 0 {
                 let requests = counted(without_row, "request");
                 odd.push(format!("{requests} without a row in the data set, which changed since; they stand at the end, without its columns"));
             }
