@@ -3,13 +3,11 @@
 //! A format is one file that implements `Layout`, one name in [`Format`] and one line in
 //! `Format::layout`.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::id::hex;
 use crate::paths::AllowedPath;
 
 use super::csv_format::CsvLayout;
@@ -106,8 +104,6 @@ pub struct AnswerWriter {
 pub struct Written {
     /// Size of the file.
     pub bytes: u64,
-    /// SHA-256 of the file, in hex.
-    pub sha256: String,
     /// The same file was there already and was left alone.
     pub unchanged: bool,
 }
@@ -117,7 +113,7 @@ impl AnswerWriter {
     ///
     /// The records go to a temporary file beside `output`, which vanishes if the writer is dropped.
     pub fn create(output: AllowedPath, format: Format, columns: &[String], overwrite: bool) -> Result<Self> {
-        let sink = Sink::new(output.temporary()?);
+        let sink = BufWriter::with_capacity(BUFFER, output.temporary()?);
         let layout = format.layout(sink, columns).map_err(|e| Error::io(format!("writing {output}"), e))?;
         Ok(Self { output, overwrite, layout })
     }
@@ -137,60 +133,15 @@ impl AnswerWriter {
     pub fn finish(self) -> Result<Written> {
         let act = || format!("writing {}", self.output);
         let sink = self.layout.finish().map_err(|e| Error::io(act(), e))?;
-        let (file, bytes, sha256) = sink.close().map_err(|e| Error::io(act(), e))?;
+        let file = sink.into_inner().map_err(|e| Error::io(act(), e.into_error()))?;
+        let bytes = file.as_file().metadata().map_err(|e| Error::io(act(), e))?.len();
         let unchanged = self.output.persist_if_new(file, self.overwrite)?;
-        Ok(Written { bytes, sha256, unchanged })
+        Ok(Written { bytes, unchanged })
     }
 }
 
-/// A temporary file that is hashed as it is written.
-pub(super) struct Sink {
-    file: BufWriter<Hashed>,
-}
-
-struct Hashed {
-    file: NamedTempFile,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl Sink {
-    fn new(file: NamedTempFile) -> Self {
-        Self { file: BufWriter::with_capacity(BUFFER, Hashed { file, hasher: Sha256::new(), bytes: 0 }) }
-    }
-
-    fn close(self) -> io::Result<(NamedTempFile, u64, String)> {
-        let hashed = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok((hashed.file, hashed.bytes, hex(&hashed.hasher.finalize())))
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hasher.update(bytes.get(..count).unwrap_or_default());
-        self.bytes += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
+/// The temporary file.
+pub(super) type Sink = BufWriter<NamedTempFile>;
 
 #[cfg(test)]
 mod tests;
