@@ -21,19 +21,19 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             exit
         }
-        Err(e) => cli::report_error(&Error::io("starting the async runtime", e), false),
+        Err(e) => cli::report_error(&Error::io("starting the async runtime", e), false, false),
     };
     exit.into()
 }
 
 async fn run(cli: Cli) -> Exit {
-    let json = cli.json;
+    let (json, simulate) = (cli.json, cli.flags.simulate);
     let served = match &cli.command {
         None => serve(&cli, None).await,
         Some(Command::Serve(serve_args)) => serve(&cli, serve_args.http.as_deref()).await,
         Some(_) => return cli::run(cli).await,
     };
-    served.map_or_else(|error| cli::report_error(&error, json), |()| Exit::Success)
+    served.map_or_else(|error| cli::report_error(&error, json, simulate), |()| Exit::Success)
 }
 
 async fn serve(cli: &Cli, http: Option<&str>) -> Result<()> {

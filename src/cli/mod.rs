@@ -27,14 +27,14 @@ use terminal::TerminalMonitor;
 pub async fn run(cli: Cli) -> Exit {
     let cancellation = CancellationToken::new();
     let monitor = TerminalMonitor::new(cancellation.clone(), cli.quiet);
-    let output = Output { json: cli.json, quiet: cli.quiet, bar: monitor.bar() };
+    let output = Output { json: cli.json, quiet: cli.quiet, simulate: cli.flags.simulate, bar: monitor.bar() };
     let command = execute(&cli, output, &monitor);
     let outcome = tokio::select! {
         outcome = command => outcome,
         () = interrupted_twice(&cancellation) => return Exit::Error,
     };
     monitor.finish();
-    outcome.unwrap_or_else(|error| report_error(&error, cli.json))
+    outcome.unwrap_or_else(|error| report_error(&error, cli.json, cli.flags.simulate))
 }
 
 /// The first Ctrl-C asks the command to stop in good order, the second does not ask.

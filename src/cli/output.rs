@@ -18,6 +18,8 @@ pub(super) struct Output {
     pub(super) json: bool,
     /// Without progress and notes.
     pub(super) quiet: bool,
+    /// Whether the simulator stands in for the API: the next step goes there, too.
+    pub(super) simulate: bool,
     /// What has to leave the terminal first.
     pub(super) bar: ProgressBar,
 }
@@ -30,7 +32,7 @@ impl Output {
             let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
             print(&json_text(&data))?;
         } else {
-            print(&for_a_person(&reply.to_string()))?;
+            print(&for_a_person(&reply.to_string(), self.simulate))?;
         }
         Ok(Exit::Success)
     }
@@ -38,15 +40,15 @@ impl Output {
 
 /// The reply with its next step, which is its last line, spelled as a command. What stands before it may
 /// quote answers and is left alone.
-fn for_a_person(reply: &str) -> String {
+fn for_a_person(reply: &str, simulate: bool) -> String {
     match reply.rfind("\nnext: ").and_then(|at| reply.split_at_checked(at)) {
-        Some((before, next)) => format!("{before}{}", at_the_shell(next)),
+        Some((before, next)) => format!("{before}{}", at_the_shell(next, simulate)),
         None => reply.to_owned(),
     }
 }
 
 /// Prints an error for a person, and with `json` as data too, and says how the process should end.
-pub fn report_error(error: &Error, json: bool) -> Exit {
+pub fn report_error(error: &Error, json: bool, simulate: bool) -> Exit {
     if json {
         let mut data = json!({"kind": error.kind(), "act": error.act(), "cause": error.cause()});
         if let (Some(hint), Some(fields)) = (error.next_step(), data.as_object_mut()) {
@@ -57,7 +59,7 @@ pub fn report_error(error: &Error, json: bool) -> Exit {
     }
     say(&format!("error: {error}"));
     if let Some(hint) = error.next_step() {
-        say(&format!("hint: {}", at_the_shell(hint)));
+        say(&format!("hint: {}", at_the_shell(hint, simulate)));
     }
     error.into()
 }

@@ -17,12 +17,14 @@ const COMMANDS: [(&str, &str, &str); 8] = [
     ("delete_batch", "delete", "job"),
 ];
 
-/// The text with every tool call, and every tool named alone, spelled as a command.
-pub(super) fn at_the_shell(text: &str) -> String {
+/// The text with every tool call, and every tool named alone, spelled as a command of this program. Whoever
+/// works on the simulator goes on there.
+pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
+    let program = if simulate { "gemini-batch-mcp --simulate" } else { "gemini-batch-mcp" };
     let mut shell = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, tool, after)) = next_tool(rest) {
-        let (call, after) = command(tool, after);
+        let (call, after) = command(program, tool, after);
         shell.push_str(before);
         shell.push_str(&call);
         rest = after;
@@ -40,8 +42,8 @@ fn next_tool(text: &str) -> Option<(&str, &(&'static str, &'static str, &'static
 }
 
 /// The command for a tool and for the arguments that follow it, if any do.
-fn command<'t>(tool: &(&str, &str, &str), after: &'t str) -> (String, &'t str) {
-    let bare = format!("gemini-batch-mcp {}", tool.1);
+fn command<'t>(program: &str, tool: &(&str, &str, &str), after: &'t str) -> (String, &'t str) {
+    let bare = format!("{program} {}", tool.1);
     let Some(json) = after.strip_prefix(' ').filter(|json| json.starts_with('{')) else { return (bare, after) };
     let mut values = serde_json::Deserializer::from_str(json).into_iter::<Map<String, Value>>();
     match values.next() {
@@ -106,7 +108,8 @@ mod tests {
             ("cancel_batch {broken", "gemini-batch-mcp cancel {broken"),
             ("nothing", "nothing"),
         ] {
-            assert_eq!(at_the_shell(tool), shell);
+            assert_eq!(at_the_shell(tool, false), shell);
         }
+        assert_eq!(at_the_shell("list_batches", true), "gemini-batch-mcp --simulate list");
     }
 }
