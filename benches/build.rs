@@ -29,7 +29,7 @@ fn products(folder: &std::path::Path) -> u64 {
 }
 
 fn build(roots: &Roots, template: &str) -> usize {
-    let mut source = source::open(&roots.existing("products.csv").unwrap(), None).unwrap();
+    let mut source = source::open(&roots.existing("products.csv").unwrap(), &source::Reading::default()).unwrap();
     let keys = KeyRule::parse(Some("sku"), source.columns()).unwrap();
     let skeleton = Skeleton::compile(&generate_request(template, None, None, None).unwrap()).unwrap();
     let (mut line, mut buffer, mut bytes) = (Vec::new(), String::new(), 0);

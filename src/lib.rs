@@ -12,7 +12,8 @@
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; stdio, HTTP and SSE beside it.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
-//!   - `ops/build.rs`, `ops/compose.rs`: rows to request lines. `ops/dataset.rs`: a file or `job:HANDLE`.
+//!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`:
+//!     where the rows come from.
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.

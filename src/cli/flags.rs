@@ -41,6 +41,9 @@ pub struct CreateFlags {
     /// Check and estimate only; send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Submit only this many of the requests, spread over the file; its results tell what the whole would cost
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    sample: Option<i64>,
     /// Refuse if the high estimate is above this, or the price is unknown
     #[arg(long, value_name = "USD")]
     max_cost_usd: Option<f64>,
@@ -63,6 +66,7 @@ impl CreateFlags {
             model: self.model.clone(),
             name: self.name.clone(),
             dry_run: self.dry_run,
+            sample: self.sample,
             max_cost_usd: self.max_cost_usd,
             new_run: self.new_run,
             priority: self.priority,

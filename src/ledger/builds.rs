@@ -14,8 +14,9 @@ use crate::job::Kind;
 pub struct BuildOrigin {
     /// The data set's path, or `job:HANDLE`. None: rows or prompts given in the call.
     pub source: Option<String>,
-    /// The data set's format.
-    pub format: Option<String>,
+    /// How the data set is read.
+    #[serde(default)]
+    pub reading: serde_json::Value,
     /// Hash of the data set as it was, to tell whether it is still the same.
     #[serde(default)]
     pub source_hash: Option<String>,
@@ -28,6 +29,9 @@ pub struct BuildOrigin {
     /// Whether the requests ask for JSON answers.
     #[serde(default)]
     pub expects_json: bool,
+    /// The schema that the answers are to follow.
+    #[serde(default)]
+    pub response_schema: Option<serde_json::Value>,
 }
 
 impl Ledger {

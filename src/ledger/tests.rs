@@ -172,12 +172,13 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
     let ledger = Ledger::open(folder.path()).unwrap();
     let origin = BuildOrigin {
         source: Some("a.csv".into()),
-        format: Some("csv".into()),
+        reading: serde_json::json!({"format": "csv"}),
         source_hash: None,
         key: None,
         model: None,
         kind: Kind::Embed,
         expects_json: false,
+        response_schema: None,
     };
     ledger.remember_build("aa", &origin).unwrap();
     assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));

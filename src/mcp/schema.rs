@@ -48,8 +48,13 @@ fn simplify(schema: &mut Value) {
     if let Some(Value::Object(properties)) = fields.get_mut("properties") {
         properties.values_mut().for_each(simplify);
     }
+    if let Some(values) = fields.get_mut("additionalProperties") {
+        simplify(values);
+    }
     if let Some(items) = fields.get_mut("items") {
         simplify(items);
+        // The list's own description says it better.
+        items.as_object_mut().and_then(|items| items.remove("description"));
     }
 }
 

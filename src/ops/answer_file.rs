@@ -15,7 +15,7 @@ use crate::job::outcome::counted;
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
-use crate::source::{self, KeyRule, Source};
+use crate::source::{KeyRule, Source};
 
 /// What accounting for a job needs.
 pub(super) struct Task {
@@ -70,9 +70,9 @@ pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> R
     let origin = origin.ok_or_else(|| cannot("its request file was not built by build_jsonl on this machine"))?;
     let source =
         origin.source.ok_or_else(|| cannot("its rows were given in the call, there is no data set to join"))?;
-    let format = origin.format.as_deref().and_then(source::Format::parse);
+    let reading = serde_json::from_value(origin.reading).unwrap_or_default();
     // Boxed: a source may be a job, whose answers are results again.
-    let rows = Box::pin(Dataset::find(app, &source, format, monitor)).await?;
+    let rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
     let changed = origin.source_hash.is_some() && rows.hash(monitor).await? != origin.source_hash;
     if changed && origin.key.is_none() {
         return Err(cannot(

@@ -8,25 +8,31 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::compose::{Task, write};
-use super::dataset::Dataset;
 use super::estimate::Estimate;
 use super::model::availability;
 use super::off_thread::off_thread;
-use crate::error::{Error, ErrorKind, Result};
+use super::request::Asked;
+use super::rows::Rows;
+use crate::error::Result;
 use crate::job::Kind;
 use crate::job::models::bare_name;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
-use crate::source::{Source, embed_request, generate_request};
 
 /// What to build, out of what.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BuildArgs {
-    /// Data set: a CSV, TSV, JSON (array of objects) or JSONL file; or `job:HANDLE`, the answers of an earlier job.
+    /// Data set: a file (CSV, TSV, JSON, JSONL, Parquet, text; .gz and .zst too), a folder or glob of files, or `job:HANDLE`.
     pub source: Option<String>,
+    /// Format, if `source` does not tell: csv, tsv, json, jsonl, parquet, text, files.
+    pub format: Option<String>,
+    /// What separates CSV fields, if not found.
+    pub delimiter: Option<String>,
+    /// false: CSV without a header; columns are column_1, column_2…
+    pub header: Option<bool>,
     /// Rows given here, instead of `source`.
     pub rows: Option<Vec<Map<String, Value>>>,
     /// Finished prompts, one request each, instead of `source` and `template`.
@@ -39,16 +45,22 @@ pub struct BuildArgs {
     pub key: Option<String>,
     /// Model the requests are meant for.
     pub model: Option<String>,
-    /// `embed` makes embedding requests of the template's text.
-    pub kind: Option<Kind>,
+    /// What to ask for: `generate` (default) text, `embed` vectors, `image` or `speech`.
+    pub kind: Option<BuildKind>,
+    /// For speech: voice, e.g. `Kore`, or one per speaker, `Ann=Kore,Bob=Puck`.
+    pub voice: Option<String>,
+    /// Media sent along: columns or templates that give a path of a picture, PDF, sound or video.
+    pub attach: Vec<String>,
     /// Gemini generationConfig, e.g. {"maxOutputTokens": 300}.
     pub generation_config: Option<Map<String, Value>>,
-    /// Schema every answer must follow, in the Gemini dialect of OpenAPI; asks for JSON.
+    /// JSON Schema every answer must follow, or {"$ref": "schema.json"}; asks for JSON.
     pub response_schema: Option<Map<String, Value>>,
     /// Further fields of the Gemini request (tools, safetySettings, contents, taskType…); strings in it are templates.
     pub request: Option<Map<String, Value>>,
     /// Use only the first so many rows, for a trial.
     pub limit: Option<i64>,
+    /// Count the tokens of a few requests at the API, for a better estimate. Free.
+    pub count_tokens: bool,
     /// `fail` (default): one bad row and nothing is written. `skip`: leave bad rows out and report them.
     pub on_bad_row: OnBadRow,
     /// Where to write. Default: `SOURCE.requests.jsonl`.
@@ -69,6 +81,45 @@ pub enum OnBadRow {
     Skip,
 }
 
+/// What the requests ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum BuildKind {
+    /// Text.
+    #[default]
+    Generate,
+    /// Vectors.
+    Embed,
+    /// Pictures.
+    Image,
+    /// Sound.
+    Speech,
+}
+
+impl BuildKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Generate, Self::Embed, Self::Image, Self::Speech];
+
+    /// The kind as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Embed => "embed",
+            Self::Image => "image",
+            Self::Speech => "speech",
+        }
+    }
+
+    /// Which of the API's two kinds of batch that is.
+    pub fn of_batch(self) -> Kind {
+        match self {
+            Self::Generate | Self::Image | Self::Speech => Kind::Generate,
+            Self::Embed => Kind::Embed,
+        }
+    }
+}
+
 /// What was built.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BuildReply {
@@ -85,6 +136,9 @@ pub struct BuildReply {
     pub unchanged: bool,
     /// What the requests ask for.
     pub kind: Kind,
+    /// How the source was read, e.g. `csv, gzip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_format: Option<String>,
     /// Tokens and price, before anything is spent.
     pub estimate: Estimate,
     /// The first requests as they will be sent, clipped.
@@ -92,9 +146,15 @@ pub struct BuildReply {
     /// Rows left out.
     #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub skipped: i64,
-    /// Bad rows, the first of them.
+    /// Bad rows by cause, most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// File that lists all bad rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problems_file: Option<String>,
+    /// Mistakes in the requests that were mended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<String>,
     /// Things to know before spending.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -125,31 +185,34 @@ impl fmt::Display for BuildReply {
 
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
-    let rows = rows(app, &args, monitor).await?;
-    let kind = args.kind.unwrap_or(Kind::Generate);
-    let request = request_skeleton(&args, &rows, kind)?;
+    refuse_unbuilt(&args)?;
+    let rows = Rows::find(app, &args, monitor).await?;
+    let kind = args.kind.unwrap_or_default().of_batch();
+    let asked = Asked::of(app, &args, &rows)?;
     let model = bare_name(args.model.as_deref().unwrap_or(app.models().default_for(kind))).to_owned();
     let model_warning = availability(app, &model)?;
     let output = output_file(app, &args, &rows)?;
     let key = args.key.clone().or_else(|| rows.default_key());
     let origin = BuildOrigin {
         source: rows.text(),
-        format: rows.format(),
+        reading: serde_json::to_value(rows.reading()).unwrap_or_default(),
         source_hash: rows.hash(monitor).await?,
         key: key.clone(),
         model: args.model.is_some().then(|| model.clone()),
         kind,
-        expects_json: expects_json(&request),
+        expects_json: asked.expects_json,
+        response_schema: asked.response_schema,
     };
     let task = Task {
         key,
         source: rows.open()?,
-        request,
+        request: asked.request,
         limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),
         on_bad_row: args.on_bad_row,
         output: output.clone(),
         overwrite: args.overwrite,
     };
+    let source_format = task.source.format().map(|format| format.to_string());
     let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
     app.ledger()?.remember_build(&built.written.sha256, &origin)?;
 
@@ -164,85 +227,29 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         sha256: built.written.sha256,
         unchanged: built.written.unchanged,
         kind,
+        source_format,
         estimate,
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),
+        problems_file: None,
+        fixes: asked.fixes,
         warnings,
         next,
     })
 }
 
-/// Where the rows come from.
-enum Rows {
-    Dataset(Dataset),
-    Given(Vec<Map<String, Value>>),
-    Prompts(Vec<String>),
-}
-
-async fn rows(app: &App, args: &BuildArgs, monitor: &dyn Monitor) -> Result<Rows> {
-    match (&args.source, &args.rows, &args.prompts) {
-        (Some(source), None, None) => Ok(Rows::Dataset(Dataset::find(app, source, None, monitor).await?)),
-        (None, Some(rows), None) => Ok(Rows::Given(rows.clone())),
-        (None, None, Some(prompts)) => Ok(Rows::Prompts(prompts.clone())),
-        _ => Err(wrong("give one of source (a file or job:HANDLE), rows or prompts")
-            .hint("for a few finished prompts: prompts; for a data set: source and template")),
-    }
-}
-
-fn wrong(cause: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidArgument, "building requests", cause)
-}
-
-impl Rows {
-    fn open(self) -> Result<Source> {
-        match self {
-            Self::Dataset(dataset) => dataset.open(),
-            Self::Given(rows) => Ok(Source::inline(rows)),
-            Self::Prompts(prompts) => Ok(Source::prompts(prompts)),
-        }
-    }
-
-    /// What finds the rows again for a join.
-    fn text(&self) -> Option<String> {
-        match self {
-            Self::Dataset(dataset) => Some(dataset.text()),
-            Self::Given(_) | Self::Prompts(_) => None,
-        }
-    }
-
-    /// What tells whether the rows are still the same then.
-    async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
-        match self {
-            Self::Dataset(dataset) => dataset.hash(monitor).await,
-            Self::Given(_) | Self::Prompts(_) => Ok(None),
-        }
-    }
-
-    fn format(&self) -> Option<String> {
-        match self {
-            Self::Dataset(dataset) => dataset.format(),
-            Self::Given(_) | Self::Prompts(_) => None,
-        }
-    }
-
-    /// The answers of a job keep their keys.
-    fn default_key(&self) -> Option<String> {
-        matches!(self, Self::Dataset(Dataset::Answers { .. })).then(|| "key".to_owned())
-    }
-
-    /// The start of the output's name; for rows given in the call their hash, so that two lists do not collide.
-    fn stem(&self) -> String {
-        let hashed = |name: &str, json: serde_json::Result<Vec<u8>>| {
-            let hash = xxhash_rust::xxh3::xxh3_64(&json.unwrap_or_default());
-            format!("{name}-{:08x}", hash >> 32)
-        };
-        match self {
-            Self::Dataset(dataset) => dataset.stem().to_owned(),
-            Self::Given(rows) => hashed("rows", serde_json::to_vec(rows)),
-            Self::Prompts(prompts) => hashed("prompts", serde_json::to_vec(prompts)),
-        }
-    }
+/// Arguments that are agreed on and not served yet.
+fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
+    let unbuilt = [
+        ("delimiter", args.delimiter.is_some()),
+        ("header", args.header.is_some()),
+        ("kind", matches!(args.kind, Some(BuildKind::Image | BuildKind::Speech))),
+        ("voice", args.voice.is_some()),
+        ("attach", !args.attach.is_empty()),
+        ("count_tokens", args.count_tokens),
+    ];
+    super::unbuilt(&unbuilt)
 }
 
 fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> {
@@ -250,52 +257,4 @@ fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> 
         Some(output) => app.roots().writable(output),
         None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem())),
     }
-}
-
-/// The request in which every string is a template.
-fn request_skeleton(args: &BuildArgs, rows: &Rows, kind: Kind) -> Result<Value> {
-    let mut request = args.request.clone().unwrap_or_default();
-    let template = match (&args.template, rows) {
-        (Some(template), _) => Some(template.as_str()),
-        (None, Rows::Prompts(_)) => Some("{{ prompt }}"),
-        (None, _) => None,
-    };
-    let has_content = request.contains_key("contents") || request.contains_key("content");
-    match template {
-        Some(_) if has_content => {
-            return Err(wrong("both template and request.contents say what to ask").hint("give one of them"));
-        }
-        None if !has_content => {
-            return Err(wrong("nothing says what to ask")
-                .hint("give a template such as \"Describe {{name}}\" over the columns of the source"));
-        }
-        _ => {}
-    }
-    let made = match kind {
-        Kind::Embed => embed_request(template.unwrap_or_default(), None, None, None),
-        Kind::Generate => {
-            // Settings given twice are merged, those named by their own argument win.
-            let mut config = request.shift_remove("generationConfig").unwrap_or(Value::Object(Map::new()));
-            if let (Value::Object(config), Some(given)) = (&mut config, &args.generation_config) {
-                config.extend(given.clone());
-            }
-            let schema = args.response_schema.clone().map(Value::Object);
-            generate_request(template.unwrap_or_default(), args.system.as_deref(), Some(&config), schema.as_ref())?
-        }
-    };
-    if let Value::Object(made) = made {
-        for (name, value) in made {
-            let empty_prompt = template.is_none() && (name == "contents" || name == "content");
-            if !empty_prompt {
-                request.insert(name, value);
-            }
-        }
-    }
-    Ok(Value::Object(request))
-}
-
-fn expects_json(request: &Value) -> bool {
-    let config = request.get("generationConfig").or_else(|| request.get("generation_config"));
-    let mime = config.and_then(|config| config.get("responseMimeType").or_else(|| config.get("response_mime_type")));
-    mime.and_then(Value::as_str) == Some("application/json")
 }

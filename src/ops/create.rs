@@ -38,6 +38,8 @@ pub struct CreateArgs {
     pub name: Option<String>,
     /// Check and estimate only; nothing is sent.
     pub dry_run: bool,
+    /// Submit only this many of the requests, spread over the file: its results tell what the whole would cost.
+    pub sample: Option<i64>,
     /// Refuse if the high estimate is above this, or the price unknown.
     pub max_cost_usd: Option<f64>,
     /// Submit again although the same content was submitted before, and pay again.
@@ -89,7 +91,8 @@ pub struct CreateReply {
     /// Name at the API, batches/…
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_name: Option<String>,
-    /// Tokens and price.
+    /// Tokens and price, as build_jsonl tells them.
+    #[schemars(with = "Map<String, Value>")]
     pub estimate: Estimate,
     /// Things to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,6 +117,7 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
     }
+    super::unbuilt(&[("sample", args.sample.is_some())])?;
     let input = request_file(app, &args)?;
     submit_file(app, input, None, &args, monitor).await
 }

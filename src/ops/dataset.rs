@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
-use crate::source::{self, Format, Source};
+use crate::source::{self, Reading, Source};
 
 /// Names the answers of a job as a source: `job:HANDLE`.
 const JOB: &str = "job:";
@@ -21,16 +21,16 @@ const BLOCK: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub(super) enum Dataset {
     /// A file of rows.
-    File { path: AllowedPath, format: Option<Format> },
+    File { path: AllowedPath, reading: Reading },
     /// The answers of a job, written down for the purpose.
     Answers { path: AllowedPath, handle: String },
 }
 
 impl Dataset {
     /// Finds it; the answers of a job are fetched if need be.
-    pub(super) async fn find(app: &App, text: &str, format: Option<Format>, monitor: &dyn Monitor) -> Result<Self> {
+    pub(super) async fn find(app: &App, text: &str, reading: Reading, monitor: &dyn Monitor) -> Result<Self> {
         match text.strip_prefix(JOB) {
-            None => Ok(Self::File { path: app.roots().existing(text)?, format }),
+            None => Ok(Self::File { path: app.roots().existing(text)?, reading }),
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh(app, job).await?;
@@ -43,7 +43,7 @@ impl Dataset {
     /// Its rows, from the start.
     pub(super) fn open(&self) -> Result<Source> {
         match self {
-            Self::File { path, format } => source::open(path, *format),
+            Self::File { path, reading } => source::open(path, reading),
             Self::Answers { path, .. } => Source::answers(path),
         }
     }
@@ -55,11 +55,11 @@ impl Dataset {
         off_thread(monitor, move |monitor| hash_of(&path, monitor).map(Some)).await
     }
 
-    /// The name of its format, if the caller chose or the file told one.
-    pub(super) fn format(&self) -> Option<String> {
+    /// How it is read.
+    pub(super) fn reading(&self) -> Reading {
         match self {
-            Self::File { format, .. } => format.map(|format| format.as_str().to_owned()),
-            Self::Answers { .. } => None,
+            Self::File { reading, .. } => reading.clone(),
+            Self::Answers { .. } => Reading::default(),
         }
     }
 

@@ -17,10 +17,24 @@ pub mod list;
 mod model;
 mod observe;
 mod off_thread;
+mod request;
 pub mod results;
 pub mod retry;
+mod rows;
 pub mod status;
 mod submit;
 mod vault;
 
 pub use app::App;
+
+/// Refuses an argument that is agreed on and not served yet.
+fn unbuilt(arguments: &[(&str, bool)]) -> crate::error::Result<()> {
+    match arguments.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((name, _)) => Err(crate::error::Error::new(
+            crate::error::ErrorKind::InvalidArgument,
+            "reading the arguments",
+            format!("{name} is not served yet"),
+        )),
+    }
+}

@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::App;
 use super::account::{Wanted, one_line};
@@ -27,7 +28,7 @@ pub struct ResultsArgs {
     pub job: String,
     /// File to write. Default: `HANDLE.results.jsonl`.
     pub output: Option<String>,
-    /// jsonl (default), raw, csv, tsv or json. Default: by the output's extension.
+    /// jsonl (default), json, csv, tsv, parquet, md, npy (vectors), raw, or `source`: that of the data set. Default: by the output's extension.
     pub format: Option<String>,
     /// Put each answer beside the source row it was made for.
     #[serde(default)]
@@ -38,6 +39,19 @@ pub struct ResultsArgs {
     /// Show only these keys in the reply, and write no file unless `output` is given.
     #[serde(default)]
     pub keys: Vec<String>,
+    /// Only answers that hold this text, in any case.
+    pub search: Option<String>,
+    /// Only answers in JSON whose fields have these values, e.g. {"category": "toys"}.
+    #[serde(default, rename = "where")]
+    pub fields: Map<String, Value>,
+    /// Count the values of this field of the answers.
+    pub count_by: Option<String>,
+    /// Folder for pictures and sound. Default: `HANDLE.media`.
+    pub media_dir: Option<String>,
+    /// JSON Schema to hold the answers against, or {"$ref": "schema.json"}. Default: the one they were asked for.
+    pub schema: Option<Map<String, Value>>,
+    /// false: this job alone, without the answers of its retries.
+    pub merge_retries: Option<bool>,
     /// First answer to show as a sample.
     #[serde(default)]
     pub offset: i64,
@@ -69,15 +83,40 @@ pub struct ResultsReply {
     /// How many had which outcome; they add up to `requests`.
     #[schemars(with = "BTreeMap<String, i64>")]
     pub outcomes: OutcomeCounts,
+    /// How many of them the filters let through, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<i64>,
+    /// Values of the field `count_by`, most frequent first.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schemars(with = "BTreeMap<String, i64>")]
+    pub counts: Map<String, Value>,
+    /// Folder of the pictures and sounds, and how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// File that tells what these results are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Retries whose answers are in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<String>,
+    /// What the whole would take, told from this sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole: Option<String>,
     /// Tokens used.
+    #[schemars(with = "BTreeMap<String, i64>")]
     pub usage: Usage,
     /// What they cost in USD at batch rate. Left out when unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-    /// A few answers, clipped.
+    /// How much less that is than at the price of single calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_usd: Option<f64>,
+    /// A few answers, clipped: key, outcome, text.
+    #[schemars(with = "Vec<Map<String, Value>>")]
     pub samples: Vec<Sample>,
-    /// Requests without a usable answer, grouped by reason, most frequent first.
+    /// Requests without a usable answer, by reason, most frequent first: outcome, reason, count, keys, remedy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     pub failures: Vec<Failure>,
     /// Things to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,8 +126,7 @@ pub struct ResultsReply {
 }
 
 /// One answer, clipped.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Sample {
     /// Key of the request.
     pub key: String,
@@ -99,8 +137,7 @@ pub struct Sample {
 }
 
 /// One reason why requests have no usable answer.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Failure {
     /// Their outcome.
     pub outcome: Outcome,
@@ -151,6 +188,7 @@ const MOST_SAMPLES: i64 = 50;
 
 /// Brings the answers home and writes them down, accounting for every request.
 pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
+    refuse_unbuilt(&args)?;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh(app, job).await?;
     if !job.state.is_terminal() {
@@ -163,6 +201,19 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
     Ok(reply(&job, done))
+}
+
+/// Arguments that are agreed on and not served yet.
+fn refuse_unbuilt(args: &ResultsArgs) -> Result<()> {
+    let unbuilt = [
+        ("search", args.search.is_some()),
+        ("where", !args.fields.is_empty()),
+        ("count_by", args.count_by.is_some()),
+        ("media_dir", args.media_dir.is_some()),
+        ("schema", args.schema.is_some()),
+        ("merge_retries", args.merge_retries.is_some()),
+    ];
+    super::unbuilt(&unbuilt)
 }
 
 fn not_yet(job: &JobRecord) -> ResultsReply {
@@ -180,8 +231,15 @@ fn not_yet(job: &JobRecord) -> ResultsReply {
         bytes: None,
         requests: job.requests,
         outcomes,
+        selected: None,
+        counts: Map::new(),
+        media: None,
+        manifest: None,
+        retries: Vec::new(),
+        whole: None,
         usage: Usage::default(),
         cost_usd: None,
+        saved_usd: None,
         samples: Vec::new(),
         failures: Vec::new(),
         warnings: vec!["the job has not ended: there are no results yet, and nothing was written".to_owned()],
@@ -232,8 +290,15 @@ fn reply(job: &JobRecord, done: Done) -> ResultsReply {
         // Of a job made elsewhere the API may not say how many there were.
         requests: summary.outcomes.total(),
         outcomes: summary.outcomes,
+        selected: None,
+        counts: Map::new(),
+        media: None,
+        manifest: None,
+        retries: Vec::new(),
+        whole: None,
         usage: summary.usage,
         cost_usd: summary.cost.usd(),
+        saved_usd: None,
         samples,
         failures,
         warnings,

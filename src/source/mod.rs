@@ -10,6 +10,7 @@ mod filters;
 mod format;
 mod key;
 mod logic;
+mod reading;
 mod request;
 mod row;
 mod rows;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 pub use format::Format;
 pub use key::KeyRule;
+pub use reading::Reading;
 pub use request::{embed_request, generate_request};
 pub use row::{Cell, Row, RowProblem, Slot};
 pub use skeleton::Skeleton;
@@ -42,9 +44,9 @@ pub struct Source {
     rows: Box<dyn Rows>,
 }
 
-/// Opens a file of rows. Without a `format` the file's name and its first bytes tell.
-pub fn open(path: &AllowedPath, format: Option<Format>) -> Result<Source> {
-    let format = match format {
+/// Opens a file of rows. Without a format the file's name and its first bytes tell.
+pub fn open(path: &AllowedPath, reading: &Reading) -> Result<Source> {
+    let format = match reading.format {
         Some(format) => format,
         None => Format::of(path)?,
     };

@@ -26,7 +26,7 @@ fn all(source: &mut Source) -> Result<Read> {
 
 fn read(name: &str, bytes: &[u8]) -> Result<Read> {
     let (_folder, path) = file(name, bytes);
-    all(&mut open(&path, None)?)
+    all(&mut open(&path, &Reading::default())?)
 }
 
 /// The objects of a file without bad rows.
@@ -63,7 +63,7 @@ fn a_byte_order_mark_is_not_part_of_the_first_column() {
 #[test]
 fn header_names_are_trimmed_and_may_hold_spaces() {
     let (_folder, path) = file("a.csv", b" Product Name , price (USD),\nx,1,2\n");
-    let source = open(&path, None).unwrap();
+    let source = open(&path, &Reading::default()).unwrap();
     assert_eq!(source.columns().unwrap(), ["Product Name", "price (USD)", "column_3"]);
 }
 
@@ -135,7 +135,7 @@ fn a_huge_cell_is_whole_and_an_endless_one_is_refused() {
     let (_folder, path) = file("a.csv", b"a\n1\n\"2\n");
     let endless = std::fs::OpenOptions::new().append(true).open(path.as_path()).unwrap();
     endless.set_len(rows::LONGEST_ROW as u64 + 1_000_000).unwrap();
-    let error = all(&mut open(&path, None).unwrap()).unwrap_err();
+    let error = all(&mut open(&path, &Reading::default()).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.cause().contains("row 2: it is longer than 64 MB"), "{error}");
 }
@@ -198,7 +198,7 @@ fn an_object_that_is_no_dataset_is_refused_with_what_to_give() {
 #[test]
 fn a_given_format_is_believed() {
     let (_folder, path) = file("data.txt", b"a\n1\n");
-    let mut source = open(&path, Some(Format::Csv)).unwrap();
+    let mut source = open(&path, &Reading { format: Some(Format::Csv), ..Reading::default() }).unwrap();
     assert_eq!(source.format(), Some(Format::Csv));
     assert_eq!(all(&mut source).unwrap(), vec![Ok((1, Some(2), json!({"a": "1"})))]);
 }
@@ -234,7 +234,7 @@ fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
 #[test]
 fn columns_come_in_the_order_of_the_file() {
     let (_folder, path) = file("a.jsonl", b"{\"z\":1,\"a\":2,\"m\":3}\n");
-    let mut source = open(&path, None).unwrap();
+    let mut source = open(&path, &Reading::default()).unwrap();
     let row = source.next_row().unwrap().unwrap().unwrap();
     assert_eq!(row.columns().map(|(name, _)| name).collect::<Vec<_>>(), ["z", "a", "m"]);
     assert_eq!(row.get("a"), Some(Cell::Json(&json!(2))));

@@ -1,19 +1,27 @@
 //! `build`: flags as the tool's words.
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::input;
 use crate::error::Result;
-use crate::job::Kind;
-use crate::ops::build::{BuildArgs, OnBadRow};
+use crate::ops::build::{BuildArgs, BuildKind, OnBadRow};
 
 /// `build`.
 #[derive(Debug, Args)]
 pub struct BuildFlags {
-    /// Data file: CSV, TSV, JSON (array of objects) or JSONL; or job:HANDLE, the answers of an earlier job
+    /// Data file (CSV, TSV, JSON, JSONL, Parquet, text; .gz and .zst too), a folder or glob of files, or job:HANDLE
     #[arg(required_unless_present = "prompts")]
     source: Option<String>,
+    /// Format, if the source does not tell
+    #[arg(long, value_parser = PossibleValuesParser::new(["csv", "tsv", "json", "jsonl", "parquet", "text", "files"]))]
+    format: Option<String>,
+    /// What separates CSV fields, if not found
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<String>,
+    /// The CSV has no header: its columns are column_1, column_2…
+    #[arg(long)]
+    no_header: bool,
     /// Prompt for each row, Jinja over its columns: 'Describe {{name}}'; or @file
     #[arg(long, short, value_name = "TEXT|@FILE")]
     template: Option<String>,
@@ -26,13 +34,19 @@ pub struct BuildFlags {
     /// Model the requests are meant for
     #[arg(long, short)]
     model: Option<String>,
-    /// generate: texts, images or speech; embed: vectors of the template's text
-    #[arg(long, value_parser = PossibleValuesParser::new(["generate", "embed"]))]
-    kind: Option<String>,
+    /// What to ask for: text, vectors of the template's text, pictures or speech [default: generate]
+    #[arg(long, value_parser = kind_parser())]
+    kind: Option<BuildKind>,
+    /// For speech: a voice such as Kore, or one per speaker, Ann=Kore,Bob=Puck
+    #[arg(long, value_name = "VOICE")]
+    voice: Option<String>,
+    /// Media sent along: column or template that gives the path of a picture, PDF, sound or video (repeatable)
+    #[arg(long, value_name = "COLUMN|TEMPLATE")]
+    attach: Vec<String>,
     /// Gemini generationConfig, e.g. '{"maxOutputTokens": 300}'; or @file
     #[arg(long, value_name = "JSON|@FILE")]
     generation_config: Option<String>,
-    /// Schema every answer must follow, in the Gemini dialect of OpenAPI; or @file
+    /// JSON Schema every answer must follow; or @file
     #[arg(long, value_name = "JSON|@FILE")]
     response_schema: Option<String>,
     /// Further fields of the Gemini request (tools, safetySettings…), strings in it are templates; or @file
@@ -41,6 +55,9 @@ pub struct BuildFlags {
     /// Use only the first N rows, for a trial
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     limit: Option<i64>,
+    /// Count the tokens of a few requests at the API, for a better estimate; free
+    #[arg(long)]
+    count_tokens: bool,
     /// Leave bad rows out and report them, instead of writing nothing
     #[arg(long)]
     skip_bad_rows: bool,
@@ -62,20 +79,31 @@ impl BuildFlags {
             |flag, given: &Option<String>| given.as_deref().map(|given| input::object(flag, given)).transpose();
         Ok(BuildArgs {
             source: self.source.clone(),
+            format: self.format.clone(),
+            delimiter: self.delimiter.clone(),
+            header: self.no_header.then_some(false),
             rows: None,
             prompts: (!self.prompts.is_empty()).then(|| self.prompts.clone()),
             template: text("--template", &self.template)?,
             system: text("--system", &self.system)?,
             key: self.key.clone(),
             model: self.model.clone(),
-            kind: self.kind.as_deref().and_then(Kind::parse),
+            kind: self.kind,
+            voice: self.voice.clone(),
+            attach: self.attach.clone(),
             generation_config: object("--generation-config", &self.generation_config)?,
             response_schema: object("--response-schema", &self.response_schema)?,
             request: object("--request", &self.request)?,
             limit: self.limit,
+            count_tokens: self.count_tokens,
             on_bad_row: if self.skip_bad_rows { OnBadRow::Skip } else { OnBadRow::Fail },
             output: self.output.clone(),
             overwrite: self.overwrite,
         })
     }
+}
+
+fn kind_parser() -> impl TypedValueParser<Value = BuildKind> {
+    PossibleValuesParser::new(BuildKind::ALL.map(BuildKind::as_str))
+        .try_map(|word| BuildKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or("no such kind"))
 }

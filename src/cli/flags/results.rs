@@ -2,10 +2,11 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::Value;
 
-use crate::cli::Exit;
 use crate::cli::output::Output;
-use crate::error::Result;
+use crate::cli::{Exit, input};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Outcome};
 use crate::ops::App;
 use crate::ops::results::{ResultsArgs, ResultsReply, results};
@@ -20,7 +21,7 @@ pub struct ResultsFlags {
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]
-    #[arg(long, value_parser = PossibleValuesParser::new(["jsonl", "raw", "csv", "tsv", "json"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["jsonl", "json", "csv", "tsv", "parquet", "md", "npy", "raw", "source"]))]
     format: Option<String>,
     /// Put each answer beside the source row it was made for
     #[arg(long)]
@@ -31,6 +32,24 @@ pub struct ResultsFlags {
     /// Show only the answer of this key, and write no file unless --output is given (repeatable)
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
+    /// Only answers that hold this text, in any case
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only answers in JSON whose field has this value (repeatable)
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    fields: Vec<String>,
+    /// Count the values of this field of the answers
+    #[arg(long, value_name = "FIELD")]
+    count_by: Option<String>,
+    /// Folder for pictures and sound [default: HANDLE.media]
+    #[arg(long, value_name = "FOLDER")]
+    media_dir: Option<String>,
+    /// JSON Schema to hold the answers against [default: the one they were asked for]; or @file
+    #[arg(long, value_name = "JSON|@FILE")]
+    schema: Option<String>,
+    /// This job alone, without the answers of its retries
+    #[arg(long)]
+    without_retries: bool,
     /// Replace an existing output file
     #[arg(long)]
     overwrite: bool,
@@ -44,13 +63,15 @@ pub struct ResultsFlags {
 
 impl ResultsFlags {
     pub(in crate::cli) async fn run(&self, app: &App, output: Output, monitor: &dyn Monitor) -> Result<Exit> {
-        let reply = results(app, self.args(), monitor).await?;
+        let reply = results(app, self.args()?, monitor).await?;
         output.reply(&reply)?;
         Ok(exit(&reply))
     }
 
-    fn args(&self) -> ResultsArgs {
-        ResultsArgs {
+    fn args(&self) -> Result<ResultsArgs> {
+        let fields = self.fields.iter().map(|text| field(text)).collect::<Result<_>>()?;
+        let schema = self.schema.as_deref().map(|given| input::object("--schema", given)).transpose()?;
+        Ok(ResultsArgs {
             job: self.job.clone(),
             output: self.output.clone(),
             format: self.format.clone(),
@@ -59,9 +80,24 @@ impl ResultsFlags {
             keys: self.keys.clone(),
             offset: self.offset,
             limit: self.limit,
+            search: self.search.clone(),
+            fields,
+            count_by: self.count_by.clone(),
+            media_dir: self.media_dir.clone(),
+            schema,
+            merge_retries: self.without_retries.then_some(false),
             overwrite: self.overwrite,
-        }
+        })
     }
+}
+
+/// `FIELD=VALUE`: a value that reads as JSON is that, anything else is text.
+fn field(text: &str) -> Result<(String, Value)> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, "reading --where", format!("{text:?} has no \"=\""))
+            .hint("write --where category=toys")
+    })?;
+    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
 }
 
 fn exit(reply: &ResultsReply) -> Exit {
@@ -91,8 +127,15 @@ mod tests {
             bytes: None,
             requests: 3,
             outcomes: OutcomeCounts { answered, ..OutcomeCounts::default() },
+            selected: None,
+            counts: serde_json::Map::new(),
+            media: None,
+            manifest: None,
+            retries: Vec::new(),
+            whole: None,
             usage: Usage::default(),
             cost_usd: None,
+            saved_usd: None,
             samples: Vec::new(),
             failures: Vec::new(),
             warnings: Vec::new(),

@@ -1,0 +1,94 @@
+//! Where the rows of a build come from: a data set, or the call itself.
+
+use serde_json::{Map, Value};
+
+use super::App;
+use super::build::BuildArgs;
+use super::dataset::Dataset;
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Monitor;
+use crate::source::{Format, Reading, Source};
+
+/// Where the rows come from.
+pub(super) enum Rows {
+    Dataset(Dataset),
+    Given(Vec<Map<String, Value>>),
+    Prompts(Vec<String>),
+}
+
+impl Rows {
+    /// Finds what the caller names; the answers of a job are fetched if need be.
+    pub(super) async fn find(app: &App, args: &BuildArgs, monitor: &dyn Monitor) -> Result<Self> {
+        match (&args.source, &args.rows, &args.prompts) {
+            (Some(source), None, None) => Ok(Self::Dataset(Dataset::find(app, source, reading(args)?, monitor).await?)),
+            (None, Some(rows), None) => Ok(Self::Given(rows.clone())),
+            (None, None, Some(prompts)) => Ok(Self::Prompts(prompts.clone())),
+            _ => Err(wrong("give one of source (a file or job:HANDLE), rows or prompts")
+                .hint("for a few finished prompts: prompts; for a data set: source and template")),
+        }
+    }
+
+    /// The rows, from the start.
+    pub(super) fn open(self) -> Result<Source> {
+        match self {
+            Self::Dataset(dataset) => dataset.open(),
+            Self::Given(rows) => Ok(Source::inline(rows)),
+            Self::Prompts(prompts) => Ok(Source::prompts(prompts)),
+        }
+    }
+
+    /// What finds the rows again for a join.
+    pub(super) fn text(&self) -> Option<String> {
+        match self {
+            Self::Dataset(dataset) => Some(dataset.text()),
+            Self::Given(_) | Self::Prompts(_) => None,
+        }
+    }
+
+    /// What tells whether the rows are still the same then.
+    pub(super) async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
+        match self {
+            Self::Dataset(dataset) => dataset.hash(monitor).await,
+            Self::Given(_) | Self::Prompts(_) => Ok(None),
+        }
+    }
+
+    /// How the data set is read.
+    pub(super) fn reading(&self) -> Reading {
+        match self {
+            Self::Dataset(dataset) => dataset.reading(),
+            Self::Given(_) | Self::Prompts(_) => Reading::default(),
+        }
+    }
+
+    /// The answers of a job keep their keys.
+    pub(super) fn default_key(&self) -> Option<String> {
+        matches!(self, Self::Dataset(Dataset::Answers { .. })).then(|| "key".to_owned())
+    }
+
+    /// The start of the output's name; for rows given in the call their hash, so that two lists do not collide.
+    pub(super) fn stem(&self) -> String {
+        let hashed = |name: &str, json: serde_json::Result<Vec<u8>>| {
+            let hash = xxhash_rust::xxh3::xxh3_64(&json.unwrap_or_default());
+            format!("{name}-{:08x}", hash >> 32)
+        };
+        match self {
+            Self::Dataset(dataset) => dataset.stem().to_owned(),
+            Self::Given(rows) => hashed("rows", serde_json::to_vec(rows)),
+            Self::Prompts(prompts) => hashed("prompts", serde_json::to_vec(prompts)),
+        }
+    }
+}
+
+/// How the caller wants the source to be read.
+fn reading(args: &BuildArgs) -> Result<Reading> {
+    let format = match args.format.as_deref() {
+        None => None,
+        Some(name) => Some(Format::parse(name).ok_or_else(|| wrong(format!("there is no format {name:?}")))?),
+    };
+    Ok(Reading { format, ..Reading::default() })
+}
+
+fn wrong(cause: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "building requests", cause)
+}
