@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
-use gemini_batch_mcp::simulator::{Call, Fault, ManualClock};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock};
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -273,6 +273,27 @@ fn a_file_in_processing_is_waited_for() {
     world.reply(&with(&[]));
     assert_eq!(at_the_api(&world), ["video/mp4"]);
     assert_eq!(world.simulator.log().count("GET", "/files/"), 2);
+}
+
+#[test]
+fn what_arrived_before_a_failure_is_not_sent_again() {
+    let world = World::new();
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().nth(Call::StartUpload, 2, refused);
+    let rows: String = (0..6)
+        .map(|seed| {
+            put(&world, &format!("{seed}.png"), &large(PNG, seed));
+            format!("{seed},{seed}.png\n")
+        })
+        .collect();
+    world.write("a.csv", &format!("id,picture\n{rows}"));
+    let error = world.refusal(&with(&[]));
+    assert_eq!(error["kind"], "auth");
+    assert!(!world.path("a.requests.jsonl").exists());
+    let arrived = at_the_api(&world).len();
+    assert!((1..=5).contains(&arrived), "{arrived}");
+    world.reply(&with(&[]));
+    assert_eq!(at_the_api(&world).len(), 6);
 }
 
 #[test]

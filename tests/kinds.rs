@@ -145,3 +145,16 @@ fn an_image_job_goes_all_the_way_and_can_be_retried() {
     let retried = world.reply(&["retry", job]);
     assert_eq!((&retried["requests"], &retried["estimate"]["model"]), (&json!(1), &created["estimate"]["model"]));
 }
+
+#[test]
+fn a_speech_job_goes_all_the_way() {
+    let world = World::new();
+    world.write("a.csv", "id,text\n1,Ann: Hi! Bob: Hello.\n");
+    let voices = ["--kind", "speech", "--voice", "Ann=Kore,Bob=Puck", "--template", "{{text}}"];
+    world.reply(&[["build", "a.csv"].as_slice(), &voices].concat());
+    let job = world.reply(&["create", "a.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let results = world.reply(&["results", &job, "--output", "speech.jsonl"]);
+    assert_eq!(results["outcomes"]["answered"], 1, "{results}");
+    assert!(world.read("speech.jsonl").contains("audio/"), "{}", world.read("speech.jsonl"));
+}

@@ -195,6 +195,7 @@ impl<'s> Lines<'s> {
         self.line.clear();
         self.media.clear();
         self.attacher.parts(row, &mut self.media)?;
+        self.uncounted_media |= !self.media.is_empty();
         let text_bytes = self.skeleton.render_line_with(key, row, &self.media, &mut self.line)? as u64;
         if self.made < CHECKED {
             self.check(row, text_bytes)?;

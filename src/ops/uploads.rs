@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::TimeDelta;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -78,15 +78,22 @@ async fn upload_all(app: &App, contents: Vec<Same>, monitor: &dyn Monitor) -> Re
     let gemini = app.gemini().await?;
     let owner = gemini.owner();
     let total = contents.iter().flat_map(|same| same.files.first()).map(|file| file.bytes).sum();
-    let shared = Shared { monitor, done: AtomicU64::new(0), total };
-    let uploads = contents.into_iter().map(|same| bring_all(app, gemini, &owner, same, &shared));
-    let placed: Vec<PlacedFiles> = stream::iter(uploads).buffer_unordered(AT_ONCE).try_collect().await?;
+    let shared = Shared { monitor, done: AtomicU64::new(0), total, failed: AtomicBool::new(false) };
+    let uploads = contents.into_iter().map(|same| async {
+        let placed = bring_all(app, gemini, &owner, same, &shared).await;
+        shared.failed.fetch_or(placed.is_err(), Ordering::Relaxed);
+        placed
+    });
+    let placed: Vec<Result<PlacedFiles>> = stream::iter(uploads).buffer_unordered(AT_ONCE).collect().await;
+    let placed: Vec<PlacedFiles> = placed.into_iter().collect::<Result<_>>()?;
     Ok(placed.into_iter().flatten().collect())
 }
 
 /// Brings the content that these files share.
 async fn bring_all(app: &App, gemini: &Gemini, owner: &str, same: Same, shared: &Shared<'_>) -> Result<PlacedFiles> {
-    let Some(first) = same.files.first() else { return Ok(PlacedFiles::new()) };
+    let Some(first) = same.files.first().filter(|_| !shared.failed.load(Ordering::Relaxed)) else {
+        return Ok(PlacedFiles::new());
+    };
     let part = Part { shared, seen: AtomicU64::new(0) };
     let content = Content { sha256: &same.sha256, owner, mime: same.mime };
     let upload = as_problem(bring(app, gemini, content, first, &part).await)?;
@@ -187,6 +194,8 @@ struct Shared<'a> {
     monitor: &'a dyn Monitor,
     done: AtomicU64,
     total: u64,
+    /// No more are started. Those under way are brought to their end: they need not be sent again.
+    failed: AtomicBool,
 }
 
 /// The progress of one of them.
