@@ -115,6 +115,8 @@ fn an_upload_is_used_only_with_the_key_that_made_it() {
     let other = world.command().args(with(&[])).env("GOOGLE_API_KEY", "another-key").output().unwrap();
     assert!(other.status.success(), "{other:?}");
     assert_eq!(at_the_api(&world).len(), 2);
+    world.reply(&with(&[]));
+    assert_eq!(at_the_api(&world).len(), 2, "each key has its own");
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn what_cannot_be_attached_is_named_with_its_row_path_and_reason() {
     let world = World::new();
     put(&world, "good.png", PNG);
     put(&world, "empty.png", b"");
-    put(&world, "a.gif", b"GIF89a");
+    put(&world, "a.gif", b"GIF89a\x01\0");
     put(&world, "latin.txt", b"caf\xe9");
     std::fs::create_dir(world.path("folder.png")).unwrap();
     let huge = std::fs::File::create(world.path("huge.pdf")).unwrap();

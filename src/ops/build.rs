@@ -52,7 +52,7 @@ pub struct BuildArgs {
     pub kind: Option<BuildKind>,
     /// For speech: voice, e.g. `Kore`, or one per speaker, `Ann=Kore,Bob=Puck`.
     pub voice: Option<String>,
-    /// Media sent along: columns or templates that give a path of a picture, PDF, sound or video.
+    /// Media sent along: columns or templates that give the path or URL of a picture, PDF, sound or video.
     pub attach: Vec<String>,
     /// Gemini generationConfig, e.g. {"maxOutputTokens": 300}.
     pub generation_config: Option<Map<String, Value>>,
@@ -265,7 +265,8 @@ async fn attach(
         return Ok(attach);
     }
     let skip_bad = args.on_bad_row == OnBadRow::Skip;
-    let survey = Survey { request: request.clone(), key, limit: limit(args), skip_bad, attach };
+    let stage = "looking for attached files";
+    let survey = Survey { request: request.clone(), key, limit: limit(args), skip_bad, attach, stage };
     place(app, rows, survey, monitor).await
 }
 

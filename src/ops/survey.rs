@@ -27,6 +27,8 @@ pub(super) struct Survey {
     /// Whether rows of which no request can be made are left out.
     pub(super) skip_bad: bool,
     pub(super) attach: Attach,
+    /// What this reading is called where progress is shown.
+    pub(super) stage: &'static str,
 }
 
 /// What the good rows bring along.
@@ -64,9 +66,8 @@ pub(super) fn survey(survey: &Survey, mut source: Source, monitor: &dyn Monitor)
             Ok(None) | Err(_) => return Ok(None),
         }
         if count % STRIDE == 0 {
-            let stage = "looking for attached files";
-            monitor.check(stage)?;
-            monitor.report(&Progress { stage: stage.into(), done: count, total: None, unit: "rows" });
+            monitor.check(survey.stage)?;
+            monitor.report(&Progress { stage: survey.stage.into(), done: count, total: None, unit: "rows" });
         }
     }
     Ok(Some(Seen { large: large.into_values().collect(), inline_bytes }))

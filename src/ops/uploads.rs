@@ -37,6 +37,7 @@ pub(super) async fn place(app: &App, rows: &Rows, mut plan: Survey, monitor: &dy
     let mut seen = read(rows, &plan, monitor).await?;
     if seen.as_ref().is_some_and(|seen| seen.inline_bytes > CROWDED) {
         plan.attach.inline_limit = CROWDED_LIMIT;
+        plan.stage = "looking for smaller attached files";
         seen = read(rows, &plan, monitor).await?;
     }
     let placed = match seen {
