@@ -244,7 +244,7 @@ fn refer(placed: &Placed, large: &Large, out: &mut Vec<u8>) -> Result<(), String
 /// A request line for a person to read: nobody reads base64.
 pub(super) fn without_media(line: &[u8]) -> String {
     const DATA: &str = "\"data\":\"";
-    const READABLE: usize = 64;
+    const READABLE: usize = 8;
     let line = String::from_utf8_lossy(line);
     let mut shown = String::new();
     let mut rest = &*line;
