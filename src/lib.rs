@@ -14,6 +14,8 @@
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`:
 //!     where the rows come from.
+//!   - `ops/kinds.rs`: what pictures, speech and vectors ask of a model. `ops/attach.rs`, `ops/survey.rs`,
+//!     `ops/uploads.rs`, `ops/media_life.rs`: media into the requests, or to the API before them.
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
@@ -23,7 +25,8 @@
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
-//! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys.
+//! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
+//!   (`source/attach.rs`) and its types (`source/media.rs`).
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
@@ -56,6 +59,7 @@
 //! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs`;
 //! - a source format: a file in `source/rows/`, and its name in `source/format.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;
+//! - a type of media: `source/media.rs`;
 //! - a model or a price: `job/models.json`.
 #![cfg_attr(
     test,

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response};
@@ -14,6 +16,7 @@ use super::json::{lenient_number, lenient_time};
 use super::status::plain;
 use super::{Gemini, Page, names};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
 use crate::progress::{Monitor, Progress};
 
 /// A file as the API knows it.
@@ -27,6 +30,8 @@ pub struct RemoteFile {
     pub mime_type: Option<String>,
     /// Its size in bytes.
     pub bytes: Option<i64>,
+    /// The SHA-256 of its bytes, in hex.
+    pub sha256: Option<String>,
     /// What request lines refer to it by.
     pub uri: Option<String>,
     /// Whether it can be used.
@@ -62,6 +67,8 @@ pub(super) struct WireFile {
     #[serde(default, deserialize_with = "lenient_number")]
     size_bytes: Option<i64>,
     #[serde(default)]
+    sha256_hash: Option<String>,
+    #[serde(default)]
     uri: Option<String>,
     #[serde(default)]
     state: Option<String>,
@@ -95,12 +102,23 @@ impl From<WireFile> for RemoteFile {
             display_name: wire.display_name,
             mime_type: wire.mime_type,
             bytes: wire.size_bytes,
+            sha256: wire.sha256_hash.as_deref().and_then(sha256),
             uri: wire.uri,
             state,
             error: wire.error.get("message").and_then(Value::as_str).map(plain),
             create_time: wire.create_time,
             expiration_time: wire.expiration_time,
         }
+    }
+}
+
+/// The API sends the hash in base64; of its hex digits, though the bytes themselves would be usual.
+fn sha256(hash: &str) -> Option<String> {
+    let bytes = STANDARD.decode(hash).ok()?;
+    match bytes.len() {
+        32 => Some(hex(&bytes)),
+        64 => String::from_utf8(bytes).ok().map(|digits| digits.to_ascii_lowercase()),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use super::failure::{Failure, Subject};
@@ -18,6 +19,7 @@ use super::retry::{Repeat, RetryPolicy};
 use super::settings::{self, Settings, Timeouts};
 use super::status::ApiStatus;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
 
 /// The longest answer of a small call.
 const SMALL: usize = 16 * 1024 * 1024;
@@ -111,6 +113,15 @@ impl Http {
         let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
         let version = settings::version(&settings.api_version)?;
         Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes })
+    }
+
+    /// A short hash of the key and the service it is for.
+    pub(super) fn owner(&self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(self.base.as_str());
+        hasher.update([0]);
+        hasher.update(self.secret.expose_secret());
+        hex(hasher.finalize().get(..8).unwrap_or_default())
     }
 
     /// A path below the version: `v1beta/batches/abc`.

@@ -68,6 +68,12 @@ impl Gemini {
     pub fn new(settings: Settings) -> Result<Self> {
         Ok(Self { http: Arc::new(http::Http::new(settings)?) })
     }
+
+    /// Tells apart whose files these are, without telling the key: files of one key's project are
+    /// nothing to another's.
+    pub fn owner(&self) -> String {
+        self.http.owner()
+    }
 }
 
 impl fmt::Debug for Gemini {

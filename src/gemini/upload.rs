@@ -89,6 +89,28 @@ impl Gemini {
         }
     }
 
+    /// Uploads a picture, a document, a sound or a video. It may take a while until it
+    /// [can be used](Self::until_active).
+    pub async fn upload_media(
+        &self,
+        file: std::fs::File,
+        bytes: u64,
+        display_name: &str,
+        mime_type: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<RemoteFile> {
+        let act = format!("uploading {display_name}");
+        let mut chunks = Chunks::new(file, bytes, &act)?;
+        let upload = Upload { http: &self.http, act: &act, stage: act.clone(), display_name, mime_type };
+        tokio::select! {
+            done = upload.run_until_named(&mut chunks, monitor) => done,
+            () = monitor.cancellation().cancelled() => {
+                monitor.check(&act)?;
+                Err(Error::new(ErrorKind::Cancelled, &act, "cancelled by the caller"))
+            }
+        }
+    }
+
     /// Tries the next MIME type for as long as that is what the API refuses. A refusal costs nothing.
     async fn upload_in_some_type(
         &self,
@@ -110,7 +132,7 @@ impl Gemini {
     }
 
     /// Waits until the API can use the file. JSONL mostly is usable at once.
-    async fn until_active(&self, act: &str, mut file: RemoteFile) -> Result<RemoteFile> {
+    pub async fn until_active(&self, act: &str, mut file: RemoteFile) -> Result<RemoteFile> {
         let policy = self.http.retry;
         let give_up = tokio::time::Instant::now() + policy.total;
         let mut wait = policy.base;
@@ -140,7 +162,7 @@ struct Upload<'a> {
     /// The act as it is shown in progress: progress never goes back within a stage.
     stage: String,
     display_name: &'a str,
-    mime_type: &'static str,
+    mime_type: &'a str,
 }
 
 impl Upload<'_> {

@@ -22,7 +22,24 @@ pub struct ModelTable {
     pub as_of: NaiveDate,
     default_model: String,
     default_embedding_model: String,
+    #[serde(default)]
+    default_image_model: Option<String>,
+    #[serde(default)]
+    default_speech_model: Option<String>,
     models: Vec<Model>,
+}
+
+/// What a model that generates is made for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Makes {
+    /// Text.
+    #[default]
+    Text,
+    /// Pictures, with text beside them.
+    Images,
+    /// Speech.
+    Speech,
 }
 
 /// One model.
@@ -36,6 +53,9 @@ pub struct Model {
     #[serde(default = "generate")]
     /// What it can be asked for.
     pub kind: Kind,
+    /// What it is made for.
+    #[serde(default)]
+    pub makes: Makes,
     /// The day from which the API no longer serves it.
     pub shutdown: Option<NaiveDate>,
     /// What Google names as its replacement.
@@ -114,6 +134,18 @@ impl ModelTable {
         }
     }
 
+    /// The model used when none is named and the requests ask for this.
+    ///
+    /// A table of the user's own may be older than these defaults: then it is the one for text.
+    pub fn default_to_make(&self, makes: Makes) -> &str {
+        let named = match makes {
+            Makes::Text => None,
+            Makes::Images => self.default_image_model.as_deref(),
+            Makes::Speech => self.default_speech_model.as_deref(),
+        };
+        named.unwrap_or(&self.default_model)
+    }
+
     /// The entry for a name or alias, with or without `models/`.
     pub fn get(&self, name: &str) -> Option<&Model> {
         let name = bare_name(name);
@@ -174,6 +206,11 @@ mod tests {
             assert_eq!(model.kind, kind);
             assert_eq!(model.availability(table.as_of), Availability::Open);
             assert!(model.price_on(table.as_of).is_some());
+        }
+        for makes in [Makes::Text, Makes::Images, Makes::Speech] {
+            let model = table.get(table.default_to_make(makes)).unwrap();
+            assert_eq!((model.kind, model.makes), (Kind::Generate, makes));
+            assert_eq!(model.availability(table.as_of), Availability::Open);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Of what each request file was made.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct BuildOrigin {
     /// The schema that the answers are to follow.
     #[serde(default)]
     pub response_schema: Option<serde_json::Value>,
+    /// When the first of the media uploaded for it is dropped by the API.
+    #[serde(default)]
+    pub media_expires: Option<DateTime<Utc>>,
 }
 
 impl Ledger {

@@ -1,7 +1,7 @@
 //! What is remembered between calls and processes: one SQLite file.
 //!
-//! Is responsible for: jobs and how far each has come, which data set a request file was made of, and
-//! an append-only log of events. Several processes share one ledger: WAL, short transactions, every
+//! Is responsible for: jobs and how far each has come, which data set a request file was made of, which
+//! media are at the API, and an append-only log of events. Several processes share one ledger: WAL, short transactions, every
 //! commit on disk before the call returns. Knows nothing of the network.
 
 pub mod builds;
@@ -13,6 +13,7 @@ mod schema;
 pub mod steps;
 #[cfg(test)]
 mod tests;
+pub mod uploads;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};

@@ -162,6 +162,6 @@ pub(super) fn text(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
-fn time(text: String) -> Option<DateTime<Utc>> {
+pub(super) fn time(text: String) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(&text).ok().map(|moment| moment.with_timezone(&Utc))
 }

@@ -3,6 +3,7 @@
 //! # Versions
 //!
 //! 1. `jobs`, `parts`, `builds`, `events`.
+//! 2. `uploads`.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -14,10 +15,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What leads from each version to the next.
-const STEPS: [&str; VERSION as usize] = ["
+const STEPS: [&str; VERSION as usize] = [
+    "
     CREATE TABLE jobs (
         handle        TEXT PRIMARY KEY,
         -- Hash of file, model and kind, the same for every run; with the run it makes the job.
@@ -79,7 +81,22 @@ const STEPS: [&str; VERSION as usize] = ["
         detail        TEXT
     ) STRICT;
     CREATE INDEX events_by_job ON events (handle, id);
-"];
+",
+    "
+    -- Media at the API, by content: the same bytes are sent once while they live there.
+    CREATE TABLE uploads (
+        sha256        TEXT NOT NULL,
+        -- Hash of key and service: another project cannot see the file.
+        owner         TEXT NOT NULL,
+        mime          TEXT NOT NULL,
+        bytes         INTEGER NOT NULL,
+        remote_name   TEXT NOT NULL,
+        uri           TEXT NOT NULL,
+        expires_at    TEXT NOT NULL,
+        PRIMARY KEY (sha256, owner, mime)
+    ) STRICT;
+",
+];
 
 pub(super) fn bring_up_to_date(connection: &mut Connection, file: &Path) -> Result<()> {
     let act = format!("opening {}", file.display());

@@ -1,5 +1,6 @@
 use super::builds::BuildOrigin;
 use super::steps::Observation;
+use super::uploads::{Content, Upload};
 use super::*;
 use crate::job::{ContentHash, Handle, JobState, Kind};
 
@@ -179,6 +180,7 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
         kind: Kind::Embed,
         expects_json: false,
         response_schema: None,
+        media_expires: None,
     };
     ledger.remember_build("aa", &origin).unwrap();
     assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));
@@ -201,4 +203,39 @@ fn a_damaged_ledger_is_told_from_a_missing_one() {
     std::fs::write(folder.path().join("ledger.sqlite3"), vec![b'x'; 8192]).unwrap();
     let error = Ledger::open(folder.path()).unwrap_err();
     assert!(error.next_step().unwrap().contains("damaged"), "{error:?}");
+}
+
+#[test]
+fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Ledger::open(folder.path()).unwrap().file().to_owned();
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch("DROP TABLE uploads; PRAGMA user_version = 1").unwrap();
+
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let now = chrono::Utc::now();
+    let hours = chrono::TimeDelta::hours;
+    let content = Content { sha256: "aa", owner: "me", mime: "image/png" };
+    let upload =
+        Upload { name: "files/1".into(), uri: "https://x/files/1".into(), bytes: 7, expires_at: now + hours(48) };
+    ledger.remember_upload(content, &upload, now).unwrap();
+    let found = |content, until| ledger.upload_of(content, until).unwrap().map(|upload| upload.name);
+    assert_eq!(found(content, now + hours(47)).as_deref(), Some("files/1"));
+    assert_eq!(found(content, now + hours(49)), None);
+    for other in [
+        Content { sha256: "ab", ..content },
+        Content { owner: "you", ..content },
+        Content { mime: "image/webp", ..content },
+    ] {
+        assert_eq!(found(other, now), None);
+    }
+    // What expired is forgotten with the next one; a newer upload takes the place of an older one.
+    let second = Upload { name: "files/2".into(), expires_at: now + hours(96), ..upload };
+    ledger.remember_upload(content, &second, now).unwrap();
+    assert_eq!(found(content, now).as_deref(), Some("files/2"));
+    let other = Content { sha256: "ab", ..content };
+    ledger.remember_upload(other, &Upload { name: "files/3".into(), ..second }, now + hours(97)).unwrap();
+    assert_eq!(found(content, now), None);
+    ledger.forget_upload("files/3").unwrap();
+    assert_eq!(found(other, now), None);
 }

@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::attach::Attach;
 use super::compose::{Task, write};
 use super::estimate::Estimate;
+use super::media_life::media_life;
 use super::model::availability;
 use super::off_thread::off_thread;
 use super::request::Asked;
 use super::rows::Rows;
+use super::survey::Survey;
+use super::uploads::place;
 use crate::error::Result;
 use crate::job::Kind;
-use crate::job::models::bare_name;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
 use crate::paths::AllowedPath;
@@ -49,7 +52,7 @@ pub struct BuildArgs {
     pub kind: Option<BuildKind>,
     /// For speech: voice, e.g. `Kore`, or one per speaker, `Ann=Kore,Bob=Puck`.
     pub voice: Option<String>,
-    /// Media sent along: columns or templates that give a path of a picture, PDF, sound or video.
+    /// Media sent along: columns or templates that give the path or URL of a picture, PDF, sound or video.
     pub attach: Vec<String>,
     /// Gemini generationConfig, e.g. {"maxOutputTokens": 300}.
     pub generation_config: Option<Map<String, Value>>,
@@ -186,31 +189,38 @@ impl fmt::Display for BuildReply {
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
     refuse_unbuilt(&args)?;
+    super::kinds::refuse_stray_voice(&args)?;
     let rows = Rows::find(app, &args, monitor).await?;
     let kind = args.kind.unwrap_or_default().of_batch();
     let asked = Asked::of(app, &args, &rows)?;
-    let model = bare_name(args.model.as_deref().unwrap_or(app.models().default_for(kind))).to_owned();
+    let model = super::kinds::model(app, &args);
     let model_warning = availability(app, &model)?;
     let output = output_file(app, &args, &rows)?;
     let key = args.key.clone().or_else(|| rows.default_key());
+    let kind_warnings = super::kinds::warnings(app, &args, &model, &asked.request);
+    let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let origin = BuildOrigin {
         source: rows.text(),
         reading: serde_json::to_value(rows.reading()).unwrap_or_default(),
         source_hash: rows.hash(monitor).await?,
         key: key.clone(),
-        model: args.model.is_some().then(|| model.clone()),
+        // Pictures and speech have a model of their own, which create_batch cannot tell from the requests.
+        model: (args.model.is_some() || matches!(args.kind, Some(BuildKind::Image | BuildKind::Speech)))
+            .then(|| model.clone()),
         kind,
         expects_json: asked.expects_json,
         response_schema: asked.response_schema,
+        media_expires: attach.placed.expires(),
     };
     let task = Task {
         key,
         source: rows.open()?,
         request: asked.request,
-        limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),
+        limit: limit(&args),
         on_bad_row: args.on_bad_row,
         output: output.clone(),
         overwrite: args.overwrite,
+        attach,
     };
     let source_format = task.source.format().map(|format| format.to_string());
     let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
@@ -218,6 +228,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 
     let mut warnings = built.warnings;
     warnings.extend(model_warning);
+    warnings.extend(kind_warnings);
+    warnings.extend(media_life(Some(&origin), app.now()).unwrap_or_default());
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
     Ok(BuildReply {
@@ -239,14 +251,34 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     })
 }
 
+/// What is attached, large files at the API already.
+async fn attach(
+    app: &App,
+    args: &BuildArgs,
+    rows: &Rows,
+    request: &Value,
+    key: Option<String>,
+    monitor: &dyn Monitor,
+) -> Result<Attach> {
+    let attach = Attach::new(args.attach.clone(), app.roots().clone());
+    if attach.rules.is_empty() {
+        return Ok(attach);
+    }
+    let skip_bad = args.on_bad_row == OnBadRow::Skip;
+    let stage = "looking for attached files";
+    let survey = Survey { request: request.clone(), key, limit: limit(args), skip_bad, attach, stage };
+    place(app, rows, survey, monitor).await
+}
+
+fn limit(args: &BuildArgs) -> u64 {
+    args.limit.map_or(u64::MAX, i64::unsigned_abs)
+}
+
 /// Arguments that are agreed on and not served yet.
 fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
     let unbuilt = [
         ("delimiter", args.delimiter.is_some()),
         ("header", args.header.is_some()),
-        ("kind", matches!(args.kind, Some(BuildKind::Image | BuildKind::Speech))),
-        ("voice", args.voice.is_some()),
-        ("attach", !args.attach.is_empty()),
         ("count_tokens", args.count_tokens),
     ];
     super::unbuilt(&unbuilt)

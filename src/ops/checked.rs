@@ -24,6 +24,9 @@ const MOST_LISTED: usize = 10;
 /// Input tokens that Gemini models take, 4 Argon excepted (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
 
+/// What the API takes of a request file (API reference §4.4).
+const LARGEST_FILE: u64 = 2 * 1024 * 1024 * 1024;
+
 /// A request file without errors.
 pub(super) struct Checked {
     pub(super) validation: Validation,
@@ -38,7 +41,9 @@ pub(super) struct Checked {
 pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor) -> Result<Checked> {
     let keys = Vault::inline(app)?.file("keys")?.temporary()?;
     let file = input.clone();
-    let modified = modified(&input.open()?);
+    let opened = input.open()?;
+    refuse_too_large(input, &opened)?;
+    let modified = modified(&opened);
     let (validation, keys) = off_thread(monitor, move |monitor| {
         let failed = |e| Error::io("writing the keys", e);
         let mut sink = BufWriter::new(keys.reopen().map_err(failed)?);
@@ -51,6 +56,16 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
         Some(kind) if validation.is_valid() => Ok(Checked { validation, kind, modified, keys }),
         _ => Err(bad_lines(input, &validation)),
     }
+}
+
+fn refuse_too_large(input: &AllowedPath, file: &File) -> Result<()> {
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    if bytes <= LARGEST_FILE {
+        return Ok(());
+    }
+    let cause = format!("it has {} MB, the API takes 2 GB of a request file", bytes / 1024 / 1024);
+    Err(Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause)
+        .hint("split it, or its source, into several files; each becomes a job of its own. Nothing was sent"))
 }
 
 /// When a file was last written to, where the file system tells.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::attach::{Attach, Attacher, without_media};
 use super::build::OnBadRow;
 use super::estimate::Load;
 use crate::answers::summary::clip;
@@ -32,6 +33,7 @@ pub(super) struct Task {
     pub(super) on_bad_row: OnBadRow,
     pub(super) output: AllowedPath,
     pub(super) overwrite: bool,
+    pub(super) attach: Attach,
 }
 
 /// What it made.
@@ -87,7 +89,9 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     }
     let rule = KeyRule::parse(task.key.as_deref(), source.columns())?;
     let mut writer = RequestWriter::create(task.output.clone(), task.overwrite)?;
-    let mut lines = Lines::new(&skeleton, &rule);
+    refuse_no_place(&skeleton, &task.attach)?;
+    let attacher = Attacher::new(&task.attach, source.columns())?;
+    let mut lines = Lines::new(&skeleton, &rule, attacher);
     let mut bad = BadRows::default();
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
@@ -95,7 +99,8 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             Ok(()) => writer.push(&lines.line)?,
             Err(problem) => bad.push(&problem),
         }
-        if writer.requests() % STRIDE == 0 {
+        // A row with media may take as long as many without.
+        if writer.requests() % STRIDE == 0 || !lines.media.is_empty() {
             monitor.check("building requests")?;
             monitor.report(&Progress {
                 stage: "building requests".into(),
@@ -108,6 +113,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     if task.on_bad_row == OnBadRow::Fail && bad.count > 0 {
         return Err(bad_rows(&bad, writer.requests()));
     }
+    lines.attacher.refuse_withheld()?;
     if writer.requests() == 0 {
         return Err(Error::new(ErrorKind::InvalidInput, "building requests", "there is no row to make a request of")
             .hint("check that the source has rows, and that they are not all left out"));
@@ -121,6 +127,15 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     }
     let load = lines.load(i64::try_from(writer.requests()).unwrap_or(i64::MAX));
     Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings })
+}
+
+/// What is attached has to go somewhere.
+fn refuse_no_place(skeleton: &Skeleton, attach: &Attach) -> Result<()> {
+    if attach.rules.is_empty() || skeleton.takes_media() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "building requests", "there is no turn of the user to attach media to")
+        .hint("request.contents needs a turn with the role user and a list of parts"))
 }
 
 fn bad_rows(bad: &BadRows, good: u64) -> Error {
@@ -137,6 +152,8 @@ fn bad_rows(bad: &BadRows, good: u64) -> Error {
 struct Lines<'s> {
     skeleton: &'s Skeleton,
     rule: &'s KeyRule,
+    attacher: Attacher,
+    media: Vec<u8>,
     keys: KeySet,
     key: String,
     line: Vec<u8>,
@@ -152,10 +169,12 @@ struct Lines<'s> {
 }
 
 impl<'s> Lines<'s> {
-    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule) -> Self {
+    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule, attacher: Attacher) -> Self {
         Self {
             skeleton,
             rule,
+            attacher,
+            media: Vec::new(),
             keys: KeySet::new(),
             key: String::new(),
             line: Vec::new(),
@@ -174,7 +193,10 @@ impl<'s> Lines<'s> {
     fn make(&mut self, row: &Row<'_>) -> Result<(), RowProblem> {
         let key = self.rule.key(row, &mut self.key)?;
         self.line.clear();
-        let text_bytes = self.skeleton.render_line(key, row, &mut self.line)? as u64;
+        self.media.clear();
+        self.attacher.parts(row, &mut self.media)?;
+        self.uncounted_media |= !self.media.is_empty();
+        let text_bytes = self.skeleton.render_line_with(key, row, &self.media, &mut self.line)? as u64;
         if self.made < CHECKED {
             self.check(row, text_bytes)?;
         }
@@ -185,7 +207,7 @@ impl<'s> Lines<'s> {
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
-            self.first.push(clip(&String::from_utf8_lossy(&self.line), SHOWN_BYTES));
+            self.first.push(clip(&without_media(&self.line), SHOWN_BYTES));
         }
         Ok(())
     }

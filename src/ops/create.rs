@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::App;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
+use super::media_life::media_life;
 use super::model::availability;
 use super::submit::{Plan, submit};
 use super::vault::Vault;
@@ -140,6 +141,9 @@ pub(super) async fn submit_file(
     refuse_over_limit(args.max_cost_usd, &estimate, &checked.load())?;
 
     let plan = plan(app, args, &input, checked, retry_of, &model, &estimate)?;
+    if may_be_new(app, &plan)? {
+        warnings.extend(media_life(origin.as_ref(), app.now())?);
+    }
     if args.dry_run {
         return dry_run_reply(app, &plan, estimate, warnings);
     }
@@ -155,6 +159,12 @@ pub(super) async fn submit_file(
         warnings,
         next,
     })
+}
+
+/// Whether the job cannot be at the API yet.
+fn may_be_new(app: &App, plan: &Plan) -> Result<bool> {
+    let known = app.ledger()?.newest_run(&plan.job.content)?.filter(|known| known.run == plan.job.run);
+    Ok(known.is_none_or(|known| matches!(known.step, Step::Intended | Step::Uploaded)))
 }
 
 /// The file to submit; requests given in the call become one first.

@@ -3,6 +3,7 @@
 mod account;
 mod answer_file;
 mod app;
+mod attach;
 pub mod build;
 pub mod cancel;
 mod checked;
@@ -13,7 +14,9 @@ mod dataset;
 pub mod delete;
 pub mod estimate;
 mod find;
+mod kinds;
 pub mod list;
+mod media_life;
 mod model;
 mod observe;
 mod off_thread;
@@ -23,6 +26,8 @@ pub mod retry;
 mod rows;
 pub mod status;
 mod submit;
+mod survey;
+mod uploads;
 mod vault;
 
 pub use app::App;

@@ -58,6 +58,9 @@ fn request_skeleton(args: &BuildArgs, rows: &Rows, kind: Kind) -> Result<Value> 
             if let (Value::Object(config), Some(given)) = (&mut config, &args.generation_config) {
                 config.extend(given.clone());
             }
+            if let Value::Object(config) = &mut config {
+                *config = super::kinds::with_kind(args, std::mem::take(config))?;
+            }
             let schema = args.response_schema.clone().map(Value::Object);
             generate_request(template.unwrap_or_default(), args.system.as_deref(), Some(&config), schema.as_ref())?
         }

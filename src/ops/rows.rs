@@ -29,11 +29,11 @@ impl Rows {
     }
 
     /// The rows, from the start.
-    pub(super) fn open(self) -> Result<Source> {
+    pub(super) fn open(&self) -> Result<Source> {
         match self {
             Self::Dataset(dataset) => dataset.open(),
-            Self::Given(rows) => Ok(Source::inline(rows)),
-            Self::Prompts(prompts) => Ok(Source::prompts(prompts)),
+            Self::Given(rows) => Ok(Source::inline(rows.clone())),
+            Self::Prompts(prompts) => Ok(Source::prompts(prompts.iter().cloned())),
         }
     }
 

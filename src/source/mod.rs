@@ -4,12 +4,14 @@
 //! A [`Source`] lends one [`Row`] at a time; a [`Skeleton`] with its [`Template`]s writes the line,
 //! a [`KeyRule`] names it. A row that cannot be used is a [`RowProblem`], and reading goes on.
 
+mod attach;
 mod chain;
 mod escape;
 mod filters;
 mod format;
 mod key;
 mod logic;
+pub mod media;
 mod reading;
 mod request;
 mod row;
@@ -21,6 +23,7 @@ use crate::error::Result;
 use crate::paths::AllowedPath;
 use serde_json::{Map, Value};
 
+pub use attach::Attachment;
 pub use format::Format;
 pub use key::KeyRule;
 pub use reading::Reading;

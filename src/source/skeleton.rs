@@ -16,14 +16,29 @@ pub struct Skeleton {
     templates: Vec<Template>,
     /// Bytes of text for the model that are the same in every request.
     fixed_text: usize,
+    /// Where the parts stand before which media go.
+    media_at: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone)]
 enum Segment {
     Literal(Vec<u8>),
-    Column { slot: Slot, counted: bool },
-    Filtered { filtered: Arc<Filtered>, counted: bool },
-    Logic { logic: Arc<Logic>, counted: bool },
+    /// The place for media; other parts follow or do not.
+    Media {
+        followed: bool,
+    },
+    Column {
+        slot: Slot,
+        counted: bool,
+    },
+    Filtered {
+        filtered: Arc<Filtered>,
+        counted: bool,
+    },
+    Logic {
+        logic: Arc<Logic>,
+        counted: bool,
+    },
 }
 
 impl Skeleton {
@@ -33,9 +48,14 @@ impl Skeleton {
             return Err(Error::new(ErrorKind::InvalidArgument, "compiling the request", "it is not an object")
                 .hint("give a request such as {\"contents\": [{\"parts\": [{\"text\": \"{{ prompt }}\"}]}]}"));
         }
-        let mut skeleton = Self::default();
+        let mut skeleton = Self { media_at: place_for_media(request), ..Self::default() };
         skeleton.value(request, &mut Vec::new())?;
         Ok(skeleton)
+    }
+
+    /// Whether there is a place for media: the last turn of the user, or the content to be embedded.
+    pub fn takes_media(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Media { .. }))
     }
 
     /// Whether any string of it depends on the row.
@@ -63,11 +83,22 @@ impl Skeleton {
     ///
     /// Returns how many bytes of text for the model it holds. After a problem `out` is as it was.
     pub fn render_line(&self, key: &str, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+        self.render_line_with(key, row, b"", out)
+    }
+
+    /// The same with media before the prompt: parts as JSON, separated by commas.
+    pub fn render_line_with(
+        &self,
+        key: &str,
+        row: &Row<'_>,
+        media: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<usize, RowProblem> {
         let start = out.len();
         out.extend_from_slice(b"{\"key\":\"");
         escape_into(key, out);
         out.extend_from_slice(b"\",\"request\":");
-        let rendered = self.fill(row, out);
+        let rendered = self.fill(row, media, out);
         match rendered {
             Ok(_) => out.push(b'}'),
             Err(_) => out.truncate(start),
@@ -75,12 +106,19 @@ impl Skeleton {
         rendered
     }
 
-    fn fill(&self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+    fn fill(&self, row: &Row<'_>, media: &[u8], out: &mut Vec<u8>) -> Result<usize, RowProblem> {
         let mut text = self.fixed_text;
         for segment in &self.segments {
             let (length, counted) = match segment {
                 Segment::Literal(bytes) => {
                     out.extend_from_slice(bytes);
+                    continue;
+                }
+                Segment::Media { followed } => {
+                    out.extend_from_slice(media);
+                    if *followed && !media.is_empty() {
+                        out.push(b',');
+                    }
                     continue;
                 }
                 Segment::Column { slot, counted } => (render_column(slot, row, &mut Escaped(out))?, counted),
@@ -108,6 +146,9 @@ impl Skeleton {
             }
             Value::Array(array) => {
                 self.literal(b"[");
+                if self.media_at.as_ref() == Some(path) {
+                    self.segments.push(Segment::Media { followed: !array.is_empty() });
+                }
                 for (position, value) in array.iter().enumerate() {
                     self.literal(if position == 0 { b"" } else { b"," });
                     self.at(position.to_string(), value, path)?;
@@ -173,6 +214,17 @@ impl Skeleton {
             _ => self.segments.push(Segment::Literal(bytes.to_vec())),
         }
     }
+}
+
+/// The path to the parts of the user's last turn, or of the content to be embedded.
+fn place_for_media(request: &Value) -> Option<Vec<String>> {
+    let path = |steps: &[&str]| Some(steps.iter().map(|step| (*step).to_owned()).collect());
+    if request.get("content").is_some() {
+        return path(&["content", "parts"]);
+    }
+    let is_users = |turn: &Value| turn.get("role").is_none_or(|role| role == "user");
+    let last = request.get("contents")?.as_array()?.iter().rposition(is_users)?;
+    path(&["contents", &last.to_string(), "parts"])
 }
 
 /// The same error, saying where in the request the template stands.

@@ -40,7 +40,7 @@ pub struct BuildFlags {
     /// For speech: a voice such as Kore, or one per speaker, Ann=Kore,Bob=Puck
     #[arg(long, value_name = "VOICE")]
     voice: Option<String>,
-    /// Media sent along: column or template that gives the path of a picture, PDF, sound or video (repeatable)
+    /// Media sent along: column or template that gives the path or URL of a picture, PDF, sound or video (repeatable)
     #[arg(long, value_name = "COLUMN|TEMPLATE")]
     attach: Vec<String>,
     /// Gemini generationConfig, e.g. '{"maxOutputTokens": 300}'; or @file

@@ -11,12 +11,12 @@ use crate::ops::build::{self, BuildArgs, BuildReply};
 #[tool_router(router = build_jsonl_router, vis = "pub(super)")]
 impl BatchServer {
     /// Write a request file: one Gemini request per row of a data file, out of a template. Replies with path, tokens,
-    /// price, the first requests as sent, and bad rows by line. Sends nothing, costs nothing.
+    /// price, the first requests as sent, and bad rows by line. Sends no request, costs nothing.
     #[tool(
         title = "Build requests",
         input_schema = schema::input::<BuildArgs>(),
         output_schema = schema::output::<BuildReply>(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
     )]
     async fn build_jsonl(&self, call: Call<BuildArgs>) -> Result<Reply<BuildReply>, Failure> {
         Ok(build::build(&self.app, call.args()?, call.monitor()).await?.into())

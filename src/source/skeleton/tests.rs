@@ -92,3 +92,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn media_stand_before_the_prompt_in_the_users_last_turn() {
+    let request = json!({"contents": [
+        {"role": "user", "parts": [{"text": "an example"}]},
+        {"role": "user", "parts": [{"text": "{{ a }}"}]},
+        {"role": "model", "parts": [{"text": "Sure:"}]},
+    ]});
+    let skeleton = Skeleton::compile(&request).unwrap();
+    assert!(skeleton.takes_media());
+    let row = Map::from_iter([("a".to_owned(), json!("x"))]);
+    let line = |skeleton: &Skeleton, media: &[u8]| {
+        let mut out = Vec::new();
+        skeleton.render_line_with("k", &Row::object(1, None, &row), media, &mut out).unwrap();
+        serde_json::from_slice::<Value>(&out).unwrap()["request"].clone()
+    };
+    let with = line(&skeleton, br#"{"text":"1"},{"text":"2"}"#);
+    assert_eq!(with["contents"][1]["parts"], json!([{"text": "1"}, {"text": "2"}, {"text": "x"}]));
+    assert_eq!(line(&skeleton, b"")["contents"][1]["parts"], json!([{"text": "x"}]));
+
+    let embed = Skeleton::compile(&json!({"content": {"parts": []}})).unwrap();
+    assert_eq!(line(&embed, br#"{"text":"1"}"#), json!({"content": {"parts": [{"text": "1"}]}}));
+    assert!(!Skeleton::compile(&json!({"contents": [{"role": "model", "parts": []}]})).unwrap().takes_media());
+}

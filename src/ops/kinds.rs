@@ -1,0 +1,145 @@
+//! What the kinds of requests ask of a model: pictures, speech and its voices.
+
+use serde_json::{Map, Value, json};
+
+use super::App;
+use super::build::{BuildArgs, BuildKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::Kind;
+use crate::job::models::{Makes, bare_name};
+
+/// What the API takes of speakers in one request.
+const SPEAKERS: usize = 2;
+const HINT: &str = "give one voice, \"Kore\", or one for each of two speakers of the script, \"Ann=Kore,Bob=Puck\"";
+
+/// The model these requests are for; each kind has a default of its own.
+pub(super) fn model(app: &App, args: &BuildArgs) -> String {
+    let kind = args.kind.unwrap_or_default();
+    let default = match kind.of_batch() {
+        Kind::Embed => app.models().default_for(Kind::Embed),
+        Kind::Generate => app.models().default_to_make(makes(kind)),
+    };
+    bare_name(args.model.as_deref().unwrap_or(default)).to_owned()
+}
+
+/// The settings of a request that asks for this kind. The caller's own are left as they are.
+pub(super) fn with_kind(args: &BuildArgs, mut config: Map<String, Value>) -> Result<Map<String, Value>> {
+    let kind = args.kind.unwrap_or_default();
+    let modalities: &[&str] = match kind {
+        BuildKind::Generate | BuildKind::Embed => return Ok(config),
+        BuildKind::Image => &["TEXT", "IMAGE"],
+        BuildKind::Speech => &["AUDIO"],
+    };
+    if args.response_schema.is_some() {
+        let cause = format!("an answer of kind {} cannot follow a response_schema", kind.as_str());
+        return Err(wrong(cause).hint("leave one of them out"));
+    }
+    if get(&config, "responseModalities", "response_modalities").is_none() {
+        config.insert("responseModalities".to_owned(), json!(modalities));
+    }
+    if let Some(voice) = &args.voice {
+        if get(&config, "speechConfig", "speech_config").is_some() {
+            return Err(wrong("both voice and generation_config.speechConfig choose a voice").hint("give one of them"));
+        }
+        config.insert("speechConfig".to_owned(), speech_config(voice)?);
+    }
+    Ok(config)
+}
+
+/// Refuses a voice where nothing is spoken.
+pub(super) fn refuse_stray_voice(args: &BuildArgs) -> Result<()> {
+    match (&args.voice, args.kind) {
+        (Some(_), kind) if kind != Some(BuildKind::Speech) => {
+            Err(wrong("voice is for requests of kind speech").hint("pass kind: \"speech\", or leave voice out"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is odd about asking this of that model.
+pub(super) fn warnings(app: &App, args: &BuildArgs, model: &str, request: &Value) -> Vec<String> {
+    let kind = args.kind.unwrap_or_default();
+    let Some(known) = app.models().get(model) else { return Vec::new() };
+    let mut warnings = Vec::new();
+    let (asked, made) = (asked(kind), made(known.kind, known.makes));
+    // Who says what is to come back knows what the model makes.
+    let said = request.get("generationConfig").or_else(|| request.get("generation_config"));
+    let said = said.and_then(Value::as_object);
+    let by_hand = kind == BuildKind::Generate
+        && said.is_some_and(|config| get(config, "responseModalities", "response_modalities").is_some());
+    if asked != made && !by_hand {
+        let hint = match kind {
+            BuildKind::Generate => format!("pass kind: \"{}\"", kind_for(made).as_str()),
+            kind => format!("leave model out for the default of kind {}", kind.as_str()),
+        };
+        warnings.push(format!("{model} makes {made}, and the requests ask for {asked}: {hint}"));
+    }
+    let task = request.get("taskType").or_else(|| request.get("task_type"));
+    if known.name == "gemini-embedding-2" && task.is_some() {
+        warnings.push("gemini-embedding-2 does not take taskType: say the task in the template instead".to_owned());
+    }
+    warnings
+}
+
+fn makes(kind: BuildKind) -> Makes {
+    match kind {
+        BuildKind::Generate | BuildKind::Embed => Makes::Text,
+        BuildKind::Image => Makes::Images,
+        BuildKind::Speech => Makes::Speech,
+    }
+}
+
+fn asked(kind: BuildKind) -> &'static str {
+    made(kind.of_batch(), makes(kind))
+}
+
+fn made(kind: Kind, makes: Makes) -> &'static str {
+    match (kind, makes) {
+        (Kind::Embed, _) => "vectors",
+        (Kind::Generate, Makes::Text) => "text",
+        (Kind::Generate, Makes::Images) => "images",
+        (Kind::Generate, Makes::Speech) => "speech",
+    }
+}
+
+fn kind_for(made: &str) -> BuildKind {
+    BuildKind::ALL.into_iter().find(|kind| asked(*kind) == made).unwrap_or_default()
+}
+
+fn get<'c>(config: &'c Map<String, Value>, camel: &str, snake: &str) -> Option<&'c Value> {
+    config.get(camel).or_else(|| config.get(snake))
+}
+
+/// "Kore", or "Ann=Kore,Bob=Puck" for a script of two.
+fn speech_config(voice: &str) -> Result<Value> {
+    let named = |name: &str| json!({"prebuiltVoiceConfig": {"voiceName": name}});
+    if !voice.contains(['=', ',']) {
+        return match voice.trim() {
+            "" => Err(wrong("voice is empty").hint(HINT)),
+            voice => Ok(json!({"voiceConfig": named(voice)})),
+        };
+    }
+    let mut speakers: Vec<(&str, &str)> = Vec::new();
+    for pair in voice.split(',') {
+        let (speaker, voice) = pair.split_once('=').unwrap_or_default();
+        let (speaker, voice) = (speaker.trim(), voice.trim());
+        if speaker.is_empty() || voice.is_empty() {
+            return Err(wrong(format!("voice: {:?} is not SPEAKER=VOICE", pair.trim())).hint(HINT));
+        }
+        if speakers.iter().any(|(known, _)| *known == speaker) {
+            return Err(wrong(format!("voice: the speaker {speaker:?} is named twice")).hint(HINT));
+        }
+        speakers.push((speaker, voice));
+    }
+    if speakers.len() != SPEAKERS {
+        let cause = format!("voice names {} speakers; the API takes {SPEAKERS}", speakers.len());
+        return Err(wrong(cause).hint(HINT));
+    }
+    let configs: Vec<Value> =
+        speakers.iter().map(|(speaker, voice)| json!({"speaker": speaker, "voiceConfig": named(voice)})).collect();
+    Ok(json!({"multiSpeakerVoiceConfig": {"speakerVoiceConfigs": configs}}))
+}
+
+fn wrong(cause: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "building requests", cause)
+}

@@ -1,0 +1,160 @@
+//! Pictures, speech and vectors: what their requests say, and that they go all the way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::world::World;
+
+/// Builds one request of the prompt "Hi" and gives it with the reply.
+fn built(world: &World, more: &[&str]) -> (Value, Value) {
+    let build = [&["build", "--prompt", "Hi", "--output", "a.jsonl", "--overwrite"], more].concat();
+    let reply = world.reply(&build);
+    (world.lines("a.jsonl")[0]["request"].clone(), reply)
+}
+
+/// Why a build was refused.
+fn refused(world: &World, more: &[&str]) -> String {
+    let build = [&["build", "--prompt", "Hi", "--output", "a.jsonl", "--overwrite", "--json"], more].concat();
+    let ran = world.run(&build);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    ran.json()["error"]["cause"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn image_requests_ask_for_pictures_and_have_a_model_of_their_own() {
+    let world = World::new();
+    let (request, reply) = built(&world, &["--kind", "image"]);
+    assert_eq!(request["generationConfig"], json!({"responseModalities": ["TEXT", "IMAGE"]}));
+    assert_eq!(reply["estimate"]["model"], "gemini-3.1-flash-image");
+    assert_eq!(reply["warnings"], Value::Null);
+
+    let own = r#"{"responseModalities": ["IMAGE"], "imageConfig": {"aspectRatio": "16:9"}}"#;
+    let (request, _) = built(&world, &["--kind", "image", "--generation-config", own]);
+    assert_eq!(request["generationConfig"], serde_json::from_str::<Value>(own).unwrap());
+    let (request, _) =
+        built(&world, &["--kind", "image", "--generation-config", r#"{"response_modalities": ["IMAGE"]}"#]);
+    assert_eq!(request["generationConfig"], json!({"response_modalities": ["IMAGE"]}));
+}
+
+#[test]
+fn speech_has_one_voice_or_one_for_each_of_two_speakers() {
+    let world = World::new();
+    let (request, reply) = built(&world, &["--kind", "speech", "--voice", "Kore"]);
+    let kore = json!({"prebuiltVoiceConfig": {"voiceName": "Kore"}});
+    let speech = json!({"responseModalities": ["AUDIO"], "speechConfig": {"voiceConfig": kore}});
+    assert_eq!(request["generationConfig"], speech);
+    assert_eq!(reply["estimate"]["model"], "gemini-3.8-flash-tts");
+
+    let (request, _) = built(&world, &["--kind", "speech", "--voice", "Ann=Kore, Dr. Bob = Puck"]);
+    let puck = json!({"prebuiltVoiceConfig": {"voiceName": "Puck"}});
+    let speakers = json!([{"speaker": "Ann", "voiceConfig": kore}, {"speaker": "Dr. Bob", "voiceConfig": puck}]);
+    let config = &request["generationConfig"]["speechConfig"];
+    assert_eq!(config, &json!({"multiSpeakerVoiceConfig": {"speakerVoiceConfigs": speakers}}));
+
+    let (request, _) = built(&world, &["--kind", "speech"]);
+    assert_eq!(request["generationConfig"], json!({"responseModalities": ["AUDIO"]}));
+}
+
+#[test]
+fn voices_that_the_api_would_refuse_are_refused_here() {
+    let world = World::new();
+    let voice = |voice: &str| refused(&world, &["--kind", "speech", "--voice", voice]);
+    assert!(voice("A=Kore,B=Puck,C=Zephyr").contains("3 speakers"));
+    assert!(voice("A=Kore").contains("1 speakers"));
+    assert!(voice("A=Kore,A=Puck").contains("named twice"));
+    assert!(voice("Kore,Puck").contains("\"Kore\" is not SPEAKER=VOICE"));
+    assert!(voice("A=,B=Puck").contains("not SPEAKER=VOICE"));
+    assert!(voice(" ").contains("empty"));
+    assert!(refused(&world, &["--voice", "Kore"]).contains("kind speech"));
+    assert!(refused(&world, &["--kind", "image", "--voice", "Kore"]).contains("kind speech"));
+    let config = r#"{"speechConfig": {"languageCode": "de-DE"}}"#;
+    let both = refused(&world, &["--kind", "speech", "--voice", "Kore", "--generation-config", config]);
+    assert!(both.contains("both voice and"), "{both}");
+    let schema = refused(&world, &["--kind", "speech", "--response-schema", r#"{"type": "object"}"#]);
+    assert!(schema.contains("cannot follow a response_schema"), "{schema}");
+}
+
+#[test]
+fn a_model_for_something_else_is_warned_of() {
+    let world = World::new();
+    let warnings = |more: &[&str]| built(&world, more).1["warnings"].to_string();
+    let text_for_images = warnings(&["--kind", "image", "--model", "gemini-3.8-flash"]);
+    assert!(
+        text_for_images.contains("gemini-3.8-flash makes text, and the requests ask for images"),
+        "{text_for_images}"
+    );
+    let speech_for_text = warnings(&["--model", "gemini-3.8-flash-tts"]);
+    assert!(speech_for_text.contains("pass kind: \\\"speech\\\""), "{speech_for_text}");
+    assert!(warnings(&["--kind", "embed", "--model", "gemini-3.8-flash"]).contains("ask for vectors"));
+    assert!(warnings(&["--model", "gemini-embedding-001"]).contains("pass kind: \\\"embed\\\""));
+    let by_hand = r#"{"responseModalities": ["AUDIO"]}"#;
+    assert_eq!(warnings(&["--model", "gemini-3.8-flash-tts", "--generation-config", by_hand]), "null");
+    assert_eq!(warnings(&["--kind", "speech", "--model", "gemini-3.8-flash-lite-tts"]), "null");
+}
+
+#[test]
+fn embeddings_take_their_settings_from_templates_too() {
+    let world = World::new();
+    world.write("a.csv", "id,title,text\n1,Chairs,A chair is a seat.\n");
+    let settings = r#"{"taskType": "RETRIEVAL_DOCUMENT", "title": "{{title | upper}}", "outputDimensionality": 8}"#;
+    let build = ["build", "a.csv", "--kind", "embed", "--template", "{{text}}", "--key", "id", "--request", settings];
+    let reply = world.reply(&build);
+    assert_eq!(reply["warnings"], Value::Null);
+    let request = world.lines("a.requests.jsonl")[0]["request"].clone();
+    let expected = json!({
+        "taskType": "RETRIEVAL_DOCUMENT", "title": "CHAIRS", "outputDimensionality": 8,
+        "content": {"parts": [{"text": "A chair is a seat."}]},
+    });
+    assert_eq!(request, expected);
+
+    let second = ["--model", "gemini-embedding-2", "--overwrite"];
+    let reply = world.reply(&[build.as_slice(), &second].concat());
+    assert!(reply["warnings"].to_string().contains("does not take taskType"), "{reply}");
+
+    world.reply(&build);
+    let job = world.reply(&["create", "a.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let results = world.reply(&["results", &job, "--output", "vectors.jsonl"]);
+    assert_eq!(results["outcomes"]["answered"], 1, "{results}");
+    assert_eq!(world.lines("vectors.jsonl")[0]["response"]["embedding"].as_array().map(Vec::len), Some(8));
+}
+
+#[test]
+fn an_image_job_goes_all_the_way_and_can_be_retried() {
+    let world = World::new();
+    std::fs::write(world.path("a.png"), b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    world.write("a.csv", "id,picture\n1,a.png\n2,\n");
+    let template = "Draw number {{id}}{% if id == \"2\" %} [[simulate:blocked]]{% endif %}";
+    let built = world.reply(&["build", "a.csv", "--kind", "image", "--template", template, "--attach", "picture"]);
+    assert!(built["next"].as_str().unwrap().contains("gemini-3.1-flash-image"), "{built}");
+    // The model is remembered with the file: nobody has to name it again.
+    let created = world.reply(&["create", "a.requests.jsonl"]);
+    assert_eq!(created["estimate"]["model"], "gemini-3.1-flash-image");
+    let job = created["job"].as_str().unwrap();
+    world.run(&["status", job, "--wait"]);
+    let results = world.run(&["results", job, "--output", "pictures.jsonl", "--json"]).json();
+    assert_eq!(
+        (&results["outcomes"]["answered"], &results["outcomes"]["blocked"]),
+        (&json!(1), &json!(1)),
+        "{results}"
+    );
+    let first = &world.lines("pictures.jsonl")[0];
+    assert!(first.to_string().contains("image/png"), "{first}");
+
+    let retried = world.reply(&["retry", job]);
+    assert_eq!((&retried["requests"], &retried["estimate"]["model"]), (&json!(1), &created["estimate"]["model"]));
+}
+
+#[test]
+fn a_speech_job_goes_all_the_way() {
+    let world = World::new();
+    world.write("a.csv", "id,text\n1,Ann: Hi! Bob: Hello.\n");
+    let voices = ["--kind", "speech", "--voice", "Ann=Kore,Bob=Puck", "--template", "{{text}}"];
+    world.reply(&[["build", "a.csv"].as_slice(), &voices].concat());
+    let job = world.reply(&["create", "a.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let results = world.reply(&["results", &job, "--output", "speech.jsonl"]);
+    assert_eq!(results["outcomes"]["answered"], 1, "{results}");
+    assert!(world.read("speech.jsonl").contains("audio/"), "{}", world.read("speech.jsonl"));
+}
