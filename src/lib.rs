@@ -14,6 +14,7 @@
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`:
 //!     where the rows come from.
+//!   - `ops/problems.rs`, `ops/repeats.rs`: rows that make no request, told by cause and listed in a file.
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.

@@ -176,6 +176,9 @@ impl fmt::Display for BuildReply {
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
+        if let Some(list) = &self.problems_file {
+            writeln!(f, "all bad rows in {list}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -206,6 +209,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let task = Task {
         key,
         source: rows.open()?,
+        rows,
+        problems: problems_file(app, &output)?,
         request: asked.request,
         limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),
         on_bad_row: args.on_bad_row,
@@ -232,7 +237,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),
-        problems_file: None,
+        problems_file: built.problems_file,
         fixes: asked.fixes,
         warnings,
         next,
@@ -257,4 +262,9 @@ fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> 
         Some(output) => app.roots().writable(output),
         None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem())),
     }
+}
+
+/// `products.requests.problems.jsonl` for products.requests.jsonl.
+fn problems_file(app: &App, output: &AllowedPath) -> Result<AllowedPath> {
+    app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())
 }

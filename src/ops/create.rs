@@ -206,12 +206,13 @@ fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Re
     let Some(limit) = limit else { return Ok(()) };
     let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
     match estimate.high_usd {
-        Some(high) if high <= limit && load.uncounted_media => refuse(
-            "the requests refer to media or files, whose tokens are not counted, so max_cost_usd cannot be kept"
-                .to_owned(),
-            "submit a few of them first to see what they cost, then leave max_cost_usd out. Nothing was sent",
-        ),
-        Some(high) if high <= limit => Ok(()),
+        Some(high) if high <= limit => match load.uncounted() {
+            None => Ok(()),
+            Some(uncounted) => refuse(
+                format!("{uncounted}, so max_cost_usd cannot be kept"),
+                "submit a few of them first (sample: 20) to see what they cost, then leave max_cost_usd out. Nothing was sent",
+            ),
+        },
         Some(high) => refuse(
             format!("the high estimate is {}, above max_cost_usd {}", Cost::Usd(high), Cost::Usd(limit)),
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",

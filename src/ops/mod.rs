@@ -17,6 +17,8 @@ pub mod list;
 mod model;
 mod observe;
 mod off_thread;
+mod problems;
+mod repeats;
 mod request;
 pub mod results;
 pub mod retry;

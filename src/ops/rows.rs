@@ -10,6 +10,7 @@ use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 
 /// Where the rows come from.
+#[derive(Debug, Clone)]
 pub(super) enum Rows {
     Dataset(Dataset),
     Given(Vec<Map<String, Value>>),
@@ -29,11 +30,11 @@ impl Rows {
     }
 
     /// The rows, from the start.
-    pub(super) fn open(self) -> Result<Source> {
+    pub(super) fn open(&self) -> Result<Source> {
         match self {
             Self::Dataset(dataset) => dataset.open(),
-            Self::Given(rows) => Ok(Source::inline(rows)),
-            Self::Prompts(prompts) => Ok(Source::prompts(prompts)),
+            Self::Given(rows) => Ok(Source::inline(rows.clone())),
+            Self::Prompts(prompts) => Ok(Source::prompts(prompts.clone())),
         }
     }
 

@@ -104,6 +104,7 @@ impl Seen {
         match message.name {
             "Request" => self.judge_request(walk, message, place),
             "Part" => self.judge_part(walk, message, place),
+            "Tool" => walk.facts.grounded |= message.marked(Mark::Grounding) & self.all() != 0,
             _ => {}
         }
     }
