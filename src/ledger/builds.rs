@@ -32,6 +32,37 @@ pub struct BuildOrigin {
     /// The schema that the answers are to follow.
     #[serde(default)]
     pub response_schema: Option<serde_json::Value>,
+    /// The larger file whose requests these are some of.
+    #[serde(default)]
+    pub sample_of: Option<SampleOf>,
+}
+
+/// The whole that a sample was taken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleOf {
+    /// Where it was.
+    pub path: String,
+    /// Its hash.
+    pub sha256: String,
+    /// Requests in it.
+    pub requests: i64,
+}
+
+impl BuildOrigin {
+    /// That of a file that was made elsewhere.
+    pub fn unknown(kind: Kind) -> Self {
+        Self {
+            source: None,
+            reading: serde_json::Value::Null,
+            source_hash: None,
+            key: None,
+            model: None,
+            kind,
+            expects_json: false,
+            response_schema: None,
+            sample_of: None,
+        }
+    }
 }
 
 impl Ledger {

@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::compose::{Task, write};
+use super::count_tokens;
 use super::estimate::Estimate;
 use super::model::availability;
 use super::off_thread::off_thread;
 use super::request::Asked;
 use super::rows::Rows;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::bare_name;
 use crate::job::outcome::{counted, grouped};
@@ -205,6 +206,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         kind,
         expects_json: asked.expects_json,
         response_schema: asked.response_schema,
+        sample_of: None,
     };
     let task = Task {
         key,
@@ -218,11 +220,18 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         overwrite: args.overwrite,
     };
     let source_format = task.source.format().map(|format| format.to_string());
-    let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
+    let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
     app.ledger()?.remember_build(&built.written.sha256, &origin)?;
 
     let mut warnings = built.warnings;
     warnings.extend(model_warning);
+    if args.count_tokens {
+        match count_tokens::count(app, &output, built.written.requests, &model, kind, monitor).await {
+            Ok(counted) => built.load.counted = Some(counted),
+            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+            Err(e) => warnings.push(format!("the tokens are estimated here, not counted by the API: {e}")),
+        }
+    }
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
     Ok(BuildReply {
@@ -252,7 +261,6 @@ fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
         ("kind", matches!(args.kind, Some(BuildKind::Image | BuildKind::Speech))),
         ("voice", args.voice.is_some()),
         ("attach", !args.attach.is_empty()),
-        ("count_tokens", args.count_tokens),
     ];
     super::unbuilt(&unbuilt)
 }

@@ -10,6 +10,7 @@ use super::App;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
 use super::model::availability;
+use super::sample::create_sample;
 use super::submit::{Plan, submit};
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -117,8 +118,10 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
     }
-    super::unbuilt(&[("sample", args.sample.is_some())])?;
     let input = request_file(app, &args)?;
+    if let Some(count) = args.sample {
+        return create_sample(app, &input, count, &args, monitor).await;
+    }
     submit_file(app, input, None, &args, monitor).await
 }
 
@@ -210,7 +213,7 @@ fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Re
             None => Ok(()),
             Some(uncounted) => refuse(
                 format!("{uncounted}, so max_cost_usd cannot be kept"),
-                "submit a few of them first (sample: 20) to see what they cost, then leave max_cost_usd out. Nothing was sent",
+                "submit a few of them first (sample: 20, without max_cost_usd) to see what they cost. Nothing was sent",
             ),
         },
         Some(high) => refuse(
@@ -267,7 +270,7 @@ fn plan(
 }
 
 /// "products" for products.requests.jsonl.
-fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
+pub(super) fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
     if args.requests.is_some() {
         return "inline";
     }

@@ -114,6 +114,11 @@ impl Load {
         let visual = signed(self.media.visual(model));
         let sound = signed(self.media.sound);
         let all = self.input_tokens.saturating_add(visual).saturating_add(sound);
+        if let Some(counted) = self.counted.filter(|_| self.unmeasured > 0) {
+            // What is not measured here is in the count: a request has about what those have on average.
+            let input_tokens = proportion(counted.tokens, self.requests, counted.requests);
+            return Usage { input_tokens, ..Usage::default() };
+        }
         let scaled = |tokens: i64| match self.counted {
             Some(counted) if counted.estimated > 0 => signed(proportional(
                 tokens.unsigned_abs(),
@@ -156,8 +161,12 @@ impl Load {
 
     /// `amount` of all requests, as it falls to `part` of them.
     fn share(&self, part: i64, amount: i64) -> i64 {
-        signed(proportional(amount.unsigned_abs(), part.max(0).unsigned_abs(), self.requests.unsigned_abs()))
+        proportion(amount, part.max(0), self.requests)
     }
+}
+
+fn proportion(count: i64, many: i64, few: i64) -> i64 {
+    signed(proportional(count.unsigned_abs(), many.unsigned_abs(), few.unsigned_abs()))
 }
 
 fn signed(count: u64) -> i64 {
@@ -268,11 +277,11 @@ impl fmt::Display for Counted {
             "; input tokens measured by countTokens on {}: the local estimate is ",
             counted(self.requests, "request")
         )?;
-        let percent = (self.estimated - self.tokens).saturating_mul(100) / self.tokens.max(1);
+        let off = (self.estimated - self.tokens).saturating_abs().saturating_mul(100);
+        let percent = off.saturating_add(self.tokens / 2) / self.tokens.max(1);
         match percent {
             0 => f.write_str("right"),
-            high @ 1.. => write!(f, "{high} % high"),
-            low => write!(f, "{} % low", low.abs()),
+            percent => write!(f, "{percent} % {}", if self.estimated > self.tokens { "high" } else { "low" }),
         }
     }
 }

@@ -164,6 +164,9 @@ impl fmt::Display for ResultsReply {
             let saved = saved.map_or(String::new(), |usd| format!(" ({} less than by single calls)", Cost::Usd(usd)));
             writeln!(f, "{cost}{saved}, {input} input and {output} output tokens")?;
         }
+        if let Some(whole) = &self.whole {
+            writeln!(f, "{whole}")?;
+        }
         for sample in &self.samples {
             writeln!(f, "{} [{}]: {}", sample.key, sample.outcome, sample.text)?;
         }
@@ -202,7 +205,15 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let task = prepare(app, &job, output, join, wanted(&args), monitor).await?;
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
-    Ok(reply(&job, done))
+    let whole = super::sample::whole(app, &job, &done.summary)?;
+    let mut reply = reply(&job, done);
+    if let Some(whole) = whole {
+        if reply.outcomes.answered == reply.requests {
+            reply.next = whole.next_step();
+        }
+        reply.whole = Some(whole.to_string());
+    }
+    Ok(reply)
 }
 
 /// Arguments that are agreed on and not served yet.
