@@ -37,7 +37,8 @@ fn media_inside_the_requests_are_counted_by_the_rules_of_the_model() {
     let world = World::new();
     let text = 5;
     let picture = with_media("image/png", &png(1024, 1024));
-    let tokens = |model: &str, request: &Value| estimate(&world, model, &[request.clone()])["input_tokens"].clone();
+    let tokens =
+        |model: &str, request: &Value| estimate(&world, model, std::slice::from_ref(request))["input_tokens"].clone();
     assert_eq!(tokens("gemini-2.5-flash-lite", &picture), text + 4 * 258);
     assert_eq!(tokens("gemini-3-flash-preview", &picture), text + 1120);
     let mut low = picture.clone();
@@ -46,7 +47,11 @@ fn media_inside_the_requests_are_counted_by_the_rules_of_the_model() {
 
     let pdf = with_media("application/pdf", b"%PDF-1.4 <</Type /Pages /Count 2>> <</Type /Page>> <</Type /Page>>");
     assert_eq!(tokens("gemini-3-flash-preview", &pdf), text + 2 * 560);
-    let found = estimate(&world, "gemini-3-flash-preview", &[picture, pdf]);
+    let video = b"\0\0\0\x18ftypisom\0\0\0\0isommp42\0\0\0\x6cmvhd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x03\xe8\0\0\x27\x10";
+    let video = with_media("video/mp4", video);
+    assert_eq!(tokens("gemini-3-flash-preview", &video), text + 10 * (70 + 32));
+    assert_eq!(tokens("gemini-2.5-flash-lite", &video), text + 10 * (258 + 32));
+    let found = estimate(&world, "gemini-3-flash-preview", &[picture, pdf, video]);
     assert!(basis(&found).contains("measured media by Google's rules"), "{found}");
     assert!(!basis(&found).contains("not counted"), "{found}");
 }
@@ -57,9 +62,10 @@ fn what_cannot_be_measured_is_said_and_keeps_no_cost_limit() {
     let sound = with_media("audio/mp3", b"ID3\x04 some sound");
     let file =
         json!({"contents": [{"parts": [{"fileData": {"fileUri": "https://x/files/a", "mimeType": "video/mp4"}}]}]});
+    let cached = json!({"contents": [{"parts": [{"text": "hi"}]}], "cachedContent": "cachedContents/a"});
     let plain = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 10}});
-    let found = estimate(&world, "gemini-3-flash-preview", &[sound, file, plain.clone()]);
-    assert!(basis(&found).contains("media or files of 2 requests are not counted"), "{found}");
+    let found = estimate(&world, "gemini-3-flash-preview", &[sound, file, cached, plain.clone()]);
+    assert!(basis(&found).contains("media, files or caches of 3 requests are not counted"), "{found}");
     let refused =
         |arguments: &[&str]| world.refusal(&[&["create", "r.jsonl", "--max-cost-usd", "9"], arguments].concat());
     assert_eq!(refused(&["--dry-run"])["kind"], "budget");
@@ -152,6 +158,10 @@ fn tokens_counted_by_the_api_put_the_estimate_right() {
         "{measured}"
     );
     assert!(measured["low_usd"].as_f64() < guessed["low_usd"].as_f64());
+    let submitted = world.reply(&["create", "rows.requests.jsonl", "--dry-run"])["estimate"].clone();
+    assert_eq!(submitted["input_tokens"], 300 * 30, "what was counted is not forgotten: {submitted}");
+    let other = world.reply(&["create", "rows.requests.jsonl", "--dry-run", "--model", "gemini-3.5-flash"]);
+    assert_eq!(other["estimate"]["input_tokens"], 300 * 80, "another model counts otherwise: {other}");
     assert_eq!(world.simulator.log().count("POST", ":countTokens"), 10, "nine spread over the file, and the longest");
 }
 
@@ -161,6 +171,19 @@ fn tokens_of_embeddings_are_counted_too() {
     chinese(&world);
     let reply = world.reply(&["build", "rows.jsonl", "--template", "{{ text }}", "--kind", "embed", "--count-tokens"]);
     assert_eq!(reply["estimate"]["input_tokens"], 300 * 30, "{reply}");
+}
+
+#[test]
+fn a_count_holds_what_cannot_be_measured_here() {
+    let world = World::new();
+    let rows: String = (0..20).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    world.write("rows.jsonl", &rows);
+    let file = r#"{"contents": [{"parts": [{"text": "Listen to it."}, {"fileData": {"fileUri": "https://x/files/{{ n }}"}}]}]}"#;
+    let build = ["build", "rows.jsonl", "--request", file, "--overwrite", "--count-tokens"];
+    let reply = world.reply(&build);
+    assert_eq!(reply["estimate"]["input_tokens"], 20 * (4 + 258), "{reply}");
+    assert!(!basis(&reply["estimate"]).contains("not counted"), "{reply}");
+    world.reply(&["create", "rows.requests.jsonl", "--max-cost-usd", "9"]);
 }
 
 #[test]

@@ -16,6 +16,11 @@ pub enum Medium {
         /// Its pages.
         pages: u64,
     },
+    /// Video with its sound, looked at once a second.
+    Video {
+        /// How long it is.
+        milliseconds: u64,
+    },
     /// Sound.
     Sound {
         /// How long it is.
@@ -53,6 +58,7 @@ const TILE: u64 = 258;
 const TILE_SIDE: u64 = 768;
 const SMALL_SIDE: u64 = 384;
 const LOW_PICTURE: u64 = 64;
+const LOW_FRAME: u64 = 66;
 const SOUND_A_SECOND: u64 = 32;
 
 impl Medium {
@@ -80,12 +86,20 @@ impl Medium {
                 };
                 MediaTokens { tiled: TILE.saturating_mul(pages), fixed: pages.saturating_mul(page), sound: 0 }
             }
-            Self::Sound { milliseconds } => MediaTokens {
-                sound: (u128::from(milliseconds) * u128::from(SOUND_A_SECOND)).div_ceil(1000) as u64,
-                ..MediaTokens::default()
+            Self::Video { milliseconds } => MediaTokens {
+                tiled: seconds(milliseconds, if resolution == Resolution::Low { LOW_FRAME } else { TILE }),
+                fixed: seconds(milliseconds, if resolution == Resolution::High { 280 } else { 70 }),
+                sound: seconds(milliseconds, SOUND_A_SECOND),
             },
+            Self::Sound { milliseconds } => {
+                MediaTokens { sound: seconds(milliseconds, SOUND_A_SECOND), ..MediaTokens::default() }
+            }
         }
     }
+}
+
+fn seconds(milliseconds: u64, tokens: u64) -> u64 {
+    proportional(tokens, milliseconds, 1000)
 }
 
 fn tiles(width: u64, height: u64) -> u64 {

@@ -43,7 +43,7 @@ pub struct LineFacts<'a> {
     pub inline_bytes: u64,
     /// Tokens of the media inside, as far as they could be measured.
     pub media: MediaTokens,
-    /// Media inside that could not be measured.
+    /// Media inside that could not be measured, and cached content.
     pub unmeasured: u64,
     /// Whether it refers to files kept elsewhere.
     pub has_file_data: bool,

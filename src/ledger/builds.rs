@@ -8,6 +8,7 @@ use super::Ledger;
 use super::record::text;
 use crate::error::Result;
 use crate::job::Kind;
+use crate::job::tokens::Counted;
 
 /// How a request file came to be: enough to read its source rows again, in the same order, under the same keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct BuildOrigin {
     /// The schema that the answers are to follow.
     #[serde(default)]
     pub response_schema: Option<serde_json::Value>,
+    /// What the API counted of some of its requests, for the model it was built for.
+    #[serde(default)]
+    pub counted: Option<Counted>,
     /// The larger file whose requests these are some of.
     #[serde(default)]
     pub sample_of: Option<SampleOf>,
@@ -60,6 +64,7 @@ impl BuildOrigin {
             kind,
             expects_json: false,
             response_schema: None,
+            counted: None,
             sample_of: None,
         }
     }

@@ -179,6 +179,7 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
         kind: Kind::Embed,
         expects_json: false,
         response_schema: None,
+        counted: None,
         sample_of: None,
     };
     ledger.remember_build("aa", &origin).unwrap();

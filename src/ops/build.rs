@@ -197,7 +197,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let model_warning = availability(app, &model)?;
     let output = output_file(app, &args, &rows)?;
     let key = args.key.clone().or_else(|| rows.default_key());
-    let origin = BuildOrigin {
+    let mut origin = BuildOrigin {
         source: rows.text(),
         reading: serde_json::to_value(rows.reading()).unwrap_or_default(),
         source_hash: rows.hash(monitor).await?,
@@ -206,6 +206,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         kind,
         expects_json: asked.expects_json,
         response_schema: asked.response_schema,
+        counted: None,
         sample_of: None,
     };
     let task = Task {
@@ -221,17 +222,17 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     };
     let source_format = task.source.format().map(|format| format.to_string());
     let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
-    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
-
     let mut warnings = built.warnings;
     warnings.extend(model_warning);
     if args.count_tokens {
         match count_tokens::count(app, &output, built.written.requests, &model, kind, monitor).await {
-            Ok(counted) => built.load.counted = Some(counted),
+            Ok(counted) => origin.counted = Some(counted),
             Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
             Err(e) => warnings.push(format!("the tokens are estimated here, not counted by the API: {e}")),
         }
     }
+    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
+    built.load.counted = origin.counted;
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
     Ok(BuildReply {

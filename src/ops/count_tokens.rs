@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::App;
-use super::estimate::{Counted, Load};
+use super::estimate::Load;
 use super::off_thread::off_thread;
 use super::sample::Evenly;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
+use crate::job::tokens::Counted;
 use crate::jsonl::check::check_line;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::validate::Totals;

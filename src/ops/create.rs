@@ -139,8 +139,10 @@ pub(super) async fn submit_file(
     let mut warnings = checked.warnings();
     warnings.extend(availability(app, &model)?);
 
-    let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
-    refuse_over_limit(args.max_cost_usd, &estimate, &checked.load())?;
+    let counted = origin.filter(|origin| choose_model(app, None, Some(origin), checked.kind) == model);
+    let load = Load { counted: counted.and_then(|origin| origin.counted), ..checked.load() };
+    let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
+    refuse_over_limit(args.max_cost_usd, &estimate, &load)?;
 
     let plan = plan(app, args, &input, checked, retry_of, &model, &estimate)?;
     if args.dry_run {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::job::media::{MediaTokens, proportional};
 use crate::job::models::Price;
 use crate::job::outcome::{counted, grouped};
+use crate::job::tokens::Counted;
 use crate::job::{Cost, Kind, ModelTable, Usage};
 use crate::jsonl::validate::Totals;
 
@@ -33,7 +34,7 @@ pub struct Load {
     pub input_tokens: i64,
     /// Input tokens of media, as far as they could be measured.
     pub media: MediaTokens,
-    /// Requests with media or files whose tokens are not counted.
+    /// Requests with media, files or cached content whose tokens are not counted.
     pub unmeasured: i64,
     /// Requests that may use a search tool, which is billed apart.
     pub grounded: i64,
@@ -49,17 +50,6 @@ pub struct Load {
     pub speeches: i64,
     /// What the API counted of some of the requests.
     pub counted: Option<Counted>,
-}
-
-/// Input tokens of some requests, counted by the API and estimated here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
-    /// How many requests.
-    pub requests: i64,
-    /// What the API counted.
-    pub tokens: i64,
-    /// The estimate for the same requests.
-    pub estimated: i64,
 }
 
 impl Load {
@@ -103,7 +93,7 @@ impl Load {
     /// What the estimate cannot hold, in words.
     pub fn uncounted(&self) -> Option<&'static str> {
         match (self.unmeasured > 0 && self.counted.is_none(), self.grounded > 0) {
-            (true, _) => Some("the requests refer to media or files, whose tokens are not counted"),
+            (true, _) => Some("the requests refer to media, files or caches, whose tokens are not counted"),
             (_, true) => Some("the requests may search, which is billed apart"),
             _ => None,
         }
@@ -228,7 +218,7 @@ fn basis(load: &Load, kind: Kind, model: &str, price: Option<&Price>, as_of: Nai
         ),
     };
     text.push_str(&match load.counted {
-        Some(counted) => counted.to_string(),
+        Some(counted) => format!("; input tokens {counted}"),
         None => {
             "; input tokens estimated from text length (about ±15 % for English prose, ±35 % for other text)".into()
         }
@@ -238,7 +228,9 @@ fn basis(load: &Load, kind: Kind, model: &str, price: Option<&Price>, as_of: Nai
     }
     if load.unmeasured > 0 && load.counted.is_none() {
         let requests = counted(load.unmeasured, "request");
-        text.push_str(&format!("; media or files of {requests} are not counted, their length is not known here"));
+        text.push_str(&format!(
+            "; media, files or caches of {requests} are not counted, their length is not known here"
+        ));
     }
     if kind == Kind::Generate {
         text.push_str(&output_basis(load));
@@ -267,23 +259,6 @@ fn output_basis(load: &Load) -> String {
         ));
     }
     text
-}
-
-impl fmt::Display for Counted {
-    /// "; input tokens measured by countTokens on 10 requests: the local estimate is 12 % high".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "; input tokens measured by countTokens on {}: the local estimate is ",
-            counted(self.requests, "request")
-        )?;
-        let off = (self.estimated - self.tokens).saturating_abs().saturating_mul(100);
-        let percent = off.saturating_add(self.tokens / 2) / self.tokens.max(1);
-        match percent {
-            0 => f.write_str("right"),
-            percent => write!(f, "{percent} % {}", if self.estimated > self.tokens { "high" } else { "low" }),
-        }
-    }
 }
 
 impl fmt::Display for Estimate {

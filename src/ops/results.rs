@@ -161,8 +161,8 @@ impl fmt::Display for ResultsReply {
             let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| Cost::Usd(usd).to_string());
             let (input, output) = (grouped(self.usage.input_tokens), grouped(self.usage.output_tokens));
             let saved = self.saved_usd.filter(|usd| *usd > 0.0);
-            let saved = saved.map_or(String::new(), |usd| format!(" ({} less than by single calls)", Cost::Usd(usd)));
-            writeln!(f, "{cost}{saved}, {input} input and {output} output tokens")?;
+            let saved = saved.map_or(String::new(), |usd| format!(", {} less than by single calls", Cost::Usd(usd)));
+            writeln!(f, "{cost}, {input} input and {output} output tokens{saved}")?;
         }
         if let Some(whole) = &self.whole {
             writeln!(f, "{whole}")?;

@@ -27,6 +27,12 @@ pub(super) fn measure(base64: &str) -> Option<Medium> {
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE") {
         return sound(&head, base64.len() as u64 / 4 * 3);
     }
+    // Pictures of telephones start like that, too.
+    if head.get(4..8) == Some(b"ftyp")
+        && let Some(film) = film(&head, &decoded(base64, usize::MAX)?)
+    {
+        return Some(film);
+    }
     picture(&head).or_else(|| picture(&decoded(base64, LONG_HEAD)?))
 }
 
@@ -59,6 +65,20 @@ fn sound(head: &[u8], bytes: u64) -> Option<Medium> {
     let rate: [u8; 4] = head.get(format + 16..format + 20)?.try_into().ok()?;
     let rate = u64::from(u32::from_le_bytes(rate));
     (rate > 0).then(|| Medium::Sound { milliseconds: bytes.saturating_mul(1000) / rate })
+}
+
+/// The length of an MP4 file: what its movie header tells, wherever that stands.
+fn film(head: &[u8], file: &[u8]) -> Option<Medium> {
+    let header = file.get(memchr::memmem::find(file, b"mvhd")? + 4..)?;
+    let number = |at: usize| Some(u64::from(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?)));
+    // Version 1 has longer times, and a longer duration in two halves.
+    let (scale, duration) = match header.first()? {
+        0 => (number(12)?, number(16)?),
+        _ => (number(20)?, number(24)? << 32 | number(28)?),
+    };
+    let milliseconds = duration.saturating_mul(1000).checked_div(scale)?;
+    let is_sound = head.get(8..11) == Some(b"M4A");
+    Some(if is_sound { Medium::Sound { milliseconds } } else { Medium::Video { milliseconds } })
 }
 
 #[cfg(test)]

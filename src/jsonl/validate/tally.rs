@@ -36,7 +36,7 @@ pub struct Totals {
     pub media: MediaTokens,
     /// Requests that refer to files kept elsewhere.
     pub with_file_data: u64,
-    /// Requests with media that could not be measured, or are kept elsewhere.
+    /// Requests with media that could not be measured, with files kept elsewhere or cached content.
     pub unmeasured: u64,
     /// Requests that may use a search tool, which is billed apart.
     pub grounded: u64,
