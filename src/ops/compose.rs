@@ -107,7 +107,9 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
 
 fn trial(limit: u64) -> String {
     let rows = if limit == 1 { "row".to_owned() } else { format!("{limit} rows") };
-    format!("a trial of the first {rows} of more: build it without limit, overwrite: true, for the whole")
+    format!(
+        "a trial of the first {rows} of more: for the whole, build it without limit (and overwrite: true, if to the same file)"
+    )
 }
 
 /// Makes request lines of rows and keeps count.

@@ -118,6 +118,10 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
     }
+    if args.sample.is_some() && args.requests.is_some() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", "a sample is taken of a file")
+            .hint("give input, or submit the requests without sample"));
+    }
     let input = request_file(app, &args)?;
     if let Some(count) = args.sample {
         return create_sample(app, &input, count, &args, monitor).await;

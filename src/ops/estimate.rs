@@ -99,11 +99,11 @@ impl Load {
         }
     }
 
-    /// Input tokens of all, and those of pictures and of sound among them.
+    /// Input tokens of all, and those of media among them.
     pub fn input(&self, model: &str) -> Usage {
-        let visual = signed(self.media.visual(model));
-        let sound = signed(self.media.sound);
-        let all = self.input_tokens.saturating_add(visual).saturating_add(sound);
+        let [pictures, frames, sound] =
+            [self.media.pictures.of(model), self.media.frames.of(model), self.media.sound].map(signed);
+        let all = [pictures, frames, sound].into_iter().fold(self.input_tokens, i64::saturating_add);
         if let Some(counted) = self.counted.filter(|_| self.unmeasured > 0) {
             // What is not measured here is in the count: a request has about what those have on average.
             let input_tokens = proportion(counted.tokens, self.requests, counted.requests);
@@ -119,7 +119,8 @@ impl Load {
         };
         Usage {
             input_tokens: scaled(all),
-            image_input_tokens: scaled(visual),
+            image_input_tokens: scaled(pictures),
+            video_input_tokens: scaled(frames),
             audio_input_tokens: scaled(sound),
             ..Usage::default()
         }

@@ -29,8 +29,6 @@ const LONGEST_LINE: u64 = 64 * 1024;
 pub(super) struct BadRows {
     pub(super) count: i64,
     causes: Vec<Cause>,
-    /// Rows whose cause is not told apart any more.
-    others: i64,
     list: List,
 }
 
@@ -48,7 +46,7 @@ struct Cause {
 impl BadRows {
     /// None so far. Those of `source` will be listed in `list`.
     pub(super) fn new(source: Option<String>, list: AllowedPath) -> Self {
-        Self { count: 0, causes: Vec::new(), others: 0, list: List { source, path: list, file: None } }
+        Self { count: 0, causes: Vec::new(), list: List { source, path: list, file: None } }
     }
 
     /// Takes one in.
@@ -66,8 +64,6 @@ impl BadRows {
             let first = one_line(&clip(&problem.to_string(), MOST_BYTES));
             let rows = vec![problem.row];
             self.causes.push(Cause { column: problem.column.clone(), pattern, first, rows, count: 1 });
-        } else {
-            self.others += 1;
         }
         Ok(())
     }
@@ -75,7 +71,7 @@ impl BadRows {
     /// "row 3 (line 4): … (and 7 more rows: 5, 9, 12, …)", one line a cause, most frequent first.
     pub(super) fn listed(&self) -> Vec<String> {
         let mut causes: Vec<_> = self.causes.iter().collect();
-        causes.sort_by_key(|cause| Reverse(cause.count));
+        causes.sort_by_key(|cause| (Reverse(cause.count), cause.rows.first().copied()));
         let mut listed: Vec<_> = causes.iter().take(MOST_LISTED).map(|cause| cause.told()).collect();
         let told: i64 = causes.iter().take(MOST_LISTED).map(|cause| cause.count).sum();
         if told < self.count {

@@ -164,7 +164,7 @@ pub(super) struct Whole {
 impl Whole {
     /// The call that submits it.
     pub(super) fn next_step(&self) -> String {
-        format!("create_batch {{\"input\": \"{}\", \"model\": \"{}\"}} submits the whole", self.of.path, self.model)
+        format!("create_batch {{\"input\": \"{}\", \"model\": \"{}\"}}", self.of.path, self.model)
     }
 }
 

@@ -71,7 +71,7 @@ fn media_inside_are_measured_in_the_resolution_that_is_said_after_them() {
             r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"inlineData":{{"mimeType":"image/gif","data":"{gif}"}}}}]}}]{config}}}}}"#
         )
     };
-    let tokens = |config: &str| check(&line(config)).0.media.visual("gemini-2.5-flash");
+    let tokens = |config: &str| check(&line(config)).0.media.pictures.of("gemini-2.5-flash");
     assert_eq!(tokens(""), 4 * 258);
     assert_eq!(tokens(r#","generationConfig":{"mediaResolution":"MEDIA_RESOLUTION_LOW"}"#), 64);
 }

@@ -180,8 +180,10 @@ impl Totals {
     }
 
     fn measure(&mut self, line: &Line<'_>) {
-        let longest_line = line.bytes.len() as u64;
-        self.add(&Self { longest_line, longest_line_number: line.number, ..Self::default() }, 0);
+        let length = line.bytes.len() as u64;
+        if length > self.longest_line {
+            (self.longest_line, self.longest_line_number) = (length, line.number);
+        }
     }
 
     /// Adds those of later lines, whose numbers start after `line`. A file can claim any number: no overflow.
