@@ -178,10 +178,10 @@ fn a_count_holds_what_cannot_be_measured_here() {
     let world = World::new();
     let rows: String = (0..20).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     world.write("rows.jsonl", &rows);
-    let file = r#"{"contents": [{"parts": [{"text": "Listen to it."}, {"fileData": {"fileUri": "https://x/files/{{ n }}"}}]}]}"#;
+    let file = r#"{"contents": [{"parts": [{"fileData": {"fileUri": "https://x/files/{{ n }}"}}]}]}"#;
     let build = ["build", "rows.jsonl", "--request", file, "--overwrite", "--count-tokens"];
     let reply = world.reply(&build);
-    assert_eq!(reply["estimate"]["input_tokens"], 20 * (4 + 258), "{reply}");
+    assert_eq!(reply["estimate"]["input_tokens"], 20 * 258, "{reply}");
     assert!(!basis(&reply["estimate"]).contains("not counted"), "{reply}");
     world.reply(&["create", "rows.requests.jsonl", "--max-cost-usd", "9"]);
 }
@@ -206,11 +206,13 @@ fn when_the_api_does_not_count_the_estimate_stays_and_the_reason_is_said() {
 #[test]
 fn what_is_saved_is_the_price_of_single_calls_less_that_of_the_batch() {
     let world = World::new();
-    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
-    let handle = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["build", "--prompt", "one", "--prompt", "[[simulate:image]] two", "--output", "r.jsonl"]);
+    let handle =
+        world.reply(&["create", "r.jsonl", "--model", "gemini-3.1-flash-image"])["job"].as_str().unwrap().to_owned();
     world.reply(&["status", &handle, "--wait"]);
     let reply = world.reply(&["results", &handle, "--output", "out.jsonl"]);
+    assert_eq!(reply["usage"]["image_tokens"], 1290, "{reply}");
     let cost = reply["cost_usd"].as_f64().unwrap();
-    assert!(cost > 0.0);
+    assert!(cost > 1290.0 * 30e-6, "{reply}");
     assert_eq!(reply["saved_usd"], cost, "nothing was cached, so a batch costs half");
 }

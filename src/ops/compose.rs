@@ -79,8 +79,8 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             });
         }
     }
-    let is_trial = writer.requests() == task.limit && source.next_row()?.is_some();
-    std::mem::take(&mut lines.repeats).tell(|| task.rows.open(), &rule, &mut bad, monitor)?;
+    let is_trial = writer.requests() == task.limit && matches!(source.next_row(), Ok(Some(_)));
+    std::mem::take(&mut lines.repeats).tell(|| task.rows.open(), (&skeleton, &rule), &mut bad, monitor)?;
     if bad.count > 0 && (task.on_bad_row == OnBadRow::Fail || writer.requests() == 0) {
         return Err(bad.refusal(writer.requests())?);
     }

@@ -104,13 +104,13 @@ impl Load {
         let [pictures, frames, sound] =
             [self.media.pictures.of(model), self.media.frames.of(model), self.media.sound].map(signed);
         let all = [pictures, frames, sound].into_iter().fold(self.input_tokens, i64::saturating_add);
-        if let Some(counted) = self.counted.filter(|_| self.unmeasured > 0) {
-            // What is not measured here is in the count: a request has about what those have on average.
+        if let Some(counted) = self.counted.filter(|counted| counted.estimated == 0) {
+            // Nothing can be told here: a request has about what those have on average.
             let input_tokens = proportion(counted.tokens, self.requests, counted.requests);
             return Usage { input_tokens, ..Usage::default() };
         }
         let scaled = |tokens: i64| match self.counted {
-            Some(counted) if counted.estimated > 0 => signed(proportional(
+            Some(counted) => signed(proportional(
                 tokens.unsigned_abs(),
                 counted.tokens.unsigned_abs(),
                 counted.estimated.unsigned_abs(),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::problems::BadRows;
 use crate::error::Result;
 use crate::progress::Monitor;
-use crate::source::{KeyRule, Row, RowProblem, Source};
+use crate::source::{KeyRule, Row, RowProblem, Skeleton, Source};
 
 /// So many rows are told with the first row; it is not looked up for those beyond.
 const MOST_TOLD: usize = 1000;
@@ -36,12 +36,12 @@ impl Repeats {
     pub(super) fn tell(
         self,
         open: impl FnOnce() -> Result<Source>,
-        rule: &KeyRule,
+        (skeleton, rule): (&Skeleton, &KeyRule),
         bad: &mut BadRows,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let Some(last) = self.rows.last().map(|(problem, _)| problem.row) else { return Ok(()) };
-        let firsts = firsts(open()?, rule, self.rows.iter().map(|(_, key)| key.as_str()), last, monitor)?;
+        let firsts = firsts(open()?, (skeleton, rule), self.rows.iter().map(|(_, key)| key.as_str()), last, monitor)?;
         for (mut problem, key) in self.rows {
             let before = match firsts.get(&key).copied().flatten() {
                 Some(First { row, line: Some(line) }) => format!("row {row} (line {line}) has it already"),
@@ -64,14 +64,14 @@ struct First {
 
 fn firsts<'k>(
     mut source: Source,
-    rule: &KeyRule,
+    (skeleton, rule): (&Skeleton, &KeyRule),
     keys: impl Iterator<Item = &'k str>,
     last: u64,
     monitor: &dyn Monitor,
 ) -> Result<HashMap<String, Option<First>>> {
     let mut firsts: HashMap<String, Option<First>> = keys.map(|key| (key.to_owned(), None)).collect();
     let mut left = firsts.len();
-    let mut buffer = String::new();
+    let (mut buffer, mut line) = (String::new(), Vec::new());
     while left > 0 {
         let Some(row) = source.next_row()? else { break };
         let Ok(row) = row else { continue };
@@ -82,7 +82,10 @@ fn firsts<'k>(
             monitor.check("looking for repeated keys")?;
         }
         let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-        if let Some(first @ None) = firsts.get_mut(key) {
+        let Some(first @ None) = firsts.get_mut(key) else { continue };
+        // A row that makes no request takes no key.
+        line.clear();
+        if skeleton.render_line(key, &row, &mut line).is_ok() {
             *first = Some(First { row: row.number(), line: row.line() });
             left -= 1;
         }
