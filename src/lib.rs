@@ -16,8 +16,10 @@
 //!     where the rows come from.
 //!   - `ops/kinds.rs`: what pictures, speech and vectors ask of a model. `ops/attach.rs`, `ops/survey.rs`,
 //!     `ops/uploads.rs`, `ops/media_life.rs`: media into the requests, or to the API before them.
+//!   - `ops/problems.rs`, `ops/repeats.rs`: rows that make no request, told by cause and listed in a file.
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
-//!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
+//!   - `ops/estimate.rs`, `ops/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
+//!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
 //!   - `ops/results.rs`, `ops/collect.rs`, `ops/answer_file.rs`, `ops/account.rs`: results come home and are accounted for.
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.

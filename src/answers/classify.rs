@@ -155,15 +155,22 @@ fn usage(metadata: Option<&UsageMetadata<'_>>, embedded: Option<Count>) -> Optio
         return embedded.map(|count| Usage { input_tokens: count.0, ..Usage::default() });
     };
     let count = |count: Option<Count>| count.unwrap_or_default().0;
-    let audio = modality(m.prompt_tokens_details.as_deref(), "AUDIO");
-    let cached_audio = modality(m.cache_tokens_details.as_deref(), "AUDIO");
+    // What was read from a cache has the price of cached tokens, whatever it is.
+    let fresh = |name: &str| {
+        let cached = modality(m.cache_tokens_details.as_deref(), name);
+        (modality(m.prompt_tokens_details.as_deref(), name) - cached).max(0)
+    };
+    let made = |name: &str| modality(m.candidates_tokens_details.as_deref(), name);
     Some(Usage {
         input_tokens: count(m.prompt_token_count.or(embedded)) + count(m.tool_use_prompt_token_count),
         cached_tokens: count(m.cached_content_token_count),
-        audio_input_tokens: (audio - cached_audio).max(0),
+        audio_input_tokens: fresh("AUDIO"),
+        image_input_tokens: fresh("IMAGE") + fresh("DOCUMENT"),
+        video_input_tokens: fresh("VIDEO"),
         output_tokens: count(m.candidates_token_count) + count(m.thoughts_token_count),
         thinking_tokens: count(m.thoughts_token_count),
-        image_tokens: modality(m.candidates_tokens_details.as_deref(), "IMAGE"),
+        image_tokens: made("IMAGE"),
+        audio_tokens: made("AUDIO"),
     })
 }
 

@@ -25,10 +25,33 @@ pub struct Summary {
     pub usage: Usage,
     /// What they cost; unknown if the price or the usage of an answer is.
     pub cost: Cost,
+    /// What the same would have cost in single calls.
+    pub live_cost: Cost,
+    /// How much single requests differ in what they take.
+    pub spread: Spread,
     /// The first answers, shortened.
     pub samples: Vec<Sample>,
     groups: Vec<FailureGroup>,
     sample_bytes: usize,
+}
+
+/// Sums of squares, to tell how far off a sum over some of the requests may be for all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spread {
+    /// Of the cost.
+    pub cost: f64,
+    /// Of the output tokens.
+    pub output: f64,
+}
+
+impl Spread {
+    #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
+    fn add(&mut self, usage: &Usage, cost: Cost) {
+        self.output += (usage.output_tokens as f64).powi(2);
+        if let Cost::Usd(usd) = cost {
+            self.cost += usd * usd;
+        }
+    }
 }
 
 /// Requests that did not answer, for the same reason.
@@ -67,6 +90,8 @@ impl Summary {
             outcomes: OutcomeCounts::default(),
             usage: Usage::default(),
             cost: Cost::Usd(0.0),
+            live_cost: Cost::Usd(0.0),
+            spread: Spread::default(),
             samples: Vec::new(),
             groups: Vec::new(),
             sample_bytes,
@@ -93,11 +118,15 @@ impl Summary {
 
     fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) {
         if let Some(usage) = &answer.usage {
+            let cost = Cost::of_request(usage, price);
             self.usage += *usage;
-            self.cost += Cost::of_request(usage, price);
+            self.cost += cost;
+            self.live_cost += Cost::of_request(usage, price.map(Price::live).as_ref());
+            self.spread.add(usage, cost);
         } else if matches!(answer.outcome, Outcome::Answered | Outcome::Truncated | Outcome::Invalid) {
             // It was paid for, and nobody says how much.
             self.cost = Cost::Unknown;
+            self.live_cost = Cost::Unknown;
         }
     }
 

@@ -106,16 +106,23 @@ impl Gemini {
         Ok(self.http.json::<WireModel>(&call).await?.into())
     }
 
-    /// How many tokens the prompt of a `GenerateContentRequest` has for this model.
-    pub async fn count_tokens(&self, model: &str, request_json: &str) -> Result<i64> {
+    /// How many tokens the prompt of a request has for this model.
+    pub async fn count_tokens(&self, model: &str, kind: Kind, request_json: &str) -> Result<i64> {
         let model = names::model(model)?;
         let act = format!("counting the tokens of a request for {model}");
         let mut request: Map<String, Value> = serde_json::from_str(request_json)
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, &act, format!("the request is no JSON object: {e}")))?;
-        // This call demands the model inside the request as well.
-        request.insert("model".to_owned(), Value::from(model.as_str()));
+        let body = match kind {
+            // Embedding requests have one content, and no place of their own in this call.
+            Kind::Embed => json!({ "contents": [request.remove("content")] }),
+            Kind::Generate => {
+                // This call demands the model inside the request as well.
+                request.insert("model".to_owned(), Value::from(model.as_str()));
+                json!({ "generateContentRequest": request })
+            }
+        };
+        let body = body.to_string().into_bytes();
         let path = self.http.path(&format!("{model}:countTokens"));
-        let body = json!({ "generateContentRequest": request }).to_string().into_bytes();
         let call = Call::new(act, Subject::Model, Method::POST, path).json(body);
         let count = self.http.json::<TokenCount>(&call).await?.total_tokens;
         count.ok_or_else(|| Error::new(ErrorKind::UnexpectedAnswer, call.act, "the answer holds no number of tokens"))

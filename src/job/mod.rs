@@ -2,6 +2,7 @@
 //! requests, what it costs. Pure: no files, no network, no clock.
 
 pub mod id;
+pub mod media;
 pub mod models;
 pub mod money;
 pub mod outcome;

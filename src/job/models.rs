@@ -80,8 +80,14 @@ pub struct Price {
     pub cached: Option<f64>,
     /// Audio input tokens, where they cost something else.
     pub audio_input: Option<f64>,
+    /// Image input tokens, where they cost something else.
+    pub image_input: Option<f64>,
+    /// Video input tokens, where they cost something else.
+    pub video_input: Option<f64>,
     /// Image output tokens, where they cost something else.
     pub image_output: Option<f64>,
+    /// What cached tokens cost in single calls, where that is not twice the batch price.
+    live_cached: Option<f64>,
     /// What long prompts cost instead.
     pub long: Option<LongPrice>,
 }
@@ -98,6 +104,8 @@ pub struct LongPrice {
     pub output: f64,
     /// Cached input tokens.
     pub cached: Option<f64>,
+    /// What they cost in single calls, where that is not twice the batch price.
+    live_cached: Option<f64>,
 }
 
 /// Whether a model may be used today.
@@ -184,6 +192,35 @@ impl Model {
     }
 }
 
+/// A batch costs half of what single calls do, but for some cached tokens.
+const LIVE: f64 = 2.0;
+
+impl Price {
+    /// What the same tokens cost in single calls.
+    #[must_use]
+    pub fn live(&self) -> Self {
+        let twice = |price: Option<f64>| price.map(|price| price * LIVE);
+        let long = self.long.as_ref().map(|long| LongPrice {
+            input: long.input * LIVE,
+            output: long.output * LIVE,
+            cached: long.live_cached.or(twice(long.cached)),
+            ..long.clone()
+        });
+        Self {
+            from: self.from,
+            input: self.input * LIVE,
+            output: self.output * LIVE,
+            cached: self.live_cached.or(twice(self.cached)),
+            audio_input: twice(self.audio_input),
+            image_input: twice(self.image_input),
+            video_input: twice(self.video_input),
+            image_output: twice(self.image_output),
+            live_cached: self.live_cached,
+            long,
+        }
+    }
+}
+
 /// A model's name without `models/`.
 pub fn bare_name(name: &str) -> &str {
     let name = name.trim();
@@ -235,6 +272,19 @@ mod tests {
         );
         assert!(matches!(old.availability(day("2026-11-29")), Availability::Closed(_)));
         assert!(matches!(old.availability(day("2026-12-01")), Availability::Closed(_)));
+    }
+
+    #[test]
+    fn single_calls_cost_twice_as_much_but_for_some_cached_tokens() {
+        let table = ModelTable::embedded().unwrap();
+        let live = |name: &str| table.get(name).unwrap().price_on(table.as_of).unwrap().live();
+        let flash = live("gemini-3.5-flash");
+        assert_eq!((flash.input, flash.output, flash.cached), (1.5, 9.0, Some(0.15)));
+        assert_eq!(live("gemini-3.5-flash-lite").cached, Some(0.03));
+        let pro = live("gemini-3.1-pro-preview");
+        let long = pro.long.unwrap();
+        assert_eq!((pro.cached, long.input, long.output, long.cached), (Some(0.2), 4.0, 18.0, Some(0.4)));
+        assert_eq!(live("gemini-3-pro-image").image_output, Some(120.0));
     }
 
     #[test]

@@ -15,6 +15,12 @@ pub struct Usage {
     /// The part of the input that was audio.
     #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub audio_input_tokens: i64,
+    /// The part of the input that was pictures or pages.
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
+    pub image_input_tokens: i64,
+    /// The part of the input that was video.
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
+    pub video_input_tokens: i64,
     /// Output tokens, thinking included.
     pub output_tokens: i64,
     /// The part of the output that was thinking.
@@ -23,6 +29,9 @@ pub struct Usage {
     /// The part of the output that was images.
     #[serde(skip_serializing_if = "crate::job::is_zero")]
     pub image_tokens: i64,
+    /// The part of the output that was speech.
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
+    pub audio_tokens: i64,
 }
 
 impl std::ops::AddAssign for Usage {
@@ -30,9 +39,12 @@ impl std::ops::AddAssign for Usage {
         self.input_tokens += other.input_tokens;
         self.cached_tokens += other.cached_tokens;
         self.audio_input_tokens += other.audio_input_tokens;
+        self.image_input_tokens += other.image_input_tokens;
+        self.video_input_tokens += other.video_input_tokens;
         self.output_tokens += other.output_tokens;
         self.thinking_tokens += other.thinking_tokens;
         self.image_tokens += other.image_tokens;
+        self.audio_tokens += other.audio_tokens;
     }
 }
 
@@ -58,15 +70,30 @@ impl Cost {
             Some(long) if prompt_tokens > long.above_tokens => (long.input, long.output, long.cached),
             _ => (price.input, price.output, price.cached),
         };
-        let audio = usage.audio_input_tokens;
-        let plain_input = usage.input_tokens - usage.cached_tokens - audio;
+        // Not more than there is, whatever the parts say.
+        let fresh = (usage.input_tokens - usage.cached_tokens).max(0);
+        let audio = usage.audio_input_tokens.min(fresh);
+        let video = usage.video_input_tokens.min(fresh - audio);
+        let image = usage.image_input_tokens.min(fresh - audio - video);
+        let plain_input = fresh - audio - video - image;
         let plain_output = usage.output_tokens - usage.image_tokens;
         let micro_usd = tokens(plain_input) * input
             + tokens(usage.cached_tokens) * cached.unwrap_or(input)
             + tokens(audio) * price.audio_input.unwrap_or(input)
+            + tokens(video) * price.video_input.unwrap_or(input)
+            + tokens(image) * price.image_input.unwrap_or(input)
             + tokens(plain_output) * output
             + tokens(usage.image_tokens) * price.image_output.unwrap_or(output);
         Self::Usd(micro_usd / 1e6)
+    }
+
+    /// How much more it is than another sum.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Usd(a), Self::Usd(b)) => Self::Usd(a - b),
+            _ => Self::Unknown,
+        }
     }
 
     /// The sum in US dollars, rounded to a millionth; `None` when unknown.

@@ -5,6 +5,10 @@
 //! own count, other languages, code and tables within 35 %; single short strings may be further off.
 //! Good for a price before spending, not for a hard limit.
 
+use std::fmt;
+
+use super::outcome::counted;
+
 /// Small enough that no counter of a chunk overflows a byte, so that the compiler can count many bytes at once.
 const CHUNK: usize = 192;
 
@@ -16,6 +20,30 @@ pub fn estimate(text: &str) -> u64 {
     }
     let count = Scripts::of(bytes);
     (count.ascii * 15 + count.east_asian * 40 + count.other * 24).div_ceil(60)
+}
+
+/// Input tokens of some requests, counted by the API and estimated here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counted {
+    /// How many requests.
+    pub requests: i64,
+    /// What the API counted.
+    pub tokens: i64,
+    /// The estimate for the same requests.
+    pub estimated: i64,
+}
+
+impl fmt::Display for Counted {
+    /// "measured by countTokens on 10 requests: the local estimate is 12 % high".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "measured by countTokens on {}: the local estimate is ", counted(self.requests, "request"))?;
+        let off = (self.estimated - self.tokens).saturating_abs().saturating_mul(100);
+        let percent = off.saturating_add(self.tokens / 2) / self.tokens.max(1);
+        match percent {
+            0 => f.write_str("right"),
+            percent => write!(f, "{percent} % {}", if self.estimated > self.tokens { "high" } else { "low" }),
+        }
+    }
 }
 
 /// The characters of a text by the group of scripts they belong to.

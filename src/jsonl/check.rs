@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use serde::de::DeserializeSeed;
 
 use crate::job::Kind;
+use crate::job::media::{MediaTokens, Medium, Resolution};
 use crate::jsonl::finding::{Finding, Severity};
 use crate::jsonl::schema::Schema;
 
 mod advice;
+mod media;
 mod object;
 mod place;
 #[cfg(test)]
@@ -39,6 +41,10 @@ pub struct LineFacts<'a> {
     pub max_output_tokens: Option<u64>,
     /// Bytes of media inside the line, decoded.
     pub inline_bytes: u64,
+    /// Tokens of the media inside, as far as they could be measured.
+    pub media: MediaTokens,
+    /// Media inside that could not be measured, and cached content.
+    pub unmeasured: u64,
     /// Whether it refers to files kept elsewhere.
     pub has_file_data: bool,
     /// `candidateCount`, where it is set.
@@ -47,16 +53,21 @@ pub struct LineFacts<'a> {
     pub wants_images: bool,
     /// Whether speech is asked for.
     pub wants_audio: bool,
+    /// Whether a search tool may be used, which is billed apart.
+    pub grounded: bool,
 }
 
 /// Checks the line with this number and adds what is wrong with it to `findings`.
 pub fn check_line<'a>(line: &'a [u8], number: u64, findings: &mut Vec<Finding>) -> LineFacts<'a> {
     let before = findings.len();
-    let mut walk = Walk { line, number, most: before + MAX_FINDINGS, findings, facts: LineFacts::default() };
+    let most = before + MAX_FINDINGS;
+    let (facts, media, resolution) = (LineFacts::default(), Vec::new(), Resolution::default());
+    let mut walk = Walk { line, number, most, findings, facts, media, resolution };
     match text_of(line) {
         Ok(text) => walk.read(text),
         Err((column, hint)) => walk.report(&Place::line(), column, "the line is not valid UTF-8", Some(hint.into())),
     }
+    walk.media.iter().for_each(|medium| walk.facts.media += medium.tokens(walk.resolution));
     walk.facts
 }
 
@@ -81,6 +92,10 @@ struct Walk<'w, 'a> {
     most: usize,
     findings: &'w mut Vec<Finding>,
     facts: LineFacts<'a>,
+    /// The media inside that could be measured.
+    media: Vec<Medium>,
+    /// How closely they are looked at, which may be said after them.
+    resolution: Resolution,
 }
 
 impl<'a> Walk<'_, 'a> {

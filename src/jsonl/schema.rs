@@ -82,10 +82,13 @@ pub(super) enum Mark {
     Candidates,
     Modality,
     File,
+    Resolution,
+    /// A tool that is billed apart from tokens.
+    Grounding,
 }
 
 impl Mark {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Key,
         Self::Required,
         Self::Generate,
@@ -98,6 +101,8 @@ impl Mark {
         Self::Candidates,
         Self::Modality,
         Self::File,
+        Self::Resolution,
+        Self::Grounding,
     ];
 
     fn parse(word: &str) -> Option<Self> {
@@ -114,13 +119,16 @@ impl Mark {
             "candidates" => Self::Candidates,
             "modality" => Self::Modality,
             "file" => Self::File,
+            "resolution" => Self::Resolution,
+            "grounding" => Self::Grounding,
             _ => return None,
         })
     }
 
     /// Whether the check takes note of the value.
     fn is_fact(self) -> bool {
-        matches!(self, Self::Key | Self::MaxOutput | Self::Candidates | Self::Modality | Self::File)
+        let facts = [Self::Key, Self::MaxOutput, Self::Candidates, Self::Modality, Self::File, Self::Resolution];
+        facts.contains(&self)
     }
 }
 

@@ -8,6 +8,7 @@ use super::Ledger;
 use super::record::text;
 use crate::error::Result;
 use crate::job::Kind;
+use crate::job::tokens::Counted;
 
 /// How a request file came to be: enough to read its source rows again, in the same order, under the same keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,42 @@ pub struct BuildOrigin {
     /// When the first of the media uploaded for it is dropped by the API.
     #[serde(default)]
     pub media_expires: Option<DateTime<Utc>>,
+    /// What the API counted of some of its requests, for the model it was built for.
+    #[serde(default)]
+    pub counted: Option<Counted>,
+    /// The larger file whose requests these are some of.
+    #[serde(default)]
+    pub sample_of: Option<SampleOf>,
+}
+
+/// The whole that a sample was taken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleOf {
+    /// Where it was.
+    pub path: String,
+    /// Its hash.
+    pub sha256: String,
+    /// Requests in it.
+    pub requests: i64,
+}
+
+impl BuildOrigin {
+    /// That of a file that was made elsewhere.
+    pub fn unknown(kind: Kind) -> Self {
+        Self {
+            source: None,
+            reading: serde_json::Value::Null,
+            source_hash: None,
+            key: None,
+            model: None,
+            kind,
+            expects_json: false,
+            response_schema: None,
+            media_expires: None,
+            counted: None,
+            sample_of: None,
+        }
+    }
 }
 
 impl Ledger {

@@ -181,6 +181,8 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
         expects_json: false,
         response_schema: None,
         media_expires: None,
+        counted: None,
+        sample_of: None,
     };
     ledger.remember_build("aa", &origin).unwrap();
     assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));

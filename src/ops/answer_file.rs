@@ -134,6 +134,7 @@ pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Res
     }
     if task.lacking {
         account.summary.cost = Cost::Unknown;
+        account.summary.live_cost = Cost::Unknown;
         warnings.push(LACKING.to_owned());
     }
     let written = account.finish()?;

@@ -109,6 +109,11 @@ impl Attacher {
         Ok(Self { rules, attach: attach.clone(), places: Vec::new(), bytes: Vec::new() })
     }
 
+    /// Whether rows may have media at all.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
     /// Appends the row's media as parts, separated by commas.
     pub(super) fn parts(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowProblem> {
         self.find(row)?;

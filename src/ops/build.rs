@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::App;
 use super::attach::Attach;
 use super::compose::{Task, write};
+use super::count_tokens;
 use super::estimate::Estimate;
 use super::media_life::media_life;
 use super::model::availability;
@@ -17,7 +18,7 @@ use super::request::Asked;
 use super::rows::Rows;
 use super::survey::Survey;
 use super::uploads::place;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
@@ -179,6 +180,9 @@ impl fmt::Display for BuildReply {
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
+        if let Some(list) = &self.problems_file {
+            writeln!(f, "all bad rows in {list}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -199,7 +203,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let key = args.key.clone().or_else(|| rows.default_key());
     let kind_warnings = super::kinds::warnings(app, &args, &model, &asked.request);
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
-    let origin = BuildOrigin {
+    let mut origin = BuildOrigin {
         source: rows.text(),
         reading: serde_json::to_value(rows.reading()).unwrap_or_default(),
         source_hash: rows.hash(monitor).await?,
@@ -211,10 +215,14 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         expects_json: asked.expects_json,
         response_schema: asked.response_schema,
         media_expires: attach.placed.expires(),
+        counted: None,
+        sample_of: None,
     };
     let task = Task {
         key,
         source: rows.open()?,
+        rows,
+        problems: problems_file(app, &output)?,
         request: asked.request,
         limit: limit(&args),
         on_bad_row: args.on_bad_row,
@@ -223,13 +231,20 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         attach,
     };
     let source_format = task.source.format().map(|format| format.to_string());
-    let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
-    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
-
+    let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
     let mut warnings = built.warnings;
     warnings.extend(model_warning);
     warnings.extend(kind_warnings);
     warnings.extend(media_life(Some(&origin), app.now()).unwrap_or_default());
+    if args.count_tokens {
+        match count_tokens::count(app, &output, built.written.requests, &model, kind, monitor).await {
+            Ok(counted) => origin.counted = Some(counted),
+            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+            Err(e) => warnings.push(format!("the tokens are estimated here, not counted by the API: {e}")),
+        }
+    }
+    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
+    built.load.counted = origin.counted;
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
     Ok(BuildReply {
@@ -244,7 +259,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),
-        problems_file: None,
+        problems_file: built.problems_file,
         fixes: asked.fixes,
         warnings,
         next,
@@ -276,11 +291,7 @@ fn limit(args: &BuildArgs) -> u64 {
 
 /// Arguments that are agreed on and not served yet.
 fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
-    let unbuilt = [
-        ("delimiter", args.delimiter.is_some()),
-        ("header", args.header.is_some()),
-        ("count_tokens", args.count_tokens),
-    ];
+    let unbuilt = [("delimiter", args.delimiter.is_some()), ("header", args.header.is_some())];
     super::unbuilt(&unbuilt)
 }
 
@@ -289,4 +300,9 @@ fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> 
         Some(output) => app.roots().writable(output),
         None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem())),
     }
+}
+
+/// `products.requests.problems.jsonl` for products.requests.jsonl.
+fn problems_file(app: &App, output: &AllowedPath) -> Result<AllowedPath> {
+    app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())
 }

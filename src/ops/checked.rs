@@ -126,14 +126,7 @@ impl Checked {
 
     /// What the requests add up to.
     pub(super) fn load(&self) -> Load {
-        let totals = &self.validation.totals;
-        Load {
-            requests: self.requests(),
-            input_tokens: signed(totals.input_tokens),
-            limited_requests: signed(totals.with_max_output_tokens),
-            output_limit_sum: signed(totals.max_output_tokens),
-            uncounted_media: totals.with_inline_media > 0 || totals.with_file_data > 0,
-        }
+        Load::of(&self.validation.totals)
     }
 }
 

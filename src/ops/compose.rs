@@ -5,19 +5,22 @@ use serde_json::Value;
 use super::attach::{Attach, Attacher, without_media};
 use super::build::OnBadRow;
 use super::estimate::Load;
+use super::problems::BadRows;
+use super::repeats::Repeats;
+use super::rows::Rows;
 use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::outcome::{counted, grouped};
 use crate::jsonl::check::check_line;
 use crate::jsonl::finding::{Findings, Severity};
 use crate::jsonl::keys::KeySet;
+use crate::jsonl::validate::Totals;
 use crate::jsonl::writer::{RequestWriter, Written};
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 use crate::source::{KeyRule, Row, RowProblem, Skeleton, Source};
 
-/// Bad rows listed in a reply, and requests shown in it.
-const MOST_PROBLEMS: usize = 10;
+/// Warnings listed in a reply, and requests shown in it.
+const MOST_WARNINGS: usize = 10;
 const SHOWN: u64 = 2;
 const SHOWN_BYTES: usize = 600;
 /// Lines that are checked against the request schema: all are made by the same skeleton.
@@ -27,6 +30,8 @@ const STRIDE: u64 = 4096;
 /// What the writing thread needs.
 pub(super) struct Task {
     pub(super) source: Source,
+    /// The rows of the source, to be looked at again.
+    pub(super) rows: Rows,
     pub(super) request: Value,
     pub(super) key: Option<String>,
     pub(super) limit: u64,
@@ -34,6 +39,8 @@ pub(super) struct Task {
     pub(super) output: AllowedPath,
     pub(super) overwrite: bool,
     pub(super) attach: Attach,
+    /// Where bad rows are listed, if there are any.
+    pub(super) problems: AllowedPath,
 }
 
 /// What it made.
@@ -42,42 +49,8 @@ pub(super) struct Built {
     pub(super) load: Load,
     pub(super) first: Vec<String>,
     pub(super) bad: BadRows,
+    pub(super) problems_file: Option<String>,
     pub(super) warnings: Vec<String>,
-}
-
-/// Rows of which no request could be made, by cause.
-#[derive(Default)]
-pub(super) struct BadRows {
-    pub(super) count: i64,
-    causes: Vec<Cause>,
-}
-
-/// One thing that is wrong with some rows.
-struct Cause {
-    text: String,
-    /// The first row that has it.
-    first: String,
-    count: i64,
-}
-
-impl BadRows {
-    fn push(&mut self, problem: &RowProblem) {
-        self.count += 1;
-        if let Some(known) = self.causes.iter_mut().find(|known| known.text == problem.cause) {
-            known.count += 1;
-        } else if self.causes.len() < MOST_PROBLEMS {
-            self.causes.push(Cause { text: problem.cause.clone(), first: problem.to_string(), count: 1 });
-        }
-    }
-
-    /// "row 3 (line 4) and 7 more: …", one line a cause.
-    pub(super) fn listed(&self) -> Vec<String> {
-        let line = |cause: &Cause| match cause.count {
-            1 => cause.first.clone(),
-            count => format!("{} (and {} more rows)", cause.first, grouped(count - 1)),
-        };
-        self.causes.iter().map(line).collect()
-    }
 }
 
 /// Reads the rows and writes the requests. Heavy: runs on a thread of its own.
@@ -92,12 +65,13 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     refuse_no_place(&skeleton, &task.attach)?;
     let attacher = Attacher::new(&task.attach, source.columns())?;
     let mut lines = Lines::new(&skeleton, &rule, attacher);
-    let mut bad = BadRows::default();
+    let mut bad = BadRows::new(task.rows.text(), task.problems);
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
         match row.and_then(|row| lines.make(&row)) {
-            Ok(()) => writer.push(&lines.line)?,
-            Err(problem) => bad.push(&problem),
+            Ok(true) => writer.push(&lines.line)?,
+            Ok(false) => {}
+            Err(problem) => bad.push(&problem)?,
         }
         // A row with media may take as long as many without.
         if writer.requests() % STRIDE == 0 || !lines.media.is_empty() {
@@ -110,8 +84,10 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             });
         }
     }
-    if task.on_bad_row == OnBadRow::Fail && bad.count > 0 {
-        return Err(bad_rows(&bad, writer.requests()));
+    let is_trial = writer.requests() == task.limit && matches!(source.next_row(), Ok(Some(_)));
+    std::mem::take(&mut lines.repeats).tell(|| task.rows.open(), (&skeleton, &rule), &mut bad, monitor)?;
+    if bad.count > 0 && (task.on_bad_row == OnBadRow::Fail || writer.requests() == 0) {
+        return Err(bad.refusal(writer.requests())?);
     }
     lines.attacher.refuse_withheld()?;
     if writer.requests() == 0 {
@@ -125,8 +101,14 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     if !skeleton.has_templates() && writer.requests() > 1 {
         warnings.push("every request is the same: the template names no column".to_owned());
     }
-    let load = lines.load(i64::try_from(writer.requests()).unwrap_or(i64::MAX));
-    Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings })
+    if is_trial {
+        warnings.push(trial(task.limit));
+    }
+    let load = lines.load();
+    let written = writer.finish()?;
+    let (problems_file, unlisted) = bad.finish()?;
+    warnings.extend(unlisted);
+    Ok(Built { written, load, first: lines.first, bad, problems_file, warnings })
 }
 
 /// What is attached has to go somewhere.
@@ -138,14 +120,11 @@ fn refuse_no_place(skeleton: &Skeleton, attach: &Attach) -> Result<()> {
         .hint("request.contents needs a turn with the role user and a list of parts"))
 }
 
-fn bad_rows(bad: &BadRows, good: u64) -> Error {
-    let cause = format!("{}, nothing was written:\n{}", counted(bad.count, "bad row"), bad.listed().join("\n"));
-    let hint = if good == 0 {
-        "no row makes a request: mend the template, the key or the source"
-    } else {
-        "mend the rows or the template, or pass on_bad_row: \"skip\" to leave these rows out"
-    };
-    Error::new(ErrorKind::InvalidInput, "building requests", cause).hint(hint)
+fn trial(limit: u64) -> String {
+    let rows = if limit == 1 { "row".to_owned() } else { format!("{limit} rows") };
+    format!(
+        "a trial of the first {rows} of more: for the whole, build it without limit (and overwrite: true, if to the same file)"
+    )
 }
 
 /// Makes request lines of rows and keeps count.
@@ -159,12 +138,11 @@ struct Lines<'s> {
     line: Vec<u8>,
     first: Vec<String>,
     made: u64,
+    repeats: Repeats,
     text_bytes: u64,
-    /// Of the lines that were checked: their text in bytes, and in tokens.
+    /// Of the lines that were checked: the bytes of their text, and what they ask for.
     checked_bytes: u64,
-    checked_tokens: u64,
-    output_limit: Option<i64>,
-    uncounted_media: bool,
+    checked: Totals,
     findings: Findings,
 }
 
@@ -180,49 +158,47 @@ impl<'s> Lines<'s> {
             line: Vec::new(),
             first: Vec::new(),
             made: 0,
+            repeats: Repeats::default(),
             text_bytes: 0,
             checked_bytes: 0,
-            checked_tokens: 0,
-            output_limit: None,
-            uncounted_media: false,
-            findings: Findings::new(MOST_PROBLEMS),
+            checked: Totals::default(),
+            findings: Findings::new(MOST_WARNINGS),
         }
     }
 
-    /// Makes the line of a row. What would fail the whole job at the API is a problem of the row.
-    fn make(&mut self, row: &Row<'_>) -> Result<(), RowProblem> {
+    /// Makes the line of a row. What would fail the whole job at the API is a problem of the row; `false`
+    /// if its key came before, which is told when all rows were seen.
+    fn make(&mut self, row: &Row<'_>) -> Result<bool, RowProblem> {
         let key = self.rule.key(row, &mut self.key)?;
         self.line.clear();
         self.media.clear();
         self.attacher.parts(row, &mut self.media)?;
-        self.uncounted_media |= !self.media.is_empty();
         let text_bytes = self.skeleton.render_line_with(key, row, &self.media, &mut self.line)? as u64;
-        if self.made < CHECKED {
+        // Media differ from row to row, and so do their tokens.
+        if self.made < CHECKED || self.attacher.is_asked() {
             self.check(row, text_bytes)?;
         }
         let key = self.key.trim();
         if !self.keys.insert(key.as_bytes()) {
-            return Err(row.problem(None, format!("its key {key:?} came before; keys must be unique")));
+            return self.repeats.push(row, self.rule, key).map(|()| false);
         }
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
             self.first.push(clip(&without_media(&self.line), SHOWN_BYTES));
         }
-        Ok(())
+        Ok(true)
     }
 
     fn check(&mut self, row: &Row<'_>, text_bytes: u64) -> Result<(), RowProblem> {
         let mut found = Vec::new();
         let facts = check_line(&self.line, row.number(), &mut found);
-        self.checked_bytes += text_bytes;
-        self.checked_tokens += facts.input_tokens;
-        self.output_limit = facts.max_output_tokens.and_then(|limit| i64::try_from(limit).ok());
-        self.uncounted_media |= facts.has_file_data || facts.inline_bytes > 0;
         if let Some(error) = found.iter().find(|finding| finding.severity == Severity::Error) {
             let hint = error.hint.as_deref().map_or(String::new(), |hint| format!(" ({hint})"));
             return Err(row.problem(None, format!("{} {}{hint}", error.path, error.message)));
         }
+        self.checked_bytes += text_bytes;
+        self.checked.count(&facts);
         found.into_iter().for_each(|warning| self.findings.push(warning));
         Ok(())
     }
@@ -231,16 +207,8 @@ impl<'s> Lines<'s> {
         self.findings.groups().into_iter().map(|group| group.message).collect()
     }
 
-    fn load(&self, requests: i64) -> Load {
-        let tokens =
-            u128::from(self.text_bytes) * u128::from(self.checked_tokens) / u128::from(self.checked_bytes.max(1));
-        let limited = self.output_limit.map_or(0, |_| requests);
-        Load {
-            requests,
-            input_tokens: i64::try_from(tokens).unwrap_or(i64::MAX),
-            limited_requests: limited,
-            output_limit_sum: self.output_limit.unwrap_or(0).saturating_mul(limited),
-            uncounted_media: self.uncounted_media,
-        }
+    /// What the requests add up to, told from those that were checked.
+    fn load(&self) -> Load {
+        Load::of(&self.checked).extended(self.made, self.text_bytes, self.checked_bytes)
     }
 }

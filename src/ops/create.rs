@@ -11,6 +11,7 @@ use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
 use super::media_life::media_life;
 use super::model::availability;
+use super::sample::create_sample;
 use super::submit::{Plan, submit};
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -118,8 +119,14 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
     }
-    super::unbuilt(&[("sample", args.sample.is_some())])?;
+    if args.sample.is_some() && args.requests.is_some() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", "a sample is taken of a file")
+            .hint("give input, or submit the requests without sample"));
+    }
     let input = request_file(app, &args)?;
+    if let Some(count) = args.sample {
+        return create_sample(app, &input, count, &args, monitor).await;
+    }
     submit_file(app, input, None, &args, monitor).await
 }
 
@@ -137,8 +144,11 @@ pub(super) async fn submit_file(
     let mut warnings = checked.warnings();
     warnings.extend(availability(app, &model)?);
 
-    let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
-    refuse_over_limit(args.max_cost_usd, &estimate, &checked.load())?;
+    let same_model = |origin: &&BuildOrigin| choose_model(app, None, Some(origin), checked.kind) == model;
+    let counted = origin.as_ref().filter(same_model).and_then(|origin| origin.counted);
+    let load = Load { counted, ..checked.load() };
+    let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
+    refuse_over_limit(args.max_cost_usd, &estimate, &load)?;
 
     let plan = plan(app, args, &input, checked, retry_of, &model, &estimate)?;
     if may_be_new(app, &plan)? {
@@ -216,12 +226,13 @@ fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Re
     let Some(limit) = limit else { return Ok(()) };
     let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
     match estimate.high_usd {
-        Some(high) if high <= limit && load.uncounted_media => refuse(
-            "the requests refer to media or files, whose tokens are not counted, so max_cost_usd cannot be kept"
-                .to_owned(),
-            "submit a few of them first to see what they cost, then leave max_cost_usd out. Nothing was sent",
-        ),
-        Some(high) if high <= limit => Ok(()),
+        Some(high) if high <= limit => match load.uncounted() {
+            None => Ok(()),
+            Some(uncounted) => refuse(
+                format!("{uncounted}, so max_cost_usd cannot be kept"),
+                "submit a few of them first (sample: 20, without max_cost_usd) to see what they cost. Nothing was sent",
+            ),
+        },
         Some(high) => refuse(
             format!("the high estimate is {}, above max_cost_usd {}", Cost::Usd(high), Cost::Usd(limit)),
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
@@ -276,7 +287,7 @@ fn plan(
 }
 
 /// "products" for products.requests.jsonl.
-fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
+pub(super) fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a str {
     if args.requests.is_some() {
         return "inline";
     }

@@ -6,13 +6,24 @@ use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::job::outcome::grouped;
+use crate::job::media::{MediaTokens, proportional};
+use crate::job::models::Price;
+use crate::job::outcome::{counted, grouped};
+use crate::job::tokens::Counted;
 use crate::job::{Cost, Kind, ModelTable, Usage};
+use crate::jsonl::validate::Totals;
 
-/// Output tokens assumed for a request that sets no `maxOutputTokens`: low, expected, high.
+/// Low, expected, high.
+type Range = [i64; 3];
+
+/// Output tokens assumed for a request that sets no `maxOutputTokens`.
 ///
 /// A guess, and said to be one in every reply: short answers, a few paragraphs, a long text with thinking.
-const OUTPUT_GUESS: [i64; 3] = [64, 400, 2_000];
+const OUTPUT_GUESS: Range = [64, 400, 2_000];
+/// Tokens of a picture that is made (API reference §7: what a picture costs, by the price of its tokens).
+const PICTURE: Range = [747, 1_120, 1_290];
+/// Tokens of speech for ten tokens of the text that is spoken: 25 a second, at 2 to 5 tokens of text a second.
+const SPEECH_FOR_TEN: Range = [50, 75, 125];
 
 /// What a request file asks for, counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,12 +32,136 @@ pub struct Load {
     pub requests: i64,
     /// Input tokens, estimated from the texts.
     pub input_tokens: i64,
+    /// Input tokens of media, as far as they could be measured.
+    pub media: MediaTokens,
+    /// Requests with media, files or cached content whose tokens are not counted.
+    pub unmeasured: i64,
+    /// Requests that may use a search tool, which is billed apart.
+    pub grounded: i64,
     /// Requests that set `maxOutputTokens`.
     pub limited_requests: i64,
     /// The sum of the `maxOutputTokens` that are set.
     pub output_limit_sum: i64,
-    /// Whether media or uploaded files are referenced, whose tokens are not counted.
-    pub uncounted_media: bool,
+    /// Answers asked for: one a request, or `candidateCount`.
+    pub answers: i64,
+    /// Requests that ask for pictures.
+    pub pictures: i64,
+    /// Requests that ask for speech.
+    pub speeches: i64,
+    /// What the API counted of some of the requests.
+    pub counted: Option<Counted>,
+}
+
+impl Load {
+    /// The load of requests that were all read.
+    pub fn of(totals: &Totals) -> Self {
+        Self {
+            requests: signed(totals.generate + totals.embed),
+            input_tokens: signed(totals.input_tokens),
+            media: totals.media,
+            unmeasured: signed(totals.unmeasured),
+            grounded: signed(totals.grounded),
+            limited_requests: signed(totals.with_max_output_tokens),
+            output_limit_sum: signed(totals.max_output_tokens),
+            answers: signed(totals.candidates),
+            pictures: signed(totals.wants_images),
+            speeches: signed(totals.wants_audio),
+            counted: None,
+        }
+    }
+
+    /// The load of `requests` like these, which have `text` bytes of text where these have `read`.
+    #[must_use]
+    pub fn extended(self, requests: u64, text: u64, read: u64) -> Self {
+        let few = self.requests.unsigned_abs();
+        let extended = |count: i64| signed(proportional(count.unsigned_abs(), requests, few));
+        Self {
+            requests: signed(requests),
+            input_tokens: signed(proportional(self.input_tokens.unsigned_abs(), text, read)),
+            media: self.media.extended(requests, few),
+            unmeasured: extended(self.unmeasured),
+            grounded: extended(self.grounded),
+            limited_requests: extended(self.limited_requests),
+            output_limit_sum: extended(self.output_limit_sum),
+            answers: extended(self.answers),
+            pictures: extended(self.pictures),
+            speeches: extended(self.speeches),
+            counted: self.counted,
+        }
+    }
+
+    /// What the estimate cannot hold, in words.
+    pub fn uncounted(&self) -> Option<&'static str> {
+        match (self.unmeasured > 0 && self.counted.is_none(), self.grounded > 0) {
+            (true, _) => Some("the requests refer to media, files or caches, whose tokens are not counted"),
+            (_, true) => Some("the requests may search, which is billed apart"),
+            _ => None,
+        }
+    }
+
+    /// Input tokens of all, and those of media among them.
+    pub fn input(&self, model: &str) -> Usage {
+        let [pictures, frames, sound] =
+            [self.media.pictures.of(model), self.media.frames.of(model), self.media.sound].map(signed);
+        let all = [pictures, frames, sound].into_iter().fold(self.input_tokens, i64::saturating_add);
+        if let Some(counted) = self.counted.filter(|counted| counted.estimated == 0) {
+            // Nothing can be told here: a request has about what those have on average.
+            let input_tokens = proportion(counted.tokens, self.requests, counted.requests);
+            return Usage { input_tokens, ..Usage::default() };
+        }
+        let scaled = |tokens: i64| match self.counted {
+            Some(counted) => signed(proportional(
+                tokens.unsigned_abs(),
+                counted.tokens.unsigned_abs(),
+                counted.estimated.unsigned_abs(),
+            )),
+            _ => tokens,
+        };
+        Usage {
+            input_tokens: scaled(all),
+            image_input_tokens: scaled(pictures),
+            video_input_tokens: scaled(frames),
+            audio_input_tokens: scaled(sound),
+            ..Usage::default()
+        }
+    }
+
+    /// Output tokens: low, expected, high.
+    fn output(&self, kind: Kind) -> [Usage; 3] {
+        [0, 1, 2].map(|level| {
+            if kind == Kind::Embed {
+                return Usage::default();
+            }
+            let of = |range: Range| range.get(level).copied().unwrap_or_default();
+            let pictures = self.share(self.pictures, self.answers).saturating_mul(of(PICTURE));
+            let spoken = self.share(self.speeches, self.input_tokens).saturating_mul(of(SPEECH_FOR_TEN)) / 10;
+            let text =
+                self.share(self.requests - self.pictures - self.speeches, self.text(of(OUTPUT_GUESS), level == 2));
+            let output_tokens = text.saturating_add(pictures).saturating_add(spoken);
+            Usage { output_tokens, image_tokens: pictures, audio_tokens: spoken, ..Usage::default() }
+        })
+    }
+
+    /// Output tokens if all answers were text of `guess` tokens, or as long as the limits allow.
+    fn text(&self, guess: i64, to_the_limit: bool) -> i64 {
+        let guess = self.share(self.answers, guess);
+        let limit = self.output_limit_sum / self.limited_requests.max(1);
+        let limited = if to_the_limit { self.output_limit_sum } else { self.limited_requests * limit.min(guess) };
+        ((self.requests - self.limited_requests) * guess).saturating_add(limited)
+    }
+
+    /// `amount` of all requests, as it falls to `part` of them.
+    fn share(&self, part: i64, amount: i64) -> i64 {
+        proportion(amount, part.max(0), self.requests)
+    }
+}
+
+fn proportion(count: i64, many: i64, few: i64) -> i64 {
+    signed(proportional(count.unsigned_abs(), many.unsigned_abs(), few.unsigned_abs()))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Tokens and price, low to high.
@@ -56,56 +191,73 @@ impl Estimate {
     /// The estimate for a load on a model, at the prices of a day.
     pub fn new(load: &Load, model: &str, kind: Kind, table: &ModelTable, day: NaiveDate) -> Self {
         let price = table.get(model).and_then(|model| model.price_on(day));
-        let output = output_tokens(load, kind);
-        let mean_prompt = load.input_tokens / load.requests.max(1);
-        let cost = |output_tokens: i64| {
-            let usage = Usage { input_tokens: load.input_tokens, output_tokens, ..Usage::default() };
-            Cost::of_requests(&usage, mean_prompt, price).usd()
-        };
-        let basis = match price {
-            None => format!(
-                "price unknown: no price of {model} in the table of {}; set max_cost_usd only with a priced model",
-                table.as_of
-            ),
-            Some(_) => basis(load, kind, table.as_of),
-        };
-        let [low, expected, high] = output;
+        let input = load.input(model);
+        let mean_prompt = input.input_tokens / load.requests.max(1);
+        let [low, expected, high] = load.output(kind).map(|output| {
+            let mut usage = input;
+            usage += output;
+            usage
+        });
+        let cost = |usage: &Usage| Cost::of_requests(usage, mean_prompt, price).usd();
         Self {
             model: model.to_owned(),
-            input_tokens: load.input_tokens,
-            output_tokens: expected,
-            low_usd: cost(low),
-            expected_usd: cost(expected),
-            high_usd: cost(high),
-            basis,
+            input_tokens: input.input_tokens,
+            output_tokens: expected.output_tokens,
+            low_usd: cost(&low),
+            expected_usd: cost(&expected),
+            high_usd: cost(&high),
+            basis: basis(load, kind, model, price, table.as_of),
         }
     }
 }
 
-fn output_tokens(load: &Load, kind: Kind) -> [i64; 3] {
-    if kind == Kind::Embed {
-        return [0; 3];
+fn basis(load: &Load, kind: Kind, model: &str, price: Option<&Price>, as_of: NaiveDate) -> String {
+    let mut text = match price {
+        Some(_) => format!("batch prices of {as_of}"),
+        None => format!(
+            "price unknown: no price of {model} in the table of {as_of}; set max_cost_usd only with a priced model"
+        ),
+    };
+    text.push_str(&match load.counted {
+        Some(counted) => format!("; input tokens {counted}"),
+        None => {
+            "; input tokens estimated from text length (about ±15 % for English prose, ±35 % for other text)".into()
+        }
+    });
+    if !load.media.is_zero() {
+        text.push_str("; measured media by Google's rules");
     }
-    let unlimited = load.requests - load.limited_requests;
-    let mean_limit = load.output_limit_sum / load.limited_requests.max(1);
-    let [low, expected, high] = OUTPUT_GUESS;
-    [
-        unlimited * low + load.limited_requests * mean_limit.min(low),
-        unlimited * expected + load.limited_requests * mean_limit.min(expected),
-        unlimited * high + load.output_limit_sum,
-    ]
+    if load.unmeasured > 0 && load.counted.is_none() {
+        let requests = counted(load.unmeasured, "request");
+        text.push_str(&format!(
+            "; media, files or caches of {requests} are not counted, their length is not known here"
+        ));
+    }
+    if kind == Kind::Generate {
+        text.push_str(&output_basis(load));
+    }
+    if load.grounded > 0 {
+        let fee = if model.starts_with("gemini-2") { "$35 per 1,000 prompts" } else { "$14 per 1,000 queries" };
+        text.push_str(&format!("; search is billed apart and not in it: {fee}, not halved"));
+    }
+    text
 }
 
-fn basis(load: &Load, kind: Kind, as_of: NaiveDate) -> String {
-    let mut text = format!("batch prices of {as_of}; input tokens estimated from text length (about ±20 %)");
-    if kind == Kind::Generate && load.limited_requests < load.requests {
+fn output_basis(load: &Load) -> String {
+    let mut text = String::new();
+    if load.pictures > 0 {
+        let [low, _, high] = PICTURE.map(grouped);
+        text.push_str(&format!("; {low} to {high} tokens a picture"));
+    }
+    if load.speeches > 0 {
+        text.push_str("; length of the speech guessed from that of the text");
+    }
+    let texts = load.requests - load.pictures - load.speeches;
+    if texts > 0 && load.limited_requests < load.requests {
         let [low, expected, high] = OUTPUT_GUESS;
         text.push_str(&format!(
             "; output guessed at {low} to {high} tokens a request, {expected} expected: set maxOutputTokens for a firm upper bound"
         ));
-    }
-    if load.uncounted_media {
-        text.push_str("; media and referenced files are not counted");
     }
     text
 }

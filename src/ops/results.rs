@@ -15,7 +15,7 @@ use crate::answers::Format;
 use crate::answers::summary::FailureGroup;
 use crate::error::Result;
 use crate::job::outcome::grouped;
-use crate::job::{JobState, Outcome, OutcomeCounts, Usage};
+use crate::job::{Cost, JobState, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -158,9 +158,14 @@ impl fmt::Display for ResultsReply {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
         }
         if self.outcomes.pending == 0 {
-            let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| crate::job::Cost::Usd(usd).to_string());
+            let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| Cost::Usd(usd).to_string());
             let (input, output) = (grouped(self.usage.input_tokens), grouped(self.usage.output_tokens));
-            writeln!(f, "{cost}, {input} input and {output} output tokens")?;
+            let saved = self.saved_usd.filter(|usd| *usd > 0.0);
+            let saved = saved.map_or(String::new(), |usd| format!(", {} less than by single calls", Cost::Usd(usd)));
+            writeln!(f, "{cost}, {input} input and {output} output tokens{saved}")?;
+        }
+        if let Some(whole) = &self.whole {
+            writeln!(f, "{whole}")?;
         }
         for sample in &self.samples {
             writeln!(f, "{} [{}]: {}", sample.key, sample.outcome, sample.text)?;
@@ -200,7 +205,15 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let task = prepare(app, &job, output, join, wanted(&args), monitor).await?;
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
-    Ok(reply(&job, done))
+    let whole = super::sample::whole(app, &job, &done.summary)?;
+    let mut reply = reply(&job, done);
+    if let Some(whole) = whole {
+        if reply.outcomes.answered == reply.requests {
+            reply.next = whole.next_step();
+        }
+        reply.whole = Some(whole.to_string());
+    }
+    Ok(reply)
 }
 
 /// Arguments that are agreed on and not served yet.
@@ -298,7 +311,7 @@ fn reply(job: &JobRecord, done: Done) -> ResultsReply {
         whole: None,
         usage: summary.usage,
         cost_usd: summary.cost.usd(),
-        saved_usd: None,
+        saved_usd: summary.live_cost.minus(summary.cost).usd(),
         samples,
         failures,
         warnings,

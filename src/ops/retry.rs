@@ -94,7 +94,8 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     let (input, repeated) = write_requests(app, &job, &args, expects_json, monitor).await?;
     if let Some(origin) = origin {
         // The rows are the same: the answers of the retry can be joined to them as well.
-        app.ledger()?.remember_build(&input.1, &BuildOrigin { model: None, ..origin })?;
+        app.ledger()?
+            .remember_build(&input.1, &BuildOrigin { model: None, counted: None, sample_of: None, ..origin })?;
     }
     let create = CreateArgs {
         model: Some(args.model.unwrap_or_else(|| job.model.clone())),

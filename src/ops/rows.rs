@@ -10,6 +10,7 @@ use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 
 /// Where the rows come from.
+#[derive(Debug, Clone)]
 pub(super) enum Rows {
     Dataset(Dataset),
     Given(Vec<Map<String, Value>>),

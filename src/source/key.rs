@@ -67,7 +67,8 @@ impl KeyRule {
         }
     }
 
-    fn column(&self) -> Option<&str> {
+    /// The column that the keys stand in, if it is one.
+    pub fn column(&self) -> Option<&str> {
         match self {
             Self::Column(slot) => Some(slot.name()),
             Self::Template(_) | Self::RowNumber { .. } => None,

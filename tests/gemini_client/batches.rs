@@ -381,11 +381,15 @@ async fn models_are_listed_over_all_pages() {
 
 #[tokio::test]
 async fn tokens_are_counted_for_a_whole_request() {
-    let (server, gemini) = scripted([Reply::json(200, json!({"totalTokens": 31}))]).await;
+    let counted = Reply::json(200, json!({"totalTokens": 31}));
+    let (server, gemini) = scripted([counted.clone(), counted]).await;
     let request = r#"{"contents":[{"parts":[{"text":"a"}]}],"systemInstruction":{"parts":[{"text":"b"}]}}"#;
-    assert_eq!(gemini.count_tokens("gemini-2.5-flash", request).await.unwrap(), 31);
+    assert_eq!(gemini.count_tokens("gemini-2.5-flash", Kind::Generate, request).await.unwrap(), 31);
     let seen = &server.seen()[0];
     assert_eq!(seen.target, "/v1beta/models/gemini-2.5-flash:countTokens");
     assert_eq!(seen.json()["generateContentRequest"]["model"], "models/gemini-2.5-flash");
     assert_eq!(seen.json()["generateContentRequest"]["contents"][0]["parts"][0]["text"], "a");
+    let request = r#"{"content":{"parts":[{"text":"a"}]},"taskType":"CLUSTERING"}"#;
+    gemini.count_tokens("gemini-embedding-001", Kind::Embed, request).await.unwrap();
+    assert_eq!(server.seen()[1].json(), json!({"contents": [{"parts": [{"text": "a"}]}]}));
 }

@@ -156,17 +156,21 @@ fn usage_is_what_is_billed() {
     let body = json!({"response": {"usageMetadata": {
         "promptTokenCount": 100, "cachedContentTokenCount": 40, "toolUsePromptTokenCount": 7,
         "candidatesTokenCount": "20", "thoughtsTokenCount": 5,
-        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}, {"modality": "TEXT", "tokenCount": 70}],
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}, {"modality": "TEXT", "tokenCount": 50},
+            {"modality": "IMAGE", "tokenCount": 11}, {"modality": "DOCUMENT", "tokenCount": 5}, {"modality": "VIDEO", "tokenCount": 4}],
         "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 10}],
-        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12}],
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12}, {"modality": "AUDIO", "tokenCount": 3}],
     }}});
     let expected = Usage {
         input_tokens: 107,
         cached_tokens: 40,
         audio_input_tokens: 20,
+        image_input_tokens: 16,
+        video_input_tokens: 4,
         output_tokens: 25,
         thinking_tokens: 5,
         image_tokens: 12,
+        audio_tokens: 3,
     };
     assert_eq!(Answer::read(&line(&body), false).usage, Some(expected));
 }

@@ -104,6 +104,7 @@ impl Seen {
         match message.name {
             "Request" => self.judge_request(walk, message, place),
             "Part" => self.judge_part(walk, message, place),
+            "Tool" => walk.facts.grounded |= message.marked(Mark::Grounding) & self.all() != 0,
             _ => {}
         }
     }
@@ -137,6 +138,7 @@ impl Seen {
             walk.error(place, format!("`{name}` belongs to {kinds}"), Some(hint.into()));
         }
         if message.marked(Mark::Cached) & seen != 0 {
+            walk.facts.unmeasured += 1;
             for name in names(message, message.marked(Mark::Uncached) & seen) {
                 let hint = format!("put `{name}` into the cached content itself, and leave it out here");
                 walk.error(place, format!("`cachedContent` cannot stand beside `{name}`"), Some(hint));

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::job::media::MediaTokens;
 
 fn check(line: &str) -> (LineFacts<'_>, Vec<Finding>) {
     let mut findings = Vec::new();
@@ -51,12 +52,28 @@ fn a_full_request_in_mixed_spellings_has_no_findings_and_its_facts_are_told() {
         input_tokens: 5 + 1 + 2,
         max_output_tokens: Some(256),
         inline_bytes: 6,
+        media: MediaTokens::default(),
+        unmeasured: 1,
         has_file_data: true,
         candidate_count: Some(2),
         wants_images: true,
         wants_audio: false,
+        grounded: true,
     };
     assert_eq!(facts, expected);
+}
+
+#[test]
+fn media_inside_are_measured_in_the_resolution_that_is_said_after_them() {
+    let gif = "R0lGODlhAAQABAAAADs=";
+    let line = |config: &str| {
+        format!(
+            r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"inlineData":{{"mimeType":"image/gif","data":"{gif}"}}}}]}}]{config}}}}}"#
+        )
+    };
+    let tokens = |config: &str| check(&line(config)).0.media.pictures.of("gemini-2.5-flash");
+    assert_eq!(tokens(""), 4 * 258);
+    assert_eq!(tokens(r#","generationConfig":{"mediaResolution":"MEDIA_RESOLUTION_LOW"}"#), 64);
 }
 
 #[test]

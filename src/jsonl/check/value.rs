@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Place, Walk, advice, object};
+use super::{Place, Walk, advice, media, object};
+use crate::job::media::Resolution;
 use crate::job::tokens;
 use crate::jsonl::finding::quoted;
 use crate::jsonl::schema::{FREE, Mark, OPAQUE, Schema, Shape};
@@ -156,7 +157,7 @@ impl<'a> Value<'_, '_, 'a> {
     fn unkept_string(mut self, text: &str) {
         match self.shape {
             Shape::Text | Shape::Any => self.walk.facts.input_tokens += tokens::estimate(text),
-            Shape::Media => self.walk.facts.inline_bytes += text.len() as u64 / 4 * 3,
+            Shape::Media => self.media(text),
             Shape::Str => self.walk.facts.has_file_data |= self.fact == Some(Mark::File) && !text.is_empty(),
             Shape::Word(known) => self.word(text, known),
             Shape::Int if text.parse::<i64>().is_ok() => self.note_count(text.parse().ok()),
@@ -166,11 +167,22 @@ impl<'a> Value<'_, '_, 'a> {
         }
     }
 
+    fn media(self, base64: &str) {
+        self.walk.facts.inline_bytes += base64.len() as u64 / 4 * 3;
+        match media::measure(base64) {
+            Some(medium) => self.walk.media.push(medium),
+            None => self.walk.facts.unmeasured += u64::from(!base64.is_empty()),
+        }
+    }
+
     /// One of a set of words. The API takes some of them in lower case too, so the check takes all.
     fn word(&mut self, text: &str, known: &'static [&'static str]) {
         if self.fact == Some(Mark::Modality) {
             self.walk.facts.wants_images |= text.eq_ignore_ascii_case("IMAGE");
             self.walk.facts.wants_audio |= text.eq_ignore_ascii_case("AUDIO");
+        }
+        if self.fact == Some(Mark::Resolution) {
+            self.walk.resolution = resolution(text);
         }
         if !known.iter().any(|word| word.eq_ignore_ascii_case(text)) {
             let column = self.walk.column_of(text).unwrap_or(self.place.column);
@@ -181,6 +193,16 @@ impl<'a> Value<'_, '_, 'a> {
 
     fn mismatch(&mut self, found: &str) {
         mismatch(self.walk, self.place, self.shape, found);
+    }
+}
+
+fn resolution(word: &str) -> Resolution {
+    let word = word.to_ascii_uppercase();
+    match word.strip_prefix("MEDIA_RESOLUTION_") {
+        Some("LOW") => Resolution::Low,
+        Some("MEDIUM") => Resolution::Medium,
+        Some("HIGH") => Resolution::High,
+        _ => Resolution::Usual,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::blocks::Block;
 use crate::job::Kind;
+use crate::job::media::MediaTokens;
 use crate::jsonl::check::{LineFacts, check_line};
 use crate::jsonl::finding::{Finding, Findings, Severity};
 use crate::jsonl::keys;
@@ -31,8 +32,14 @@ pub struct Totals {
     pub inline_bytes: u64,
     /// Requests with media inside.
     pub with_inline_media: u64,
+    /// Tokens of the media inside, as far as they could be measured.
+    pub media: MediaTokens,
     /// Requests that refer to files kept elsewhere.
     pub with_file_data: u64,
+    /// Requests with media that could not be measured, with files kept elsewhere or cached content.
+    pub unmeasured: u64,
+    /// Requests that may use a search tool, which is billed apart.
+    pub grounded: u64,
     /// Requests that ask for images.
     pub wants_images: u64,
     /// Requests that ask for speech.
@@ -113,7 +120,8 @@ impl Tally {
 
     fn take(&mut self, line: &Line<'_>, facts: &LineFacts<'_>, with_keys: bool) {
         self.requests += 1;
-        self.totals.count(line, facts);
+        self.totals.count(facts);
+        self.totals.measure(line);
         let [generate, embed] = &mut self.first_of;
         match facts.kind {
             Some(Kind::Generate) => _ = generate.get_or_insert(line.number),
@@ -145,10 +153,10 @@ impl Tally {
 }
 
 impl Totals {
-    fn count(&mut self, line: &Line<'_>, facts: &LineFacts<'_>) {
+    /// Adds what one request asks for.
+    pub fn count(&mut self, facts: &LineFacts<'_>) {
         let candidates = facts.candidate_count.unwrap_or(1).max(1);
         let max_output = facts.max_output_tokens.map(|tokens| tokens.saturating_mul(candidates));
-        let length = line.bytes.len() as u64;
         let one = Self {
             generate: u64::from(facts.kind == Some(Kind::Generate)),
             embed: u64::from(facts.kind == Some(Kind::Embed)),
@@ -159,13 +167,23 @@ impl Totals {
             candidates,
             inline_bytes: facts.inline_bytes,
             with_inline_media: u64::from(facts.inline_bytes > 0),
+            media: facts.media,
             with_file_data: u64::from(facts.has_file_data),
+            unmeasured: u64::from(facts.has_file_data || facts.unmeasured > 0),
+            grounded: u64::from(facts.grounded),
             wants_images: u64::from(facts.wants_images),
             wants_audio: u64::from(facts.wants_audio),
-            longest_line: length,
-            longest_line_number: line.number,
+            longest_line: 0,
+            longest_line_number: 0,
         };
         self.add(&one, 0);
+    }
+
+    fn measure(&mut self, line: &Line<'_>) {
+        let length = line.bytes.len() as u64;
+        if length > self.longest_line {
+            (self.longest_line, self.longest_line_number) = (length, line.number);
+        }
     }
 
     /// Adds those of later lines, whose numbers start after `line`. A file can claim any number: no overflow.
@@ -180,11 +198,14 @@ impl Totals {
             (&mut self.inline_bytes, later.inline_bytes),
             (&mut self.with_inline_media, later.with_inline_media),
             (&mut self.with_file_data, later.with_file_data),
+            (&mut self.unmeasured, later.unmeasured),
+            (&mut self.grounded, later.grounded),
             (&mut self.wants_images, later.wants_images),
             (&mut self.wants_audio, later.wants_audio),
         ] {
             *sum = sum.saturating_add(more);
         }
+        self.media += later.media;
         self.largest_input_tokens = self.largest_input_tokens.max(later.largest_input_tokens);
         if later.longest_line > self.longest_line {
             self.longest_line = later.longest_line;
