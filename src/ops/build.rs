@@ -212,7 +212,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         output: output.clone(),
         overwrite: args.overwrite,
     };
-    let source_format = task.source.format().map(|format| format.to_string());
+    let source_format = task.source.described();
     let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
     app.ledger()?.remember_build(&built.written.sha256, &origin)?;
 
@@ -242,8 +242,6 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 /// Arguments that are agreed on and not served yet.
 fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
     let unbuilt = [
-        ("delimiter", args.delimiter.is_some()),
-        ("header", args.header.is_some()),
         ("kind", matches!(args.kind, Some(BuildKind::Image | BuildKind::Speech))),
         ("voice", args.voice.is_some()),
         ("attach", !args.attach.is_empty()),

@@ -15,6 +15,7 @@ pub mod estimate;
 mod find;
 pub mod list;
 mod model;
+mod nearest;
 mod observe;
 mod off_thread;
 mod request;
