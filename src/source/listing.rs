@@ -81,13 +81,16 @@ impl Listing {
                 monitor.check(&act)?;
             }
             let entry = entry.map_err(|e| Error::io(act.clone(), e.into()))?;
+            let is_folder = entry.file_type().is_dir();
+            let name = listing.name_of(entry.path());
+            let is_wanted = matcher.as_ref().is_none_or(|matcher| matcher.is_match(&name));
             if is_hidden(&entry) {
-                if entry.file_type().is_dir() {
+                if is_folder {
                     entries.skip_current_dir();
                 }
-                listing.passed_over.hidden += 1;
-            } else if !entry.file_type().is_dir() {
-                listing.take(roots, entry.path(), matcher.as_ref());
+                listing.passed_over.hidden += usize::from(is_wanted);
+            } else if is_wanted && !is_folder {
+                listing.take(roots, entry.path(), name);
             }
         }
         if listing.files.is_empty() {
@@ -98,11 +101,12 @@ impl Listing {
         Ok(listing)
     }
 
-    fn take(&mut self, roots: &Roots, path: &Path, matcher: Option<&GlobMatcher>) {
-        let name = path.strip_prefix(self.folder.as_path()).unwrap_or(path).to_string_lossy().replace('\\', "/");
-        if matcher.is_some_and(|matcher| !matcher.is_match(&name)) {
-            return;
-        }
+    /// The path from the folder.
+    fn name_of(&self, path: &Path) -> String {
+        path.strip_prefix(self.folder.as_path()).unwrap_or(path).to_string_lossy().replace('\\', "/")
+    }
+
+    fn take(&mut self, roots: &Roots, path: &Path, name: String) {
         let resolved = path.to_str().and_then(|path| roots.existing(path).ok());
         match resolved {
             Some(path) if path.as_path().is_file() => self.files.push(ListedFile { path, name }),
@@ -158,13 +162,14 @@ impl Listing {
     /// What was not taken, for the user.
     pub(super) fn notes(&self) -> Vec<String> {
         let PassedOver { hidden, links, others } = self.passed_over;
-        let counted = [
-            (hidden, "hidden"),
-            (links, "links to a folder, to nowhere or out of the allowed folders"),
-            (others, "pipes, devices or files that cannot be reached"),
+        let kinds = [
+            (hidden, "hidden file or folder", "hidden files and folders"),
+            (links, "link to a folder, to nowhere or outside", "links to folders, to nowhere or outside"),
+            (others, "file that cannot be reached", "files that cannot be reached"),
         ];
+        let kinds = kinds.iter().filter(|(count, ..)| *count > 0);
         let told: Vec<_> =
-            counted.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            kinds.map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many })).collect();
         if told.is_empty() { Vec::new() } else { vec![format!("passed over: {}", told.join(", "))] }
     }
 }

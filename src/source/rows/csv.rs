@@ -57,7 +57,7 @@ impl CsvRows {
             headerless: reading.headerless,
             number: 0,
             behind: u64::from(format::first_line(&start).ends_with(b"\r")),
-            lines: (0, 0),
+            lines: (1, 1),
             located: false,
         };
         rows.columns = rows.header()?;
@@ -69,7 +69,7 @@ impl CsvRows {
             Ok(_) if self.record.is_empty() || is_end(&self.record) => {
                 Err(self.bad("the file is empty".into()).hint("its first line has to name the columns"))
             }
-            Ok(_) if is_unclosed(&self.record) => Err(self.unclosed(1)),
+            Ok(_) if is_unclosed(&self.record) => Err(self.unclosed()),
             Ok(_) if self.headerless => {
                 self.lines = (1, self.reader.position().line() + self.behind);
                 Ok((1..=self.record.len()).map(|number| format!("column_{number}")).collect())
@@ -101,8 +101,10 @@ impl CsvRows {
         }
     }
 
-    /// The last row took the rest of the file with it.
-    fn unclosed(&self, line: u64) -> Error {
+    /// The row just read took the rest of the file with it.
+    fn unclosed(&self) -> Error {
+        let inside = memchr::memchr_iter(b'\n', self.record.as_slice().as_bytes()).count() as u64;
+        let line = self.lines.0.max(self.lines.1.saturating_sub(inside));
         self.bad(format!("line {line}: the row that starts here opens a quote that is never closed"))
             .hint("close the quote, or double those that are part of the text; if the file was cut off, make it again")
     }
@@ -162,7 +164,7 @@ impl Rows for CsvRows {
             Ok(true) => {
                 self.moved(self.record.position().cloned().as_ref());
                 if self.reader.get_ref().is_over && is_unclosed(&self.record) {
-                    return Err(self.unclosed(self.row().line().unwrap_or_default()));
+                    return Err(self.unclosed());
                 }
                 Ok(Some(self.check()))
             }
