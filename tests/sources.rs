@@ -99,7 +99,7 @@ fn packed_files_of_several_parts_are_read_to_their_end_and_give_the_output_its_n
         let reply = world.reply(&["build", name, "-t", NAMES]);
         assert_eq!(reply["requests"], 2, "{name}");
         let output = reply["path"].as_str().unwrap();
-        assert!(output.ends_with(&name[..4].to_owned()) || output.ends_with(&format!("{}.requests.jsonl", &name[..4])));
+        assert!(output.ends_with(&format!("{}.requests.jsonl", &name[..4])), "{output}");
     }
 }
 
@@ -347,6 +347,7 @@ fn answers_of_a_job_are_rows_with_their_fields_and_the_columns_they_were_made_of
     assert_eq!(keys, ["a", "e"], "answers keep their keys");
     assert!(found[0].1.starts_with("one|") && found[0].1.len() > 4, "{found:?}");
     let reply = built(&world, &[&source, "-t", "{{ parsed.category }}"]);
+    assert_eq!(reply["source_format"], "answers");
     let warnings = reply["warnings"].to_string();
     for part in ["3 requests of the earlier job", "1 failed", "1 missing", "1 blocked", "(b, c, d)"] {
         assert!(warnings.contains(part), "{part}: {warnings}");

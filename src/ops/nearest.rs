@@ -44,6 +44,6 @@ fn differences(one: &[char], other: &[char]) -> usize {
             left = best;
         }
     }
-    // The first cell is never read again: it is the row's number where nothing is compared with.
+    // The first cell of a row is never written: only where there is nothing to compare with it would be asked for.
     if other.is_empty() { one.len() } else { row.last().copied().unwrap_or_default() }
 }

@@ -116,12 +116,12 @@ impl Source {
         self.format
     }
 
-    /// How the file is read, for the user: `csv, semicolons, gzip`.
+    /// How the rows are read, for the user: `csv, semicolons, gzip`. Nothing for rows given in the call.
     pub fn described(&self) -> Option<String> {
-        let mut words = vec![self.format?.to_string()];
         let is_told = |detail: &String| self.format != Some(Format::Tsv) || detail != "tabs";
-        words.extend(self.rows.details().into_iter().filter(is_told));
-        Some(words.join(", "))
+        let details = self.rows.details().into_iter().filter(is_told);
+        let words: Vec<String> = self.format.map(|format| format.to_string()).into_iter().chain(details).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
 
     /// The names of the columns, where the format tells them up front.

@@ -56,6 +56,10 @@ impl Rows for AnswerRows {
         self.lines.row().with_object(&self.row).with_note(&self.note)
     }
 
+    fn details(&self) -> Vec<String> {
+        vec!["answers".to_owned()]
+    }
+
     fn notes(&self) -> Vec<String> {
         self.unanswered.note().into_iter().collect()
     }
