@@ -12,8 +12,8 @@
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; stdio, HTTP and SSE beside it.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
-//!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`:
-//!     where the rows come from.
+//!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`,
+//!     `ops/nearest.rs`: where the rows come from.
 //!   - `ops/kinds.rs`: what pictures, speech and vectors ask of a model. `ops/attach.rs`, `ops/survey.rs`,
 //!     `ops/uploads.rs`, `ops/media_life.rs`: media into the requests, or to the API before them.
 //!   - `ops/problems.rs`, `ops/repeats.rs`: rows that make no request, told by cause and listed in a file.
@@ -28,7 +28,8 @@
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
-//!   (`source/attach.rs`) and its types (`source/media.rs`).
+//!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
+//!   decoded); `source/listing.rs` finds the files of a folder or a pattern.
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.

@@ -85,6 +85,11 @@ impl<R: Read> LineReader<R> {
         Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, number: 0, offset: 0, at_end: false }
     }
 
+    /// What the lines are read from.
+    pub(crate) fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// The next line, or `None` at the end of the stream.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         let mut searched = 0;

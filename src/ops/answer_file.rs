@@ -188,11 +188,11 @@ impl JoinedRows {
             Some(columns) => columns.to_vec(),
             None => all_columns(join.rows.open()?)?,
         };
+        let rule = KeyRule::parse(join.key.as_deref(), Some(&columns))?;
         if let Dataset::Answers { .. } = join.rows {
             // The answer of the stage before is a column already; its details are noise in a table.
-            columns.retain(|column| column != "response");
+            columns.retain(|column| column != "response" && column != "parsed");
         }
-        let rule = KeyRule::parse(join.key.as_deref(), Some(&columns))?;
         Ok(Self { source, rule, columns })
     }
 }

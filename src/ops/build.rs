@@ -192,7 +192,6 @@ impl fmt::Display for BuildReply {
 
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
-    refuse_unbuilt(&args)?;
     super::kinds::refuse_stray_voice(&args)?;
     let rows = Rows::find(app, &args, monitor).await?;
     let kind = args.kind.unwrap_or_default().of_batch();
@@ -230,7 +229,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         overwrite: args.overwrite,
         attach,
     };
-    let source_format = task.source.format().map(|format| format.to_string());
+    let source_format = task.source.described();
     let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
     let mut warnings = built.warnings;
     warnings.extend(model_warning);
@@ -287,12 +286,6 @@ async fn attach(
 
 fn limit(args: &BuildArgs) -> u64 {
     args.limit.map_or(u64::MAX, i64::unsigned_abs)
-}
-
-/// Arguments that are agreed on and not served yet.
-fn refuse_unbuilt(args: &BuildArgs) -> Result<()> {
-    let unbuilt = [("delimiter", args.delimiter.is_some()), ("header", args.header.is_some())];
-    super::unbuilt(&unbuilt)
 }
 
 fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> {

@@ -95,9 +95,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             .hint("check that the source has rows, and that they are not all left out"));
     }
     let mut warnings = lines.warnings();
-    if source.skipped() > 0 {
-        warnings.push(format!("{} requests of the earlier job have no answer and are left out", source.skipped()));
-    }
+    warnings.extend(source.notes());
     if !skeleton.has_templates() && writer.requests() > 1 {
         warnings.push("every request is the same: the template names no column".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Opens what a caller names as a source: a file, or the answers of an earlier job.
+//! Opens what a caller names as a source: a file, a folder or pattern of files, or the answers of an earlier job.
 
 use std::io::{self, Read};
 
@@ -9,9 +9,9 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
-use crate::paths::AllowedPath;
+use crate::paths::{AllowedPath, Roots};
 use crate::progress::Monitor;
-use crate::source::{self, Reading, Source};
+use crate::source::{self, Format, Listing, Reading, Source};
 
 /// Names the answers of a job as a source: `job:HANDLE`.
 const JOB: &str = "job:";
@@ -22,6 +22,8 @@ const BLOCK: usize = 256 * 1024;
 pub(super) enum Dataset {
     /// A file of rows.
     File { path: AllowedPath, reading: Reading },
+    /// Files, one row each.
+    Files(Listing),
     /// The answers of a job, written down for the purpose.
     Answers { path: AllowedPath, handle: String },
 }
@@ -30,7 +32,10 @@ impl Dataset {
     /// Finds it; the answers of a job are fetched if need be.
     pub(super) async fn find(app: &App, text: &str, reading: Reading, monitor: &dyn Monitor) -> Result<Self> {
         match text.strip_prefix(JOB) {
-            None => Ok(Self::File { path: app.roots().existing(text)?, reading }),
+            None => {
+                let (roots, text) = (app.roots().clone(), text.to_owned());
+                off_thread(monitor, move |monitor| on_disk(&roots, &text, reading, monitor)).await
+            }
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh(app, job).await?;
@@ -44,21 +49,31 @@ impl Dataset {
     pub(super) fn open(&self) -> Result<Source> {
         match self {
             Self::File { path, reading } => source::open(path, reading),
+            Self::Files(listing) => Ok(Source::files(listing.clone())),
             Self::Answers { path, .. } => Source::answers(path),
         }
     }
 
-    /// Hash of the file as it is now. The answers of a job do not change.
+    /// Hash of the data set as it is now. The answers of a job do not change.
     pub(super) async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
-        let Self::File { path, .. } = self else { return Ok(None) };
-        let path = path.clone();
-        off_thread(monitor, move |monitor| hash_of(&path, monitor).map(Some)).await
+        match self {
+            Self::File { path, .. } => {
+                let path = path.clone();
+                off_thread(monitor, move |monitor| hash_of(&path, monitor).map(Some)).await
+            }
+            Self::Files(listing) => {
+                let listing = listing.clone();
+                off_thread(monitor, move |_| Ok(Some(listing.hash()))).await
+            }
+            Self::Answers { .. } => Ok(None),
+        }
     }
 
     /// How it is read.
     pub(super) fn reading(&self) -> Reading {
         match self {
             Self::File { reading, .. } => reading.clone(),
+            Self::Files(_) => Reading { format: Some(Format::Files), ..Reading::default() },
             Self::Answers { .. } => Reading::default(),
         }
     }
@@ -67,6 +82,7 @@ impl Dataset {
     pub(super) fn text(&self) -> String {
         match self {
             Self::File { path, .. } => path.to_string(),
+            Self::Files(listing) => listing.text(),
             Self::Answers { handle, .. } => format!("{JOB}{handle}"),
         }
     }
@@ -74,10 +90,44 @@ impl Dataset {
     /// The readable start of a name for what is made of it: "products".
     pub(super) fn stem(&self) -> &str {
         match self {
-            Self::File { path, .. } => path.stem(),
+            Self::File { path, .. } => source::stem(path),
+            Self::Files(listing) => listing.stem(),
             Self::Answers { handle, .. } => handle.rsplit_once('-').map_or(handle, |(slug, _)| slug),
         }
     }
+}
+
+/// A file, or the files that a folder or a pattern stands for.
+fn on_disk(roots: &Roots, text: &str, reading: Reading, monitor: &dyn Monitor) -> Result<Dataset> {
+    let path = match roots.existing(text) {
+        Ok(path) => path,
+        Err(e) if e.kind() == ErrorKind::NotFound && Listing::is_pattern(text) => {
+            one_row_a_file(text, &reading)?;
+            return Listing::matching(roots, text, monitor).map(Dataset::Files);
+        }
+        Err(e) => return Err(super::nearest::named(roots, text, e)),
+    };
+    if path.as_path().is_dir() {
+        one_row_a_file(text, &reading)?;
+        return Listing::below(roots, &path, monitor).map(Dataset::Files);
+    }
+    if reading.format == Some(Format::Files) {
+        return Ok(Dataset::Files(Listing::single(&path)));
+    }
+    Ok(Dataset::File { path, reading })
+}
+
+/// Several files are not one table: a format for one is a mistake.
+fn one_row_a_file(text: &str, reading: &Reading) -> Result<()> {
+    if matches!(reading.format, None | Some(Format::Files)) && reading.delimiter.is_none() && !reading.headerless {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        format!("reading {text}"),
+        "format, delimiter and header say how one file is read; of a folder or a pattern each file is one row",
+    )
+    .hint("name one file, or leave them out"))
 }
 
 fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {

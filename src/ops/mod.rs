@@ -19,6 +19,7 @@ mod kinds;
 pub mod list;
 mod media_life;
 mod model;
+mod nearest;
 mod observe;
 mod off_thread;
 mod problems;

@@ -62,9 +62,14 @@ impl Rows {
         }
     }
 
-    /// The answers of a job keep their keys.
+    /// The answers of a job keep their keys, files are known by their paths from the folder.
     pub(super) fn default_key(&self) -> Option<String> {
-        matches!(self, Self::Dataset(Dataset::Answers { .. })).then(|| "key".to_owned())
+        let column = match self {
+            Self::Dataset(Dataset::Answers { .. }) => Some("key"),
+            Self::Dataset(Dataset::Files(_)) => Some("file"),
+            _ => None,
+        };
+        column.map(str::to_owned)
     }
 
     /// The start of the output's name; for rows given in the call their hash, so that two lists do not collide.
@@ -85,9 +90,18 @@ impl Rows {
 fn reading(args: &BuildArgs) -> Result<Reading> {
     let format = match args.format.as_deref() {
         None => None,
-        Some(name) => Some(Format::parse(name).ok_or_else(|| wrong(format!("there is no format {name:?}")))?),
+        Some(name) => Some(Format::parse(name).ok_or_else(|| {
+            let formats = Format::ALL.map(Format::as_str).join(", ");
+            wrong(format!("there is no format {name:?}")).hint(format!("the formats are: {formats}"))
+        })?),
     };
-    Ok(Reading { format, ..Reading::default() })
+    let delimiter = args.delimiter.as_deref().map(|text| {
+        Reading::parse_delimiter(text).ok_or_else(|| {
+            wrong(format!("the delimiter is one ASCII character that is no letter, digit or quote, not {text:?}"))
+                .hint("for example \";\", \"|\" or \"tab\"")
+        })
+    });
+    Ok(Reading { format, delimiter: delimiter.transpose()?, headerless: args.header == Some(false) })
 }
 
 fn wrong(cause: impl Into<String>) -> Error {

@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 /// How many column names a message lists.
 const NAMES_SHOWN: usize = 40;
 
+/// What is wrong with text that is in another encoding.
+pub(super) const NOT_UTF8: &str =
+    "it is not UTF-8 text; save the file as UTF-8 (Latin-1: iconv -f LATIN1 -t UTF-8 FILE > NEW)";
+
 /// What stands in one column of a row.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 #[serde(untagged)]
@@ -52,7 +56,17 @@ impl<'a> Cell<'a> {
 pub struct Row<'a> {
     number: u64,
     line: Option<u64>,
+    note: Option<&'a Note>,
     cells: Cells<'a>,
+}
+
+/// What else is to be told when something is wrong with a row.
+#[derive(Debug, Default)]
+pub(super) struct Note {
+    /// Where the row comes from, if its number says little: the path of a file.
+    pub(super) place: Option<String>,
+    /// A column that other rows have, and why this one does not.
+    pub(super) absent: Option<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,16 +84,21 @@ impl<'a> Row<'a> {
         columns: &'a [String],
         record: &'a csv::StringRecord,
     ) -> Self {
-        Self { number, line: Some(start), cells: Cells::Record { columns, record, end } }
+        Self { number, line: Some(start), note: None, cells: Cells::Record { columns, record, end } }
     }
 
     pub(super) fn object(number: u64, line: Option<u64>, object: &'a Map<String, Value>) -> Self {
-        Self { number, line, cells: Cells::Object(object) }
+        Self { number, line, note: None, cells: Cells::Object(object) }
     }
 
     /// The same row of the data set with other cells.
     pub(super) fn with_object(self, object: &'a Map<String, Value>) -> Self {
         Self { cells: Cells::Object(object), ..self }
+    }
+
+    /// The same row with more to tell.
+    pub(super) fn with_note(self, note: &'a Note) -> Self {
+        Self { note: Some(note), ..self }
     }
 
     /// Which row of the dataset it is, counted from 1. Bad and skipped rows count too.
@@ -132,10 +151,20 @@ impl<'a> Row<'a> {
 
     /// Something about this row that makes it unusable.
     pub fn problem(&self, column: Option<&str>, cause: impl Into<String>) -> RowProblem {
-        RowProblem { row: self.number, line: self.line(), column: column.map(str::to_owned), cause: cause.into() }
+        RowProblem {
+            row: self.number,
+            line: self.line(),
+            place: self.note.and_then(|note| note.place.clone()),
+            column: column.map(str::to_owned),
+            cause: cause.into(),
+        }
     }
 
     pub(super) fn lacks(&self, column: &str) -> RowProblem {
+        let absent = self.note.and_then(|note| note.absent.as_ref());
+        if let Some((_, why)) = absent.filter(|(absent, _)| *absent == column) {
+            return self.problem(Some(column), format!("it has no {column:?}: {why}"));
+        }
         let names = self.columns().map(|(name, _)| name);
         self.problem(Some(column), format!("the row has no column {column:?}; it has {}", listed(names)))
     }
@@ -156,6 +185,9 @@ pub struct RowProblem {
     /// The line of the file on which it starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// Where else it is to be found: the path of its file, or the place of the byte at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The column that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
@@ -166,8 +198,11 @@ pub struct RowProblem {
 impl fmt::Display for RowProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "row {}", self.row)?;
-        if let Some(line) = self.line {
-            write!(f, " (line {line})")?;
+        match (self.line, &self.place) {
+            (Some(line), Some(place)) => write!(f, " (line {line}, {place})")?,
+            (Some(line), None) => write!(f, " (line {line})")?,
+            (None, Some(place)) => write!(f, " ({place})")?,
+            (None, None) => {}
         }
         write!(f, ": {}", self.cause)
     }

@@ -3,38 +3,38 @@
 //! The array is never held: its elements are cut out by counting brackets outside strings, and each
 //! is then parsed by itself. So a bad element is one bad row, and only broken brackets end the reading.
 
-use std::fs::File;
 use std::io::Read;
 
-use serde_json::{Map, Value};
-
-use super::jsonl::object;
+use super::object::Objects;
 use super::{LONGEST_ROW, Rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::AllowedPath;
+use crate::source::bytes::{Text, Wrapping};
+use crate::source::damage::failed_in_row;
 use crate::source::row::{Row, RowProblem};
 
 const BLOCK: usize = 256 * 1024;
 
 /// Rows of a JSON file.
 pub(in crate::source) struct JsonRows {
-    elements: Elements<File>,
+    elements: Elements<Text>,
     act: String,
-    row: Map<String, Value>,
-    number: u64,
-    line: u64,
+    wrapping: Wrapping,
+    objects: Objects,
 }
 
 impl JsonRows {
     pub(in crate::source) fn open(path: &AllowedPath) -> Result<Self> {
-        let elements = Elements::new(path.open()?);
-        Ok(Self { elements, act: format!("reading {path}"), row: Map::new(), number: 0, line: 0 })
+        let text = Text::open(path)?;
+        let wrapping = text.wrapping;
+        let elements = Elements::new(text);
+        Ok(Self { elements, act: format!("reading {path}"), wrapping, objects: Objects::default() })
     }
 
     fn broken(&self, broken: Broken) -> Error {
         let act = self.act.clone();
         match broken {
-            Broken::Reading(e) => Error::io(act, e),
+            Broken::Reading(e) => failed_in_row(act, self.objects.next_number(), e),
             Broken::Array { line, cause } => Error::new(ErrorKind::InvalidInput, act, format!("line {line}: {cause}"))
                 .hint("the file has to be one JSON array of objects: [{…}, {…}]"),
         }
@@ -43,27 +43,27 @@ impl JsonRows {
 
 impl Rows for JsonRows {
     fn advance(&mut self) -> Result<Option<Result<(), RowProblem>>> {
-        let parsed = match self.elements.next() {
-            Ok(None) => return Ok(None),
-            Ok(Some((line, bytes))) => {
-                self.line = line;
-                object(bytes)
-            }
-            Err(broken) => return Err(self.broken(broken)),
-        };
-        self.number += 1;
-        Ok(Some(match parsed {
-            Ok(object) => {
-                self.row = object;
-                Ok(())
-            }
-            Err(cause) => Err(RowProblem { row: self.number, line: Some(self.line), column: None, cause }),
-        }))
+        match self.elements.next() {
+            Ok(None) => Ok(None),
+            Ok(Some(Element { line, offset, bytes })) => Ok(Some(self.objects.take(line, offset, bytes))),
+            Err(broken) => Err(self.broken(broken)),
+        }
     }
 
     fn row(&self) -> Row<'_> {
-        Row::object(self.number, Some(self.line), &self.row)
+        self.objects.row()
     }
+
+    fn details(&self) -> Vec<String> {
+        self.wrapping.words()
+    }
+}
+
+/// One element of an array, and where it starts.
+struct Element<'a> {
+    line: u64,
+    offset: u64,
+    bytes: &'a [u8],
 }
 
 /// Why no further element can be found.
@@ -81,6 +81,8 @@ struct Elements<R> {
     start: usize,
     end: usize,
     line: u64,
+    /// Where in the text `start` is.
+    offset: u64,
     state: State,
 }
 
@@ -95,11 +97,11 @@ enum State {
 
 impl<R: Read> Elements<R> {
     fn new(source: R) -> Self {
-        Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, line: 1, state: State::Unopened }
+        Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, line: 1, offset: 0, state: State::Unopened }
     }
 
-    /// The next element with the line it starts on, or `None` after the end of the array.
-    fn next(&mut self) -> Result<Option<(u64, &[u8])>, Broken> {
+    /// The next element, or `None` after the end of the array.
+    fn next(&mut self) -> Result<Option<Element<'_>>, Broken> {
         if self.state == State::Unopened {
             self.open()?;
         }
@@ -108,8 +110,7 @@ impl<R: Read> Elements<R> {
         }
         self.skip_space()?;
         let (length, closing) = self.measure()?;
-        let line = self.line;
-        let start = self.start;
+        let (line, offset, start) = (self.line, self.offset, self.start);
         self.take(length + 1);
         let first = self.state == State::Opened;
         self.state = if closing { State::Closed } else { State::Inside };
@@ -119,7 +120,8 @@ impl<R: Read> Elements<R> {
         if closing && first && length == 0 {
             return Ok(None);
         }
-        Ok(Some((line, self.buffer.get(start..start + length).unwrap_or_default())))
+        let bytes = self.buffer.get(start..start + length).unwrap_or_default();
+        Ok(Some(Element { line, offset, bytes }))
     }
 
     fn open(&mut self) -> Result<(), Broken> {
@@ -184,6 +186,7 @@ impl<R: Read> Elements<R> {
         let taken = self.unread().get(..count).unwrap_or_default();
         self.line += newlines(taken);
         self.start += count;
+        self.offset += count as u64;
     }
 
     fn wrong(&self, cause: &str) -> Broken {

@@ -4,10 +4,16 @@ use super::row::{Row, RowProblem};
 use crate::error::Result;
 
 pub(super) mod answers;
+mod bounded;
 pub(super) mod csv;
+pub(super) mod files;
 pub(super) mod inline;
 pub(super) mod json;
 pub(super) mod jsonl;
+mod object;
+pub(super) mod parquet;
+mod parquet_value;
+pub(super) mod text;
 
 /// A row may not be longer than this: more is a quote or a bracket that is never closed.
 pub(super) const LONGEST_ROW: usize = 64 * 1024 * 1024;
@@ -25,8 +31,13 @@ pub(super) trait Rows: Send {
         None
     }
 
-    /// How many rows were passed over.
-    fn skipped(&self) -> u64 {
-        0
+    /// How the format was read, in a few words: what separates fields, what the file was packed with.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What was passed over so far, to be told to the user.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
