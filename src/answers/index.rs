@@ -22,6 +22,8 @@ const STRIDE: u64 = 4096;
 /// No result line is shorter: bounds what a wrong expectation can reserve.
 const SHORTEST_LINE: u64 = 8;
 const ACT: &str = "reading the results";
+/// Stands in every line with a picture or sound; inside a text its quotes would be escaped.
+const MEDIA: &[u8] = b"\"inlineData\"";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Finds the result line of a key in one or more result files.
@@ -31,6 +33,7 @@ pub struct ResultIndex {
     /// In the order of the files.
     entries: Vec<Entry>,
     slots: Slots,
+    has_media: bool,
     /// What is wrong with the files.
     pub problems: Problems,
 }
@@ -107,6 +110,7 @@ impl ResultIndex {
             files: Vec::new(),
             entries: Vec::with_capacity(room),
             slots: Slots::for_entries(room),
+            has_media: false,
             problems: Problems::default(),
         };
         let mut before = 0;
@@ -124,6 +128,11 @@ impl ResultIndex {
     /// Whether nothing came back.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether there are pictures or sounds in the lines.
+    pub fn has_media(&self) -> bool {
+        self.has_media
     }
 
     /// The result line of a key, which counts as asked for from now on.
@@ -176,6 +185,7 @@ impl ResultIndex {
         self.files.push(file.try_clone().map_err(|e| Error::io(ACT, e))?);
         let mut lines = LineReader::new(FromStart::new(file));
         let mut window = Window::new();
+        let media = memchr::memmem::Finder::new(MEDIA);
         let mut end = 0;
         while let Some(mut line) = lines.next_line().map_err(|e| Error::io(ACT, e))? {
             if line.number == 1 {
@@ -185,6 +195,7 @@ impl ResultIndex {
                 report(before + line.offset, total, monitor)?;
             }
             end = line.offset + line.bytes.len() as u64;
+            self.has_media |= media.find(line.bytes).is_some();
             if !line.is_blank() {
                 self.add_line(number, line, &mut window)?;
             }

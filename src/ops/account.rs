@@ -113,7 +113,7 @@ impl<'m> Account<'m> {
                 asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
             };
             if first {
-                let cells: Vec<_> = columns.iter().map(|column| row.get(column).unwrap_or(Cell::Text(""))).collect();
+                let cells: Vec<_> = columns.iter().map(|column| row.get(column)).collect();
                 self.request(key, &cells)?;
             }
         }
@@ -138,7 +138,7 @@ impl<'m> Account<'m> {
         self.writer.take().map(AnswerWriter::finish).transpose()
     }
 
-    fn request(&mut self, key: &str, source: &[Cell<'_>]) -> Result<()> {
+    fn request(&mut self, key: &str, source: &[Option<Cell<'_>>]) -> Result<()> {
         let line = self.index.get(key, &mut self.window)?;
         let answer = line.map_or_else(Answer::missing, |line| Answer::read(line, self.expects_json));
         self.summary.add(key, &answer, self.price.as_ref());
@@ -147,7 +147,7 @@ impl<'m> Account<'m> {
         let listed = wanted.outcomes.is_empty() || wanted.outcomes.contains(&answer.outcome);
         if listed && (wanted.keys.is_empty() || wanted.keys.iter().any(|wanted| wanted == key)) {
             if let Some(writer) = &mut self.writer {
-                writer.write(&Record { key, answer: &answer, raw: line, source })?;
+                writer.write(&Record { key, answer: &answer, raw: line, source, media: &[] })?;
             }
             // Without a filter the samples are answers; what went wrong is told by the failures.
             let filtered = !wanted.outcomes.is_empty() || !wanted.keys.is_empty();

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
-use crate::source::{self, Reading, Source};
+use crate::source::{self, Reading, Source, Style};
 
 /// Names the answers of a job as a source: `job:HANDLE`.
 const JOB: &str = "job:";
@@ -60,6 +60,14 @@ impl Dataset {
         match self {
             Self::File { reading, .. } => reading.clone(),
             Self::Answers { .. } => Reading::default(),
+        }
+    }
+
+    /// How it is written.
+    pub(super) fn style(&self) -> Result<Style> {
+        match self {
+            Self::File { path, reading } => Style::of(path, reading),
+            Self::Answers { .. } => Ok(Style { format: Some("jsonl".to_owned()), ..Style::default() }),
         }
     }
 

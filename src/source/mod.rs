@@ -15,6 +15,7 @@ mod request;
 mod row;
 mod rows;
 mod skeleton;
+mod style;
 mod template;
 
 use crate::error::Result;
@@ -27,6 +28,7 @@ pub use reading::Reading;
 pub use request::{embed_request, generate_request};
 pub use row::{Cell, Row, RowProblem, Slot};
 pub use skeleton::Skeleton;
+pub use style::Style;
 pub use template::Template;
 
 use rows::Rows;
