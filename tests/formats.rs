@@ -45,7 +45,21 @@ fn table(world: &World, name: &str, delimiter: u8) -> (Vec<String>, Vec<Vec<Stri
 /// The rows of a Parquet file as JSON.
 fn parquet_rows(world: &World, name: &str) -> Vec<Value> {
     let reader = SerializedFileReader::new(File::open(world.path(name)).unwrap()).unwrap();
-    reader.get_row_iter(None).unwrap().map(|row| row.unwrap().to_json_value()).collect()
+    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+    rows.map(|row| row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field))).collect()).collect()
+}
+
+fn json_of(field: &Field) -> Value {
+    match field {
+        Field::Null => Value::Null,
+        Field::Bool(value) => json!(value),
+        Field::Long(value) => json!(value),
+        Field::Double(value) => json!(value),
+        Field::Str(value) => json!(value),
+        Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
+        Field::Float(value) => json!(value),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -178,7 +192,7 @@ fn a_preview_is_a_table_in_which_nothing_acts() {
     assert!(lines[0].starts_with("| id | text | answer |"), "{}", lines[0]);
     assert_eq!(lines.iter().filter(|line| line.starts_with("| ")).count(), 101);
     assert!(lines[2].contains(r"a \| b<br>!\[x\](http"), "{}", lines[2]);
-    assert!(!text.contains("<b>") && text.ends_with("100 of 130 rows: a preview.\n"));
+    assert!(!text.replace("\\<", "").contains("<b>") && text.ends_with("100 of 130 rows: a preview.\n"));
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
     assert!(lines[2..102].iter().all(|line| bars(line) == bars(lines[0])));
 }
@@ -212,12 +226,8 @@ fn vectors_are_a_matrix_and_their_keys_a_file_beside_it() {
     let told: Vec<f32> = serde_json::from_value(world.lines("v.jsonl")[2]["response"]["embedding"].clone()).unwrap();
     assert_eq!(floats[5..], told);
     results(&world, &[&handle, "--output", "v.parquet"]);
-    let reader = SerializedFileReader::new(File::open(world.path("v.parquet")).unwrap()).unwrap();
-    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
-    let cell = |row: usize| rows[row].get_column_iter().find(|(name, _)| *name == "answer").unwrap().1.clone();
-    let Field::ListInternal(list) = cell(2) else { panic!("{:?}", cell(2)) };
-    assert_eq!(list.elements(), told.iter().map(|value| Field::Float(*value)).collect::<Vec<_>>());
-    assert_eq!(cell(1), Field::Null);
+    let rows = parquet_rows(&world, "v.parquet");
+    assert_eq!((&rows[2]["answer"], &rows[1]["answer"]), (&json!(told), &Value::Null));
     results(&world, &[&handle, "--output", "v.csv"]);
     assert_eq!(serde_json::from_str::<Vec<f32>>(&table(&world, "v.csv", b',').1[2][1]).unwrap(), told);
 }

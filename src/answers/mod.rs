@@ -4,8 +4,10 @@
 //! [`AnswerWriter`] puts it beside its source row, one [`Format`] a file; [`Summary`] adds it all up.
 
 pub mod answer;
+mod cells;
 pub mod classify;
 mod csv_format;
+mod entry;
 pub mod fields;
 mod flat_json;
 pub mod index;
@@ -29,7 +31,7 @@ pub mod write;
 
 pub use answer::{Answer, Call, Media};
 pub use fields::{Column, Fields, Kind};
-pub use index::ResultIndex;
+pub use index::{ResultIndex, Spill};
 pub use media::MediaFolder;
 pub use reasons::remedy;
 pub use record::Record;

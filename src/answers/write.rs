@@ -185,13 +185,13 @@ impl AnswerWriter {
             _ => Vec::new(),
         };
         let record = Record { media: &media, ..*record };
-        self.layout.write(&record).map_err(|e| self.failed(e))
+        self.layout.write(&record).map_err(|e| failed(&self.output, e))
     }
 
     /// Puts the file in its place. Without leave to overwrite, a different file that is there already is
     /// kept and the call fails with [`ErrorKind::AlreadyExists`]; the same content again is fine.
     pub fn finish(self) -> Result<Written> {
-        let failed = |e| Error::io(format!("writing {}", self.output), e);
+        let failed = |e| failed(&self.output, e);
         let Finished { sink, beside, mut warnings } = self.layout.finish().map_err(failed)?;
         let file = sink.into_inner().map_err(|e| failed(e.into_error()))?;
         let bytes = file.as_file().metadata().map_err(failed)?.len();
@@ -203,16 +203,17 @@ impl AnswerWriter {
         let unchanged = self.output.persist_if_new(file, self.overwrite)?;
         Ok(Written { bytes, unchanged, format: self.format, media, warnings })
     }
+}
 
-    fn failed(&self, error: io::Error) -> Error {
-        let act = format!("writing {}", self.output);
-        match error.kind() {
-            // A format says what it cannot hold.
-            io::ErrorKind::InvalidData => {
-                Error::new(ErrorKind::InvalidInput, act, error.to_string()).hint("write another format, such as jsonl")
-            }
-            _ => Error::io(act, error),
+/// What kept a file from being written.
+fn failed(output: &AllowedPath, error: io::Error) -> Error {
+    let act = format!("writing {output}");
+    match error.kind() {
+        // A format says what it cannot hold.
+        io::ErrorKind::InvalidData => {
+            Error::new(ErrorKind::InvalidInput, act, error.to_string()).hint("write another format, such as jsonl")
         }
+        _ => Error::io(act, error),
     }
 }
 

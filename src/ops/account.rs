@@ -82,7 +82,10 @@ impl<'m> Account<'m> {
         let mut count = 0;
         let mut keys = Keys::new(keys);
         while let Some(key) = keys.next_key()? {
-            let is_done = unanswered.is_some_and(|done| done.contains(key.as_bytes()) || self.index.was_asked(&key));
+            let is_done = match unanswered {
+                Some(done) => done.contains(key.as_bytes()) || self.index.was_asked(&key)?,
+                None => false,
+            };
             if !is_done {
                 self.request(&key, &[])?;
                 count += 1;
@@ -107,8 +110,8 @@ impl<'m> Account<'m> {
         while let Some(row) = rows.next_row()? {
             let Ok(row) = row else { continue };
             let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-            let first = if self.index.has(key) {
-                !self.index.was_asked(key)
+            let first = if self.index.has(key)? {
+                !self.index.was_asked(key)?
             } else {
                 asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
             };
@@ -211,7 +214,7 @@ pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
     let mut missing = KeySet::default();
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
-        if !index.has(&key) {
+        if !index.has(&key)? {
             missing.insert(key.as_bytes());
         }
     }

@@ -8,7 +8,7 @@ use super::results::Sample;
 use super::vault::Vault;
 use crate::answers::summary::{Summary, clip};
 use crate::answers::{
-    AnswerWriter, Column, Fields, Format, Kind, MediaFolder, ResultIndex, Shape, Written, answered_in,
+    AnswerWriter, Column, Fields, Format, Kind, MediaFolder, ResultIndex, Shape, Spill, Written, answered_in,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::models::Price;
@@ -140,7 +140,8 @@ pub(super) async fn prepare(
 /// Reads everything once and writes the file. Heavy: runs on a thread of its own.
 pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
     let rows = task.join.as_ref().map(JoinedRows::open).transpose()?;
-    let index = ResultIndex::build(vec![task.results.open()?], task.requests.unsigned_abs(), monitor)?;
+    let spill = Spill::beside(&task.results);
+    let index = ResultIndex::bounded(vec![task.results.open()?], task.requests.unsigned_abs(), spill, monitor)?;
     let writer = match &task.output {
         Some((path, format)) => Some(writer(&task, path, *format, shape(&task, rows.as_ref(), &index), overwrite)?),
         None => None,
