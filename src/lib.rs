@@ -25,6 +25,12 @@
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys.
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
+//!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/cells.rs`: which result line is of which
+//!     key, in bounded memory.
+//!   - `answers/table.rs`, `answers/fields.rs`: what the columns of a table are; `answers/csv_format.rs`,
+//!     `answers/flat_json.rs`, `answers/parquet_format.rs`, `answers/markdown.rs`: tables. `answers/source_format.rs`:
+//!     which of them a data set gets back.
+//!   - `answers/media.rs`, `answers/media_name.rs`, `answers/sound.rs`: pictures and sounds as files.
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
 //! - [`config`]: flags and environment, read once.
@@ -56,6 +62,7 @@
 //! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs`;
 //! - a source format: a file in `source/rows/`, and its name in `source/format.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;
+//! - a column of all tables: `answers/table.rs`;
 //! - a model or a price: `job/models.json`.
 #![cfg_attr(
     test,

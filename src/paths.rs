@@ -246,6 +246,11 @@ impl AllowedPath {
         Ok(unchanged)
     }
 
+    /// Whether a finished temporary file would take the place of a file with other content.
+    pub fn would_lose_to(&self, file: &tempfile::NamedTempFile) -> Result<bool> {
+        Ok(self.exists() && !self.has_content_of(file)?)
+    }
+
     fn has_content_of(&self, written: &tempfile::NamedTempFile) -> Result<bool> {
         let failed = |e| Error::io(format!("comparing with {self}"), e);
         let (there, new) = (self.open()?, written.reopen().map_err(failed)?);

@@ -3,11 +3,8 @@
 
 mod support;
 
-use std::fs::File;
-
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::Field;
 use serde_json::{Value, json};
+use support::parquet;
 use support::world::World;
 
 const SCHEMA: &str = r#"{"type": "object", "required": ["category", "score", "tags", "fits"], "properties": {
@@ -42,24 +39,8 @@ fn table(world: &World, name: &str, delimiter: u8) -> (Vec<String>, Vec<Vec<Stri
     (header, reader.records().map(|record| texts(&record.unwrap())).collect())
 }
 
-/// The rows of a Parquet file as JSON.
 fn parquet_rows(world: &World, name: &str) -> Vec<Value> {
-    let reader = SerializedFileReader::new(File::open(world.path(name)).unwrap()).unwrap();
-    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
-    rows.map(|row| row.get_column_iter().map(|(name, field)| (name.clone(), json_of(field))).collect()).collect()
-}
-
-fn json_of(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(value) => json!(value),
-        Field::Long(value) => json!(value),
-        Field::Double(value) => json!(value),
-        Field::Str(value) => json!(value),
-        Field::ListInternal(list) => list.elements().iter().map(json_of).collect(),
-        Field::Float(value) => json!(value),
-        other => panic!("{other:?}"),
-    }
+    parquet::rows(&world.path(name))
 }
 
 #[test]
@@ -263,5 +244,47 @@ fn the_same_results_again_are_the_same_file_in_every_format() {
         let error = world.refusal(&[&["results"], &arguments[..]].concat());
         assert_eq!(error["kind"], "already_exists", "{path}: {error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_nothing_half_written() {
+    let world = World::new();
+    let noise = |n: u64| {
+        (1..12).map(|m| format!("{:x} ", (n * 12 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect::<String>()
+    };
+    let rows: String = (0..2000).map(|n| format!("{n},{}\n", noise(n))).collect();
+    world.write("rows.csv", &format!("id,text\n{rows}"));
+    let handle = finished(&world, "rows.csv", &[]);
+    results(&world, &[&handle, "--output", "first.jsonl"]);
+    for format in ["jsonl", "csv", "parquet", "source", "raw"] {
+        // No file may grow beyond some KB, as if the disk were full then; the signal for it is ignored.
+        let output = format!("out.{format}");
+        let limited = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
+        let mut command = std::process::Command::new("bash");
+        let real = world.command();
+        command.args(["-c", limited]).arg(real.get_program()).current_dir(world.folder.path());
+        command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args(["results", &handle, "--join", "--output", &output, "--format", format, "--json"]);
+        let ran = command.output().unwrap();
+        let reply = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert_eq!(ran.status.code(), Some(1), "{format}: {reply} {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(reply.contains("too large") && reply.contains(&output), "{format}: {reply}");
+        let left = std::fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.map(|name| name.to_string_lossy().into_owned()).collect();
+        assert!(!left.iter().any(|name| *name == output || name.starts_with(".gemini-batch")), "{format}: {left:?}");
+        // With room again, the same call succeeds.
+        results(&world, &[&handle, "--join", "--output", &output, "--format", format]);
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_before_anything_else() {
+    let world = World::new();
+    let handle = sorted(&world);
+    for output in ["nowhere/out.csv", "/proc/out.csv"] {
+        let ran = world.run(&["results", &handle, "--output", output, "--json"]);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!(ran.json()["error"]["act"].as_str().unwrap().contains(output), "{ran:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! Answers out: what became of each request, written to a file.
 //!
 //! [`ResultIndex`] finds the result line of a key; [`Answer::read`] says what it is worth;
-//! [`AnswerWriter`] puts it beside its source row, one [`Format`] a file; [`Summary`] adds it all up.
+//! [`AnswerWriter`] puts it beside its source row, one [`Format`] a file, in the [`Shape`] that the answers of the job
+//! have; [`MediaFolder`] takes their pictures and sounds; [`Summary`] adds it all up.
 
 pub mod answer;
 mod cells;

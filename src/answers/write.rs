@@ -197,7 +197,9 @@ impl AnswerWriter {
         let bytes = file.as_file().metadata().map_err(failed)?.len();
         let media = self.media.map(MediaFolder::finish).transpose()?;
         warnings.extend(media.iter().flat_map(|media| media.warnings.clone()));
-        if let Some((ending, beside)) = beside {
+        // Neither of two files that belong together is replaced without the other.
+        let refused = !self.overwrite && self.output.would_lose_to(&file)?;
+        if let Some((ending, beside)) = beside.filter(|_| !refused) {
             self.output.beside(ending)?.persist_if_new(beside, self.overwrite)?;
         }
         let unchanged = self.output.persist_if_new(file, self.overwrite)?;
