@@ -364,6 +364,32 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_files_is_made_below_a_root_and_holds_names_only() {
+        let (folder, roots) = roots();
+        let made = roots.writable_folder("made").unwrap();
+        made.create().unwrap();
+        made.create().unwrap();
+        assert_eq!(made.file("a.png").unwrap().as_path(), made.as_path().join("a.png"));
+        for name in ["../a.png", "b/a.png", "..", "", "/a.png"] {
+            assert_eq!(made.file(name).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{name}");
+        }
+        assert_eq!(roots.writable_folder(".").unwrap().as_path(), roots.base());
+        assert_eq!(roots.writable_folder("a.txt").unwrap_err().kind(), ErrorKind::InvalidArgument);
+        for outside in ["..", "../new", folder.path().to_str().unwrap()] {
+            assert_eq!(roots.writable_folder(outside).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_beside_a_file_is_no_link() {
+        let (folder, roots) = roots();
+        let path = roots.writable("a.npy").unwrap();
+        assert_eq!(path.beside(".keys").unwrap().as_path(), roots.base().join("a.npy.keys"));
+        std::os::unix::fs::symlink(folder.path().join("secret.txt"), roots.base().join("a.npy.keys")).unwrap();
+        assert_eq!(path.beside(".keys").unwrap_err().kind(), ErrorKind::PathNotAllowed);
+    }
+
+    #[test]
     fn a_folder_is_not_a_file() {
         let (_folder, roots) = roots();
         assert_eq!(roots.existing(".").unwrap().open().unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -279,6 +279,17 @@ fn a_disk_that_fills_up_leaves_nothing_half_written() {
 }
 
 #[test]
+fn rows_given_in_the_call_have_no_format_to_go_back_to() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "one.jsonl"]);
+    let handle = world.reply(&["create", "one.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &handle, "--wait"]);
+    let error = world.run(&["results", &handle, "--format", "source", "--json"]).json()["error"].clone();
+    assert!(error["cause"].as_str().unwrap().contains("no data set to join"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("format source"), "{error}");
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_said_before_anything_else() {
     let world = World::new();
     let handle = sorted(&world);

@@ -30,6 +30,8 @@ impl Kind {
             Value::Null => None,
             Value::Bool(_) => Some(Self::Boolean),
             Value::Number(number) if number.is_i64() => Some(Self::Integer),
+            // Whole numbers beyond 64 bits would be rounded.
+            Value::Number(number) if number.is_u64() => Some(Self::Text),
             Value::Number(_) => Some(Self::Number),
             _ => Some(Self::Text),
         }

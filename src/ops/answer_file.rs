@@ -82,7 +82,7 @@ pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, 
 pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Join> {
     let cannot = |cause: &str| {
         Error::new(ErrorKind::InvalidArgument, format!("joining the answers of {}", job.handle), cause)
-            .hint("leave join out: the answers carry their keys")
+            .hint("leave join out, and format source: the answers carry their keys")
     };
     let origin = match &job.input_sha256 {
         Some(sha256) => app.ledger()?.build_origin(sha256)?,

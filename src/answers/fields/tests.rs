@@ -54,6 +54,20 @@ fn an_answer_that_the_fields_hold_is_whole() {
 }
 
 #[test]
+fn a_column_is_what_all_its_values_are() {
+    let of = |values: Value| {
+        let kinds = values.as_array().unwrap().iter().filter_map(Kind::of);
+        kinds.reduce(Kind::and).unwrap_or_default()
+    };
+    assert_eq!(of(json!([1, null, -2])), Kind::Integer);
+    assert_eq!(of(json!([1, 1.5])), Kind::Number);
+    assert_eq!(of(json!([true, null])), Kind::Boolean);
+    for mixed in [json!([1, true]), json!([1, "1"]), json!([u64::MAX]), json!([[1]]), json!([null])] {
+        assert_eq!(of(mixed.clone()), Kind::Text, "{mixed}");
+    }
+}
+
+#[test]
 fn json_over_several_lines_becomes_one() {
     let line = json_line(" {\n  \"a\": \"x\\ny\"\r\n}\n").unwrap();
     assert_eq!(line.get(), "{   \"a\": \"x\\ny\"  }");
