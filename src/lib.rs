@@ -25,8 +25,8 @@
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys.
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
-//!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/cells.rs`: which result line is of which
-//!     key, in bounded memory.
+//!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
+//!     line is of which key, in bounded memory.
 //!   - `answers/table.rs`, `answers/fields.rs`: what the columns of a table are; `answers/csv_format.rs`,
 //!     `answers/flat_json.rs`, `answers/parquet_format.rs`, `answers/markdown.rs`: tables. `answers/source_format.rs`:
 //!     which of them a data set gets back.

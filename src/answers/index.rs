@@ -14,6 +14,7 @@ use crate::jsonl::result::key_of;
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 
+use super::asked::Asked;
 use super::cells::Cells;
 use super::entry::Entry;
 use super::slots::{Slots, Vacant};
@@ -39,6 +40,7 @@ pub struct ResultIndex {
     files: Vec<File>,
     /// In the order of the files.
     entries: Cells<Entry>,
+    asked: Asked,
     slots: Slots,
     /// Where to keep the index once it is long; never, if not said.
     spill: Option<Spill>,
@@ -121,6 +123,7 @@ impl ResultIndex {
         let mut index = Self {
             files: Vec::new(),
             entries: Cells::Memory(Vec::with_capacity(at_first)),
+            asked: Asked::default(),
             slots: Slots::for_entries(at_first),
             spill,
             room,
@@ -152,11 +155,8 @@ impl ResultIndex {
     /// The result line of a key, which counts as asked for from now on.
     pub fn get<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
         let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(None) };
-        let Some(mut entry) = self.entries.get(number).map_err(kept)? else { return Ok(None) };
-        if !entry.asked_for {
-            entry.asked_for = true;
-            self.entries.set(number, entry).map_err(kept)?;
-        }
+        let Some(entry) = self.entries.get(number).map_err(kept)? else { return Ok(None) };
+        self.asked.add(number);
         let line = read(&self.files, entry, window)?;
         // The hash found the line; the key in it has the last word.
         if key_of(line).is_ok_and(|found| found.as_deref() == Some(key)) {
@@ -173,7 +173,7 @@ impl ResultIndex {
     /// Whether the line of this key was asked for before.
     pub fn was_asked(&self, key: &str) -> Result<bool> {
         let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(false) };
-        Ok(self.entries.get(number).map_err(kept)?.is_some_and(|entry| entry.asked_for))
+        Ok(self.asked.has(number))
     }
 
     /// The line of this number, from 0: each key once, in the order of the files.
@@ -186,13 +186,11 @@ impl ResultIndex {
     pub fn strangers(&self) -> Result<Strangers> {
         let mut strangers = Strangers::default();
         let mut window = Window::new();
-        for number in 0..self.len() {
-            let Some(entry) = self.entries.get(number).map_err(kept)?.filter(|entry| !entry.asked_for) else {
-                continue;
-            };
+        for number in (0..self.len()).filter(|number| !self.asked.has(*number)) {
             strangers.count += 1;
-            if strangers.keys.len() < NAMED {
-                let line = read(&self.files, entry, &mut window)?;
+            if strangers.keys.len() < NAMED
+                && let Some(line) = self.at(number, &mut window)?
+            {
                 strangers.keys.extend(key_of(line).ok().flatten().map(String::from));
             }
         }

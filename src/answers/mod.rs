@@ -5,6 +5,7 @@
 //! have; [`MediaFolder`] takes their pictures and sounds; [`Summary`] adds it all up.
 
 pub mod answer;
+mod asked;
 mod cells;
 pub mod classify;
 mod csv_format;

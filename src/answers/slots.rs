@@ -9,13 +9,17 @@ use super::cells::Cells;
 /// A hash table of entry numbers. The entries and their hashes live with the owner.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The number of an entry plus one, or 0. The length is a power of two.
+    /// The number of an entry plus one, or 0. The length is a power of two, and larger than any of these: the bits
+    /// above hold bits of the entry's hash, so that hardly any entry is looked at in vain.
     numbers: Cells<u32>,
 }
 
 /// A place in the table that is free.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Vacant(usize);
+pub(super) struct Vacant {
+    slot: usize,
+    tag: u32,
+}
 
 impl Slots {
     /// A table with room for so many entries.
@@ -41,12 +45,14 @@ impl Slots {
     ) -> io::Result<Result<usize, Vacant>> {
         let mask = self.numbers.len() - 1;
         let mut slot = low_bits(hash) & mask;
+        let tag = !(mask as u32) & (hash >> 64) as u32;
         loop {
             // The table is never full: the walk ends at a free place.
-            let Some(number) = self.numbers.get(slot)?.and_then(|number| (number as usize).checked_sub(1)) else {
-                return Ok(Err(Vacant(slot)));
+            let found = self.numbers.get(slot)?.unwrap_or(0);
+            let Some(number) = (found as usize & mask).checked_sub(1) else {
+                return Ok(Err(Vacant { slot, tag }));
             };
-            if hash_of(number)? == Some(hash) {
+            if found & !(mask as u32) == tag && hash_of(number)? == Some(hash) {
                 return Ok(Ok(number));
             }
             slot = (slot + 1) & mask;
@@ -55,7 +61,7 @@ impl Slots {
 
     /// Puts the entry of this number where [`find`](Self::find) said that it belongs.
     pub(super) fn put(&mut self, place: Vacant, number: usize) -> io::Result<()> {
-        self.numbers.set(place.0, u32::try_from(number + 1).unwrap_or(0))
+        self.numbers.set(place.slot, u32::try_from(number + 1).unwrap_or(0) | place.tag)
     }
 
     /// Fills an empty table with the numbers of these hashes, all different.
