@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gemini_batch_mcp::answers::{Answer, AnswerWriter, Format, Record, ResultIndex, Summary, Window};
+use gemini_batch_mcp::answers::{Answer, AnswerWriter, Format, Record, ResultIndex, Shape, Summary, Window};
 use gemini_batch_mcp::paths::{AllowedPath, Roots};
 use gemini_batch_mcp::progress::Silent;
 
@@ -36,7 +36,7 @@ fn index(results: &AllowedPath, count: usize) -> ResultIndex {
 
 fn results_to_csv(results: &AllowedPath, output: &AllowedPath, count: usize) -> i64 {
     let mut index = index(results, count);
-    let mut writer = AnswerWriter::create(output.clone(), Format::Csv, &[], true).unwrap();
+    let mut writer = AnswerWriter::create(output.clone(), Format::Csv, &Shape::default(), true).unwrap();
     let mut summary = Summary::new(500);
     let mut window = Window::new();
     let mut key = String::new();
@@ -45,7 +45,7 @@ fn results_to_csv(results: &AllowedPath, output: &AllowedPath, count: usize) -> 
         write!(key, "row-{n}").unwrap();
         let raw = index.get(&key, &mut window).unwrap();
         let answer = raw.map_or_else(Answer::missing, |line| Answer::read(line, false));
-        writer.write(&Record { key: &key, answer: &answer, raw, source: &[] }).unwrap();
+        writer.write(&Record { key: &key, answer: &answer, raw, source: &[], media: &[] }).unwrap();
         summary.add(&key, &answer, None);
     }
     writer.finish().unwrap();

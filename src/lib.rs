@@ -31,6 +31,12 @@
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
 //!   decoded); `source/listing.rs` finds the files of a folder or a pattern.
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
+//!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
+//!     line is of which key, in bounded memory.
+//!   - `answers/table.rs`, `answers/fields.rs`: what the columns of a table are; `answers/csv_format.rs`,
+//!     `answers/flat_json.rs`, `answers/parquet_format.rs`, `answers/markdown.rs`: tables. `answers/source_format.rs`:
+//!     which of them a data set gets back.
+//!   - `answers/media.rs`, `answers/media_name.rs`, `answers/sound.rs`: pictures and sounds as files.
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
 //! - [`config`]: flags and environment, read once.
@@ -63,6 +69,7 @@
 //! - a source format: a file in `source/rows/`, and its name in `source/format.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;
 //! - a type of media: `source/media.rs`;
+//! - a column of all tables: `answers/table.rs`;
 //! - a model or a price: `job/models.json`.
 #![cfg_attr(
     test,

@@ -25,6 +25,10 @@ pub struct Roots {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AllowedPath(PathBuf);
 
+/// A folder that lies below an allowed root, links resolved. It need not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedFolder(PathBuf);
+
 impl Roots {
     /// The given folders, which must exist. The first one is where relative paths start.
     pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
@@ -93,6 +97,22 @@ impl Roots {
         self.check_writable(path, parent.join(name))
     }
 
+    /// A folder to write files in: the one above it must exist below a root, the folder itself need not.
+    pub fn writable_folder(&self, path: &str) -> Result<AllowedFolder> {
+        if self.absolute(path).is_dir() {
+            // As if it were a file in it: the folder itself may be a root.
+            let inside = self.absolute(path).join("file");
+            let file = self.writable(&inside.to_string_lossy())?;
+            return Ok(AllowedFolder(file.0.parent().map_or_else(|| file.0.clone(), Path::to_path_buf)));
+        }
+        let folder = self.writable(path)?;
+        if folder.exists() {
+            let act = format!("preparing to write in {path}");
+            return Err(Error::new(ErrorKind::InvalidArgument, act, "it is a file").hint("name a folder"));
+        }
+        Ok(AllowedFolder(folder.0))
+    }
+
     fn check_writable(&self, asked: &str, resolved: PathBuf) -> Result<AllowedPath> {
         let kept = self.kept.as_ref().map(|kept| kept.canonicalize().unwrap_or_else(|_| kept.clone()));
         if kept.is_some_and(|kept| resolved.starts_with(kept)) {
@@ -121,6 +141,44 @@ impl Roots {
     }
 }
 
+impl AllowedFolder {
+    /// The path itself.
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the folder, if it is not there.
+    pub fn create(&self) -> Result<()> {
+        let act = || format!("creating {self}");
+        match std::fs::create_dir(&self.0) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io(act(), e)),
+            _ => {}
+        }
+        match self.0.canonicalize() {
+            Ok(there) if there == self.0 && there.is_dir() => Ok(()),
+            Ok(_) => Err(Error::new(ErrorKind::PathNotAllowed, act(), "it is a link, or no folder")),
+            Err(e) => Err(Error::io(act(), e)),
+        }
+    }
+
+    /// A file of this name in it, there or not. A link is refused.
+    pub fn file(&self, name: &str) -> Result<AllowedPath> {
+        let path = self.0.join(name);
+        let refused = |cause: &str| Error::new(ErrorKind::PathNotAllowed, format!("preparing to write {name}"), cause);
+        let is_name = matches!(Path::new(name).components().collect::<Vec<_>>().as_slice(), [Component::Normal(_)]);
+        if !is_name || path.is_symlink() {
+            return Err(refused(if is_name { "it is a link" } else { "it is not the name of a file" }));
+        }
+        Ok(AllowedPath(path))
+    }
+}
+
+impl std::fmt::Display for AllowedFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
 impl AllowedPath {
     /// The path itself.
     pub fn as_path(&self) -> &Path {
@@ -130,6 +188,24 @@ impl AllowedPath {
     /// The file's name without its last extension.
     pub fn stem(&self) -> &str {
         self.0.file_stem().and_then(|stem| stem.to_str()).unwrap_or("data")
+    }
+
+    /// The file beside this one whose name ends in `ending` too: `a.npy.keys` beside `a.npy`.
+    pub fn beside(&self, ending: &str) -> Result<Self> {
+        let mut name = self.0.file_name().unwrap_or_default().to_owned();
+        name.push(ending);
+        let path = self.0.with_file_name(name);
+        if path.is_symlink() {
+            let act = format!("preparing to write {}", path.display());
+            return Err(Error::new(ErrorKind::PathNotAllowed, act, "it is a link").hint("name another output"));
+        }
+        Ok(Self(path))
+    }
+
+    /// A file without a name in the same folder, to be written and read again. It is gone when it is closed.
+    pub fn scratch(&self) -> Result<File> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        tempfile::tempfile_in(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
     }
 
     /// Opens a regular file for reading; says so when it is a folder, a pipe or a device.
@@ -168,6 +244,11 @@ impl AllowedPath {
             self.persist(file, overwrite)?;
         }
         Ok(unchanged)
+    }
+
+    /// Whether a finished temporary file would take the place of a file with other content.
+    pub fn would_lose_to(&self, file: &tempfile::NamedTempFile) -> Result<bool> {
+        Ok(self.exists() && !self.has_content_of(file)?)
     }
 
     fn has_content_of(&self, written: &tempfile::NamedTempFile) -> Result<bool> {
@@ -280,6 +361,32 @@ mod tests {
         }
         assert!(roots.existing("home/ledger").is_ok());
         assert!(roots.writable("new").is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_files_is_made_below_a_root_and_holds_names_only() {
+        let (folder, roots) = roots();
+        let made = roots.writable_folder("made").unwrap();
+        made.create().unwrap();
+        made.create().unwrap();
+        assert_eq!(made.file("a.png").unwrap().as_path(), made.as_path().join("a.png"));
+        for name in ["../a.png", "b/a.png", "..", "", "/a.png"] {
+            assert_eq!(made.file(name).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{name}");
+        }
+        assert_eq!(roots.writable_folder(".").unwrap().as_path(), roots.base());
+        assert_eq!(roots.writable_folder("a.txt").unwrap_err().kind(), ErrorKind::InvalidArgument);
+        for outside in ["..", "../new", folder.path().to_str().unwrap()] {
+            assert_eq!(roots.writable_folder(outside).unwrap_err().kind(), ErrorKind::PathNotAllowed, "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_beside_a_file_is_no_link() {
+        let (folder, roots) = roots();
+        let path = roots.writable("a.npy").unwrap();
+        assert_eq!(path.beside(".keys").unwrap().as_path(), roots.base().join("a.npy.keys"));
+        std::os::unix::fs::symlink(folder.path().join("secret.txt"), roots.base().join("a.npy.keys")).unwrap();
+        assert_eq!(path.beside(".keys").unwrap_err().kind(), ErrorKind::PathNotAllowed);
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! Where the result line of each key is: joined by key, never by position.
 //!
 //! One pass over the result files notes 32 bytes a line and at most 11 more to find them by; the lines
-//! themselves stay in the files.
+//! themselves stay in the files. Above some million lines the notes are kept on disk too, so that memory is bounded.
 
 use std::fs::File;
+use std::io;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::jsonl::lines::{Line, LineReader};
 use crate::jsonl::result::key_of;
+use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 
+use super::asked::Asked;
+use super::cells::Cells;
+use super::entry::Entry;
 use super::slots::{Slots, Vacant};
 use super::window::{FromStart, Window, fill_at};
 
@@ -22,6 +27,11 @@ const STRIDE: u64 = 4096;
 /// No result line is shorter: bounds what a wrong expectation can reserve.
 const SHORTEST_LINE: u64 = 8;
 const ACT: &str = "reading the results";
+/// Of an index on disk, so much is held in memory.
+const ENTRIES_HELD: usize = 16 << 20;
+const SLOTS_HELD: usize = 64 << 20;
+/// Stands in every line with a picture or sound; inside a text its quotes would be escaped.
+const MEDIA: &[u8] = b"\"inlineData\"";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Finds the result line of a key in one or more result files.
@@ -29,8 +39,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct ResultIndex {
     files: Vec<File>,
     /// In the order of the files.
-    entries: Vec<Entry>,
+    entries: Cells<Entry>,
+    asked: Asked,
     slots: Slots,
+    /// Where to keep the index once it is long; never, if not said.
+    spill: Option<Spill>,
+    /// How many lines are expected.
+    room: usize,
+    has_media: bool,
     /// What is wrong with the files.
     pub problems: Problems,
 }
@@ -70,43 +86,48 @@ pub struct Strangers {
     pub keys: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    hash: u128,
-    /// Which file, in the upper 16 bits; where in it, in the others.
-    place: u64,
-    length: u32,
-    asked_for: bool,
+/// When the index is to leave memory, and where to.
+#[derive(Debug, Clone)]
+pub struct Spill {
+    /// Beside which file.
+    pub beside: AllowedPath,
+    /// From how many lines on.
+    pub above: usize,
 }
 
-impl Entry {
-    fn new(hash: u128, file: usize, offset: u64, length: usize) -> Option<Self> {
-        let (file, length) = (u16::try_from(file).ok()?, u32::try_from(length).ok()?);
-        let fits = offset >> 48 == 0;
-        fits.then_some(Self { hash, place: u64::from(file) << 48 | offset, length, asked_for: false })
-    }
-
-    fn file(&self) -> usize {
-        usize::try_from(self.place >> 48).unwrap_or(usize::MAX)
-    }
-
-    fn offset(&self) -> u64 {
-        self.place & ((1 << 48) - 1)
+impl Spill {
+    /// Beside this file, when the index would take as much memory as it takes for good on disk: about 90 MB.
+    pub fn beside(path: &AllowedPath) -> Self {
+        Self { beside: path.clone(), above: 2_000_000 }
     }
 }
 
 impl ResultIndex {
     /// Reads the files once, from their start. `expected` is about how many lines they hold.
     pub fn build(files: Vec<File>, expected: u64, monitor: &dyn Monitor) -> Result<Self> {
+        Self::new(files, expected, None, monitor)
+    }
+
+    /// The same, in memory that is bounded whatever the number of lines.
+    pub fn bounded(files: Vec<File>, expected: u64, spill: Spill, monitor: &dyn Monitor) -> Result<Self> {
+        Self::new(files, expected, Some(spill), monitor)
+    }
+
+    fn new(files: Vec<File>, expected: u64, spill: Option<Spill>, monitor: &dyn Monitor) -> Result<Self> {
         let mut total = 0;
         for file in &files {
             total += file.metadata().map_err(|e| Error::io(ACT, e))?.len();
         }
         let room = usize::try_from(expected.min(total / SHORTEST_LINE)).unwrap_or(0);
+        let at_first = spill.as_ref().map_or(room, |spill| room.min(spill.above));
         let mut index = Self {
             files: Vec::new(),
-            entries: Vec::with_capacity(room),
-            slots: Slots::for_entries(room),
+            entries: Cells::Memory(Vec::with_capacity(at_first)),
+            asked: Asked::default(),
+            slots: Slots::for_entries(at_first),
+            spill,
+            room,
+            has_media: false,
             problems: Problems::default(),
         };
         let mut before = 0;
@@ -123,15 +144,20 @@ impl ResultIndex {
 
     /// Whether nothing came back.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether there are pictures or sounds in the lines.
+    pub fn has_media(&self) -> bool {
+        self.has_media
     }
 
     /// The result line of a key, which counts as asked for from now on.
     pub fn get<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
-        let number = self.find(xxh3_128(key.as_bytes())).ok();
-        let Some(entry) = number.and_then(|number| self.entries.get_mut(number)) else { return Ok(None) };
-        entry.asked_for = true;
-        let line = read(&self.files, *entry, window)?;
+        let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(None) };
+        let Some(entry) = self.entries.get(number).map_err(kept)? else { return Ok(None) };
+        self.asked.add(number);
+        let line = read(&self.files, entry, window)?;
         // The hash found the line; the key in it has the last word.
         if key_of(line).is_ok_and(|found| found.as_deref() == Some(key)) {
             return Ok(Some(line));
@@ -140,29 +166,31 @@ impl ResultIndex {
     }
 
     /// Whether a result line of this key came back.
-    pub fn has(&self, key: &str) -> bool {
-        self.find(xxh3_128(key.as_bytes())).is_ok()
+    pub fn has(&self, key: &str) -> Result<bool> {
+        Ok(self.find(xxh3_128(key.as_bytes()))?.is_ok())
     }
 
     /// Whether the line of this key was asked for before.
-    pub fn was_asked(&self, key: &str) -> bool {
-        let entry = self.find(xxh3_128(key.as_bytes())).ok().and_then(|number| self.entries.get(number));
-        entry.is_some_and(|entry| entry.asked_for)
+    pub fn was_asked(&self, key: &str) -> Result<bool> {
+        let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(false) };
+        Ok(self.asked.has(number))
     }
 
     /// The line of this number, from 0: each key once, in the order of the files.
     pub fn at<'w>(&self, number: usize, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
-        self.entries.get(number).map(|entry| read(&self.files, *entry, window)).transpose()
+        let entry = self.entries.get(number).map_err(kept)?;
+        entry.map(|entry| read(&self.files, entry, window)).transpose()
     }
 
     /// The lines that nobody has asked for.
     pub fn strangers(&self) -> Result<Strangers> {
         let mut strangers = Strangers::default();
         let mut window = Window::new();
-        for entry in self.entries.iter().filter(|entry| !entry.asked_for) {
+        for number in (0..self.len()).filter(|number| !self.asked.has(*number)) {
             strangers.count += 1;
-            if strangers.keys.len() < NAMED {
-                let line = read(&self.files, *entry, &mut window)?;
+            if strangers.keys.len() < NAMED
+                && let Some(line) = self.at(number, &mut window)?
+            {
                 strangers.keys.extend(key_of(line).ok().flatten().map(String::from));
             }
         }
@@ -176,6 +204,7 @@ impl ResultIndex {
         self.files.push(file.try_clone().map_err(|e| Error::io(ACT, e))?);
         let mut lines = LineReader::new(FromStart::new(file));
         let mut window = Window::new();
+        let media = memchr::memmem::Finder::new(MEDIA);
         let mut end = 0;
         while let Some(mut line) = lines.next_line().map_err(|e| Error::io(ACT, e))? {
             if line.number == 1 {
@@ -185,6 +214,7 @@ impl ResultIndex {
                 report(before + line.offset, total, monitor)?;
             }
             end = line.offset + line.bytes.len() as u64;
+            self.has_media |= media.find(line.bytes).is_some();
             if !line.is_blank() {
                 self.add_line(number, line, &mut window)?;
             }
@@ -209,7 +239,7 @@ impl ResultIndex {
 
     fn add_key(&mut self, key: &str, file: usize, line: Line<'_>, window: &mut Window) -> Result<()> {
         let hash = xxh3_128(key.as_bytes());
-        let place = match self.find(hash) {
+        let place = match self.find(hash)? {
             Err(place) => place,
             Ok(number) => {
                 let first = self.at(number, window)?;
@@ -219,27 +249,48 @@ impl ResultIndex {
         };
         let entry = Entry::new(hash, file, line.offset, line.bytes.len())
             .ok_or_else(|| Error::new(ErrorKind::InvalidInput, ACT, "a result file or line is too large"))?;
-        self.insert(place, entry);
-        Ok(())
+        self.insert(place, entry).map_err(kept)
     }
 
-    fn insert(&mut self, place: Vacant, entry: Entry) {
-        if self.entries.len() == self.entries.capacity() {
-            // More lines than expected: grow gently, memory is promised by the key.
-            self.entries.reserve_exact((self.entries.len() / 8).max(64));
-        }
-        let number = self.entries.len();
-        self.entries.push(entry);
-        if self.slots.have_room_for(self.entries.len()) {
-            self.slots.put(place, number);
-        } else {
-            self.slots.spread(self.entries.iter().map(|entry| entry.hash));
+    fn insert(&mut self, place: Vacant, entry: Entry) -> io::Result<()> {
+        let number = self.len();
+        self.entries.push(entry)?;
+        let spill = self.spill.as_ref().filter(|spill| self.len() > spill.above).map(|spill| spill.beside.clone());
+        match spill {
+            Some(beside) if matches!(self.entries, Cells::Memory(_)) => {
+                self.entries = self.entries.moved_to(scratch(&beside)?, ENTRIES_HELD)?;
+                self.spread(Some(beside))
+            }
+            spill if !self.slots.have_room_for(self.len()) => self.spread(spill),
+            _ => self.slots.put(place, number),
         }
     }
 
-    fn find(&self, hash: u128) -> Result<usize, Vacant> {
-        self.slots.find(hash, |number| Some(self.entries.get(number)?.hash))
+    /// Starts again with a table of the right size, in memory or on disk.
+    fn spread(&mut self, spill: Option<AllowedPath>) -> io::Result<()> {
+        // The old table goes before the new one comes.
+        self.slots = Slots::for_entries(0);
+        self.slots = match spill {
+            None => Slots::for_entries(self.len()),
+            Some(beside) => Slots::for_entries_on(scratch(&beside)?, self.room.max(self.len()), SLOTS_HELD)?,
+        };
+        let entries = &self.entries;
+        self.slots.fill((0..entries.len()).map(|number| Ok(entries.get(number)?.unwrap_or_default().hash)))
     }
+
+    fn find(&self, hash: u128) -> Result<Result<usize, Vacant>> {
+        let hash_of = |number| Ok(self.entries.get(number)?.map(|entry| entry.hash));
+        self.slots.find(hash, hash_of).map_err(kept)
+    }
+}
+
+fn scratch(beside: &AllowedPath) -> io::Result<File> {
+    beside.scratch().map_err(io::Error::other)
+}
+
+/// What went wrong with the index itself.
+fn kept(error: io::Error) -> Error {
+    Error::io("keeping the index of the results", error)
 }
 
 impl Problems {

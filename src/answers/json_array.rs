@@ -2,20 +2,21 @@
 
 use std::io::{self, Write};
 
-use super::jsonl_format::write_object;
+use super::jsonl_format::Objects;
 use super::record::Record;
-use super::write::{Layout, Sink};
+use super::table::Shape;
+use super::write::{Finished, Layout, Sink};
 
 pub(super) struct JsonArrayLayout {
     sink: Sink,
-    columns: Vec<String>,
+    objects: Objects,
     /// What stands before the next object.
     before: &'static [u8],
 }
 
 impl JsonArrayLayout {
-    pub(super) fn new(sink: Sink, columns: &[String]) -> Self {
-        Self { sink, columns: columns.to_vec(), before: b"[\n" }
+    pub(super) fn new(sink: Sink, shape: &Shape) -> Self {
+        Self { sink, objects: Objects::new(shape), before: b"[\n" }
     }
 }
 
@@ -23,12 +24,12 @@ impl Layout for JsonArrayLayout {
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
         self.sink.write_all(self.before)?;
         self.before = b",\n";
-        write_object(&mut self.sink, record, &self.columns)
+        self.objects.write(&mut self.sink, record)
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<Sink> {
+    fn finish(mut self: Box<Self>) -> io::Result<Finished> {
         let end: &[u8] = if self.before == b"[\n" { b"[]\n" } else { b"\n]\n" };
         self.sink.write_all(end)?;
-        Ok(self.sink)
+        Ok(self.sink.into())
     }
 }

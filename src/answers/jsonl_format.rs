@@ -5,7 +5,7 @@
 //! {"key":"r-2","error":{"code":8,"status":"RESOURCE_EXHAUSTED","message":"…"},"outcome":"failed"}
 //! ```
 //!
-//! A row that answered in part has both `response` and `error`. With a join the source row is in `source`.
+//! An answer in JSON is in `response.parsed` too, where JSON was asked for. A row that answered in part has both `response` and `error`. With a join the source row is in `source`.
 
 use std::io::{self, Write};
 
@@ -15,36 +15,64 @@ use serde_json::value::RawValue;
 
 use crate::job::{Outcome, Usage};
 
+use super::fields::json_line;
 use super::record::Record;
-use super::write::{Layout, Sink};
+use super::table::Shape;
+use super::write::{Finished, Layout, Sink};
 use super::{Answer, Call, Media};
 use crate::source::Cell;
 
 pub(super) struct JsonlLayout {
     sink: Sink,
-    columns: Vec<String>,
+    objects: Objects,
 }
 
 impl JsonlLayout {
-    pub(super) fn new(sink: Sink, columns: &[String]) -> Self {
-        Self { sink, columns: columns.to_vec() }
+    pub(super) fn new(sink: Sink, shape: &Shape) -> Self {
+        Self { sink, objects: Objects::new(shape) }
     }
 }
 
 impl Layout for JsonlLayout {
     fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
-        write_object(&mut self.sink, record, &self.columns)?;
+        self.objects.write(&mut self.sink, record)?;
         self.sink.write_all(b"\n")
     }
 
-    fn finish(self: Box<Self>) -> io::Result<Sink> {
-        Ok(self.sink)
+    fn finish(self: Box<Self>) -> io::Result<Finished> {
+        Ok(self.sink.into())
     }
 }
 
-/// Writes a record as one JSON object on one line.
-pub(super) fn write_object(sink: &mut Sink, record: &Record<'_>, columns: &[String]) -> io::Result<()> {
-    serde_json::to_writer(sink, &Object::new(record, columns)).map_err(io::Error::from)
+/// Writes records as JSON objects, each on one line.
+pub(super) struct Objects {
+    columns: Vec<String>,
+    /// Answers are JSON, and are given parsed too.
+    json: bool,
+}
+
+impl Objects {
+    pub(super) fn new(shape: &Shape) -> Self {
+        Self { columns: shape.columns.iter().map(|column| column.name.clone()).collect(), json: shape.json }
+    }
+
+    pub(super) fn write(&self, sink: &mut Sink, record: &Record<'_>) -> io::Result<()> {
+        let text = record.answer.text.as_deref().filter(|_| self.json);
+        let object = Object::new(record, &self.columns, text.and_then(json_line));
+        serde_json::to_writer(sink, &object).map_err(io::Error::from)
+    }
+}
+
+/// Writes which request a record is of: its key, and the source row with a join.
+pub(super) fn write_name(sink: impl Write, record: &Record<'_>, columns: &[String]) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Name<'a> {
+        key: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<SourceRow<'a>>,
+    }
+    serde_json::to_writer(sink, &Name { key: record.key, source: SourceRow::of(record, columns) })
+        .map_err(io::Error::from)
 }
 
 #[derive(Serialize)]
@@ -63,6 +91,9 @@ struct Object<'a> {
 struct Response<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    /// The text as JSON, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parsed: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,8 +102,8 @@ struct Response<'a> {
     usage: Option<Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_version: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    media: &'a [Media<'a>],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    media: Vec<Medium<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     function_calls: &'a [Call<'a>],
 }
@@ -91,36 +122,54 @@ struct Complaint<'a> {
     message: Option<&'a str>,
 }
 
+/// A picture or sound.
+#[derive(Serialize)]
+struct Medium<'a> {
+    #[serde(flatten)]
+    media: &'a Media<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+}
+
 struct SourceRow<'a> {
     columns: &'a [String],
-    cells: &'a [Cell<'a>],
+    cells: &'a [Option<Cell<'a>>],
+}
+
+impl<'a> SourceRow<'a> {
+    fn of(record: &Record<'a>, columns: &'a [String]) -> Option<Self> {
+        (!columns.is_empty()).then_some(Self { columns, cells: record.source })
+    }
 }
 
 impl Serialize for SourceRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (column, cell) in self.columns.iter().zip(self.cells) {
-            map.serialize_entry(column, cell)?;
+            if let Some(cell) = cell {
+                map.serialize_entry(column, cell)?;
+            }
         }
         map.end()
     }
 }
 
 impl<'a> Object<'a> {
-    fn new(record: &Record<'a>, columns: &'a [String]) -> Self {
+    fn new(record: &Record<'a>, columns: &'a [String], parsed: Option<Box<RawValue>>) -> Self {
         let answer = record.answer;
         Self {
             key: record.key,
-            response: response(answer),
+            response: response(record, parsed),
             error: complaint(answer),
             outcome: answer.outcome,
-            source: (!columns.is_empty()).then_some(SourceRow { columns, cells: record.source }),
+            source: SourceRow::of(record, columns),
         }
     }
 }
 
 /// What the API responded, if it did.
-fn response<'a>(answer: &'a Answer<'a>) -> Option<Response<'a>> {
+fn response<'a>(record: &Record<'a>, parsed: Option<Box<RawValue>>) -> Option<Response<'a>> {
+    let answer = record.answer;
     let came = answer.outcome == Outcome::Answered
         || answer.text.is_some()
         || answer.usage.is_some()
@@ -128,13 +177,20 @@ fn response<'a>(answer: &'a Answer<'a>) -> Option<Response<'a>> {
         || answer.model_version.is_some();
     came.then(|| Response {
         text: answer.text.as_deref(),
+        parsed,
         embedding: answer.embedding,
         finish_reason: answer.finish_reason.as_deref(),
         usage: answer.usage,
         model_version: answer.model_version.as_deref(),
-        media: &answer.media,
+        media: media(record),
         function_calls: &answer.calls,
     })
+}
+
+/// The pictures and sounds, each with its file if it has one.
+fn media<'a>(record: &Record<'a>) -> Vec<Medium<'a>> {
+    let files = record.media.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+    record.answer.media.iter().zip(files).map(|(media, file)| Medium { media, file }).collect()
 }
 
 /// Why the row did not answer; nothing if it did, or still may.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::reasons::NO_LINE;
 use super::record::Record;
-use super::write::{Layout, Sink};
+use super::write::{Finished, Layout, Sink};
 
 pub(super) struct RawLayout {
     sink: Sink,
@@ -27,7 +27,7 @@ impl Layout for RawLayout {
         self.sink.write_all(b"\n")
     }
 
-    fn finish(self: Box<Self>) -> io::Result<Sink> {
-        Ok(self.sink)
+    fn finish(self: Box<Self>) -> io::Result<Finished> {
+        Ok(self.sink.into())
     }
 }

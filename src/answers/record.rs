@@ -12,6 +12,8 @@ pub struct Record<'a> {
     pub answer: &'a Answer<'a>,
     /// The result line as it came, if one came.
     pub raw: Option<&'a [u8]>,
-    /// The row that the request was made of: one cell a column, empty without a join.
-    pub source: &'a [Cell<'a>],
+    /// The row that the request was made of: what stands in each column, if the row has it. Empty without a join.
+    pub source: &'a [Option<Cell<'a>>],
+    /// The files that hold the answer's pictures and sounds, one for each that could be read. The writer fills it in.
+    pub media: &'a [Option<String>],
 }

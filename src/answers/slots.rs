@@ -2,21 +2,34 @@
 //!
 //! Kept apart from the entries, which so stay in the order of the files and are read in that order.
 
+use std::io;
+
+use super::cells::Cells;
+
 /// A hash table of entry numbers. The entries and their hashes live with the owner.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The number of an entry plus one, or 0. The length is a power of two.
-    numbers: Vec<u32>,
+    /// The number of an entry plus one, or 0. The length is a power of two, and larger than any of these: the bits
+    /// above hold bits of the entry's hash, so that hardly any entry is looked at in vain.
+    numbers: Cells<u32>,
 }
 
 /// A place in the table that is free.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Vacant(usize);
+pub(super) struct Vacant {
+    slot: usize,
+    tag: u32,
+}
 
 impl Slots {
     /// A table with room for so many entries.
     pub(super) fn for_entries(entries: usize) -> Self {
-        Self { numbers: vec![0; length_for(entries)] }
+        Self { numbers: Cells::zeros(length_for(entries)) }
+    }
+
+    /// The same in a file, of which so many bytes are held in memory.
+    pub(super) fn for_entries_on(file: std::fs::File, entries: usize, held: usize) -> io::Result<Self> {
+        Ok(Self { numbers: Cells::zeros_on(file, length_for(entries), held)? })
     }
 
     /// Whether so many entries still fit.
@@ -25,38 +38,40 @@ impl Slots {
     }
 
     /// The number of the entry with this hash, or else the place where it belongs.
-    pub(super) fn find(&self, hash: u128, hash_of: impl Fn(usize) -> Option<u128>) -> Result<usize, Vacant> {
+    pub(super) fn find(
+        &self,
+        hash: u128,
+        hash_of: impl Fn(usize) -> io::Result<Option<u128>>,
+    ) -> io::Result<Result<usize, Vacant>> {
         let mask = self.numbers.len() - 1;
         let mut slot = low_bits(hash) & mask;
+        let tag = !(mask as u32) & (hash >> 64) as u32;
         loop {
             // The table is never full: the walk ends at a free place.
-            let Some(number) = self.numbers.get(slot).and_then(|number| (*number as usize).checked_sub(1)) else {
-                return Err(Vacant(slot));
+            let found = self.numbers.get(slot)?.unwrap_or(0);
+            let Some(number) = (found as usize & mask).checked_sub(1) else {
+                return Ok(Err(Vacant { slot, tag }));
             };
-            if hash_of(number) == Some(hash) {
-                return Ok(number);
+            if found & !(mask as u32) == tag && hash_of(number)? == Some(hash) {
+                return Ok(Ok(number));
             }
             slot = (slot + 1) & mask;
         }
     }
 
     /// Puts the entry of this number where [`find`](Self::find) said that it belongs.
-    pub(super) fn put(&mut self, place: Vacant, number: usize) {
-        if let Some(slot) = self.numbers.get_mut(place.0) {
-            *slot = u32::try_from(number + 1).unwrap_or(0);
-        }
+    pub(super) fn put(&mut self, place: Vacant, number: usize) -> io::Result<()> {
+        self.numbers.set(place.slot, u32::try_from(number + 1).unwrap_or(0) | place.tag)
     }
 
-    /// Starts again with a table of the right size for these hashes, all different.
-    pub(super) fn spread(&mut self, hashes: impl ExactSizeIterator<Item = u128>) {
-        // Free the old table before the new one is made.
-        self.numbers = Vec::new();
-        *self = Self::for_entries(hashes.len());
+    /// Fills an empty table with the numbers of these hashes, all different.
+    pub(super) fn fill(&mut self, hashes: impl Iterator<Item = io::Result<u128>>) -> io::Result<()> {
         for (number, hash) in hashes.enumerate() {
-            if let Err(place) = self.find(hash, |_| None) {
-                self.put(place, number);
+            if let Err(place) = self.find(hash?, |_| Ok(None))? {
+                self.put(place, number)?;
             }
         }
+        Ok(())
     }
 }
 
@@ -90,17 +105,19 @@ mod tests {
             hashes in proptest::collection::hash_set(prop_oneof![0u128..40, any::<u128>()], 0..200),
         ) {
             let hashes: Vec<u128> = hashes.into_iter().collect();
+            let hash_of = |number: usize| Ok(hashes.get(number).copied());
             let mut table = Slots::for_entries(0);
             for number in 0..hashes.len() {
                 if table.have_room_for(number + 1) {
-                    let place = table.find(hashes[number], |n| hashes.get(n).copied()).unwrap_err();
-                    table.put(place, number);
+                    let place = table.find(hashes[number], hash_of).unwrap().unwrap_err();
+                    table.put(place, number).unwrap();
                 } else {
-                    table.spread(hashes[..=number].iter().copied());
+                    table = Slots::for_entries(number + 1);
+                    table.fill(hashes[..=number].iter().copied().map(Ok)).unwrap();
                 }
             }
             for (number, hash) in hashes.iter().enumerate() {
-                prop_assert_eq!(table.find(*hash, |n| hashes.get(n).copied()).ok(), Some(number));
+                prop_assert_eq!(table.find(*hash, hash_of).unwrap().ok(), Some(number));
             }
         }
     }

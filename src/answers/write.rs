@@ -13,10 +13,16 @@ use crate::paths::AllowedPath;
 use super::csv_format::CsvLayout;
 use super::json_array::JsonArrayLayout;
 use super::jsonl_format::JsonlLayout;
+use super::markdown::MarkdownLayout;
+use super::media::{MediaFolder, Saved};
+use super::npy::NpyLayout;
+use super::parquet_format::ParquetLayout;
 use super::raw::RawLayout;
 use super::record::Record;
+use super::source_format;
+use super::table::Shape;
 
-const BUFFER: usize = 128 * 1024;
+pub(super) const BUFFER: usize = 128 * 1024;
 
 /// How answers are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -34,11 +40,20 @@ pub enum Format {
     Tsv,
     /// One JSON array of the objects of `jsonl`.
     Json,
+    /// A table in columns.
+    Parquet,
+    /// A Markdown table of the first answers.
+    Md,
+    /// Vectors as a NumPy matrix.
+    Npy,
+    /// That of the data set.
+    Source,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Raw, Self::Csv, Self::Tsv, Self::Json];
+    pub const ALL: [Self; 9] =
+        [Self::Jsonl, Self::Raw, Self::Csv, Self::Tsv, Self::Json, Self::Parquet, Self::Md, Self::Npy, Self::Source];
 
     /// The format's name.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +63,10 @@ impl Format {
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",
+            Self::Parquet => "parquet",
+            Self::Md => "md",
+            Self::Npy => "npy",
+            Self::Source => "source",
         }
     }
 
@@ -56,7 +75,7 @@ impl Format {
         let found = Self::ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, format!("choosing the format {name}"), "there is no such format")
-                .hint("use jsonl, csv, tsv, json or raw")
+                .hint("use jsonl, json, csv, tsv, parquet, md, npy, raw or source")
         })
     }
 
@@ -65,17 +84,23 @@ impl Format {
     pub fn of_file(output: &AllowedPath) -> Result<Self> {
         match output.as_path().extension().and_then(|extension| extension.to_str()) {
             None | Some("ndjson" | "txt") => Ok(Self::default()),
+            Some("markdown") => Ok(Self::Md),
             Some(extension) => Self::parse(extension),
         }
     }
 
-    fn layout(self, sink: Sink, columns: &[String]) -> io::Result<Box<dyn Layout>> {
+    fn layout(self, sink: Sink, output: &AllowedPath, shape: &Shape) -> Result<Box<dyn Layout>> {
+        let failed = |e| Error::io(format!("writing {output}"), e);
         Ok(match self {
-            Self::Jsonl => Box::new(JsonlLayout::new(sink, columns)),
+            Self::Jsonl => Box::new(JsonlLayout::new(sink, shape)),
             Self::Raw => Box::new(RawLayout::new(sink)),
-            Self::Csv => Box::new(CsvLayout::new(sink, b',', columns)?),
-            Self::Tsv => Box::new(CsvLayout::new(sink, b'\t', columns)?),
-            Self::Json => Box::new(JsonArrayLayout::new(sink, columns)),
+            Self::Csv => Box::new(CsvLayout::new(sink, b',', false, shape).map_err(failed)?),
+            Self::Tsv => Box::new(CsvLayout::new(sink, b'\t', false, shape).map_err(failed)?),
+            Self::Json => Box::new(JsonArrayLayout::new(sink, shape)),
+            Self::Parquet => Box::new(ParquetLayout::new(sink, shape).map_err(failed)?),
+            Self::Md => Box::new(MarkdownLayout::new(sink, shape).map_err(failed)?),
+            Self::Npy => Box::new(NpyLayout::new(sink, output.temporary()?, shape).map_err(failed)?),
+            Self::Source => source_format::layout(sink, shape).map_err(failed)?,
         })
     }
 }
@@ -85,18 +110,35 @@ pub(super) trait Layout: Send {
     /// Writes one record.
     fn write(&mut self, record: &Record<'_>) -> io::Result<()>;
     /// Writes what comes after the last record.
-    fn finish(self: Box<Self>) -> io::Result<Sink>;
+    fn finish(self: Box<Self>) -> io::Result<Finished>;
     /// Columns that had to be named otherwise: the name meant and the name given.
     fn renamed(&self) -> &[(String, String)] {
         &[]
     }
 }
 
-/// Writes records to a file.
+/// A file that is whole, and not yet in its place.
+pub(super) struct Finished {
+    pub(super) sink: Sink,
+    /// One more file that belongs to it, and what its name ends in.
+    pub(super) beside: Option<(&'static str, NamedTempFile)>,
+    /// Things to know.
+    pub(super) warnings: Vec<String>,
+}
+
+impl From<Sink> for Finished {
+    fn from(sink: Sink) -> Self {
+        Self { sink, beside: None, warnings: Vec::new() }
+    }
+}
+
+/// Writes records to a file, and their pictures and sounds beside it.
 pub struct AnswerWriter {
     output: AllowedPath,
     overwrite: bool,
+    format: &'static str,
     layout: Box<dyn Layout>,
+    media: Option<MediaFolder>,
 }
 
 /// What was written.
@@ -106,16 +148,29 @@ pub struct Written {
     pub bytes: u64,
     /// The same file was there already and was left alone.
     pub unchanged: bool,
+    /// The format it is in.
+    pub format: &'static str,
+    /// The pictures and sounds.
+    pub media: Option<Saved>,
+    /// Things to know.
+    pub warnings: Vec<String>,
 }
 
 impl AnswerWriter {
-    /// Starts a file of answers. With a join, `columns` names the columns of the source.
+    /// Starts a file of answers.
     ///
     /// The records go to a temporary file beside `output`, which vanishes if the writer is dropped.
-    pub fn create(output: AllowedPath, format: Format, columns: &[String], overwrite: bool) -> Result<Self> {
+    pub fn create(output: AllowedPath, format: Format, shape: &Shape, overwrite: bool) -> Result<Self> {
         let sink = BufWriter::with_capacity(BUFFER, output.temporary()?);
-        let layout = format.layout(sink, columns).map_err(|e| Error::io(format!("writing {output}"), e))?;
-        Ok(Self { output, overwrite, layout })
+        let layout = format.layout(sink, &output, shape)?;
+        let name = if format == Format::Source { source_format::answered_in(&shape.style) } else { format.as_str() };
+        Ok(Self { output, overwrite, format: name, layout, media: None })
+    }
+
+    /// The same, but pictures and sounds become files in this folder.
+    #[must_use]
+    pub fn with_media(self, folder: MediaFolder) -> Self {
+        Self { media: Some(folder), ..self }
     }
 
     /// Columns that had to be named otherwise, because the source has one of that name.
@@ -125,18 +180,42 @@ impl AnswerWriter {
 
     /// Writes one record.
     pub fn write(&mut self, record: &Record<'_>) -> Result<()> {
-        self.layout.write(record).map_err(|e| Error::io(format!("writing {}", self.output), e))
+        let media = match &mut self.media {
+            Some(folder) if !record.answer.media.is_empty() => folder.save(record.key, &record.answer.media)?,
+            _ => Vec::new(),
+        };
+        let record = Record { media: &media, ..*record };
+        self.layout.write(&record).map_err(|e| failed(&self.output, e))
     }
 
     /// Puts the file in its place. Without leave to overwrite, a different file that is there already is
     /// kept and the call fails with [`ErrorKind::AlreadyExists`]; the same content again is fine.
     pub fn finish(self) -> Result<Written> {
-        let act = || format!("writing {}", self.output);
-        let sink = self.layout.finish().map_err(|e| Error::io(act(), e))?;
-        let file = sink.into_inner().map_err(|e| Error::io(act(), e.into_error()))?;
-        let bytes = file.as_file().metadata().map_err(|e| Error::io(act(), e))?.len();
+        let failed = |e| failed(&self.output, e);
+        let Finished { sink, beside, mut warnings } = self.layout.finish().map_err(failed)?;
+        let file = sink.into_inner().map_err(|e| failed(e.into_error()))?;
+        let bytes = file.as_file().metadata().map_err(failed)?.len();
+        let media = self.media.map(MediaFolder::finish).transpose()?;
+        warnings.extend(media.iter().flat_map(|media| media.warnings.clone()));
+        // Neither of two files that belong together is replaced without the other.
+        let refused = !self.overwrite && self.output.would_lose_to(&file)?;
+        if let Some((ending, beside)) = beside.filter(|_| !refused) {
+            self.output.beside(ending)?.persist_if_new(beside, self.overwrite)?;
+        }
         let unchanged = self.output.persist_if_new(file, self.overwrite)?;
-        Ok(Written { bytes, unchanged })
+        Ok(Written { bytes, unchanged, format: self.format, media, warnings })
+    }
+}
+
+/// What kept a file from being written.
+fn failed(output: &AllowedPath, error: io::Error) -> Error {
+    let act = format!("writing {output}");
+    match error.kind() {
+        // A format says what it cannot hold.
+        io::ErrorKind::InvalidData => {
+            Error::new(ErrorKind::InvalidInput, act, error.to_string()).hint("write another format, such as jsonl")
+        }
+        _ => Error::io(act, error),
     }
 }
 

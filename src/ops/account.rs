@@ -82,7 +82,10 @@ impl<'m> Account<'m> {
         let mut count = 0;
         let mut keys = Keys::new(keys);
         while let Some(key) = keys.next_key()? {
-            let is_done = unanswered.is_some_and(|done| done.contains(key.as_bytes()) || self.index.was_asked(&key));
+            let is_done = match unanswered {
+                Some(done) => done.contains(key.as_bytes()) || self.index.was_asked(&key)?,
+                None => false,
+            };
             if !is_done {
                 self.request(&key, &[])?;
                 count += 1;
@@ -107,13 +110,13 @@ impl<'m> Account<'m> {
         while let Some(row) = rows.next_row()? {
             let Ok(row) = row else { continue };
             let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-            let first = if self.index.has(key) {
-                !self.index.was_asked(key)
+            let first = if self.index.has(key)? {
+                !self.index.was_asked(key)?
             } else {
                 asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
             };
             if first {
-                let cells: Vec<_> = columns.iter().map(|column| row.get(column).unwrap_or(Cell::Text(""))).collect();
+                let cells: Vec<_> = columns.iter().map(|column| row.get(column)).collect();
                 self.request(key, &cells)?;
             }
         }
@@ -138,7 +141,7 @@ impl<'m> Account<'m> {
         self.writer.take().map(AnswerWriter::finish).transpose()
     }
 
-    fn request(&mut self, key: &str, source: &[Cell<'_>]) -> Result<()> {
+    fn request(&mut self, key: &str, source: &[Option<Cell<'_>>]) -> Result<()> {
         let line = self.index.get(key, &mut self.window)?;
         let answer = line.map_or_else(Answer::missing, |line| Answer::read(line, self.expects_json));
         self.summary.add(key, &answer, self.price.as_ref());
@@ -147,7 +150,7 @@ impl<'m> Account<'m> {
         let listed = wanted.outcomes.is_empty() || wanted.outcomes.contains(&answer.outcome);
         if listed && (wanted.keys.is_empty() || wanted.keys.iter().any(|wanted| wanted == key)) {
             if let Some(writer) = &mut self.writer {
-                writer.write(&Record { key, answer: &answer, raw: line, source })?;
+                writer.write(&Record { key, answer: &answer, raw: line, source, media: &[] })?;
             }
             // Without a filter the samples are answers; what went wrong is told by the failures.
             let filtered = !wanted.outcomes.is_empty() || !wanted.keys.is_empty();
@@ -211,7 +214,7 @@ pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
     let mut missing = KeySet::default();
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
-        if !index.has(&key) {
+        if !index.has(&key)? {
             missing.insert(key.as_bytes());
         }
     }

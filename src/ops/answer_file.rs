@@ -7,15 +7,17 @@ use super::off_thread::off_thread;
 use super::results::Sample;
 use super::vault::Vault;
 use crate::answers::summary::{Summary, clip};
-use crate::answers::{AnswerWriter, Format, ResultIndex, Written};
+use crate::answers::{
+    AnswerWriter, Column, Fields, Format, Kind, MediaFolder, ResultIndex, Shape, Spill, Written, answered_in,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::Cost;
 use crate::job::models::Price;
 use crate::job::outcome::counted;
+use crate::job::{Cost, Kind as JobKind};
 use crate::ledger::JobRecord;
-use crate::paths::AllowedPath;
+use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use crate::source::{KeyRule, Source};
+use crate::source::{Cell, KeyRule, Source, Style};
 
 /// What accounting for a job needs.
 pub(super) struct Task {
@@ -29,7 +31,17 @@ pub(super) struct Task {
     wanted: Wanted,
     price: Option<Price>,
     expects_json: bool,
+    fields: Fields,
+    vectors: bool,
+    media: Option<AllowedFolder>,
     requests: i64,
+}
+
+impl Task {
+    /// The same, but pictures and sounds become files in this folder.
+    pub(super) fn with_media(self, media: Option<AllowedFolder>) -> Self {
+        Self { media, ..self }
+    }
 }
 
 /// Rows to put beside the answers.
@@ -38,6 +50,15 @@ pub(super) struct Join {
     key: Option<String>,
     /// The data set is not what it was when the requests were built.
     changed: bool,
+    /// How it is written.
+    style: Style,
+}
+
+impl Join {
+    /// The name of a file with the rows and their answers: `products.answered.csv`.
+    pub(super) fn answered_name(&self) -> String {
+        format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))
+    }
 }
 
 /// What accounting gave.
@@ -61,7 +82,7 @@ pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, 
 pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Join> {
     let cannot = |cause: &str| {
         Error::new(ErrorKind::InvalidArgument, format!("joining the answers of {}", job.handle), cause)
-            .hint("leave join out: the answers carry their keys")
+            .hint("leave join out, and format source: the answers carry their keys")
     };
     let origin = match &job.input_sha256 {
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
@@ -80,7 +101,8 @@ pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> R
              answers would stand beside the wrong rows",
         ));
     }
-    Ok(Join { rows, key: origin.key, changed })
+    let style = rows.style()?;
+    Ok(Join { rows, key: origin.key, changed, style })
 }
 
 pub(super) async fn prepare(
@@ -97,6 +119,7 @@ pub(super) async fn prepare(
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
         None => None,
     };
+    let (expects_json, schema) = origin.map_or((false, None), |origin| (origin.expects_json, origin.response_schema));
     let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
     Ok(Task {
         results: collected.path,
@@ -106,7 +129,10 @@ pub(super) async fn prepare(
         join,
         wanted,
         price: app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned(),
-        expects_json: origin.is_some_and(|origin| origin.expects_json),
+        expects_json,
+        fields: schema.map(|schema| Fields::of_schema(&schema)).unwrap_or_default(),
+        vectors: job.kind == JobKind::Embed,
+        media: None,
         requests: job.requests,
     })
 }
@@ -114,12 +140,12 @@ pub(super) async fn prepare(
 /// Reads everything once and writes the file. Heavy: runs on a thread of its own.
 pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
     let rows = task.join.as_ref().map(JoinedRows::open).transpose()?;
-    let columns = rows.as_ref().map(|rows| rows.columns.as_slice()).unwrap_or_default();
+    let spill = Spill::beside(&task.results);
+    let index = ResultIndex::bounded(vec![task.results.open()?], task.requests.unsigned_abs(), spill, monitor)?;
     let writer = match &task.output {
-        Some((path, format)) => Some(AnswerWriter::create(path.clone(), *format, columns, overwrite)?),
+        Some((path, format)) => Some(writer(&task, path, *format, shape(&task, rows.as_ref(), &index), overwrite)?),
         None => None,
     };
-    let index = ResultIndex::build(vec![task.results.open()?], task.requests.unsigned_abs(), monitor)?;
     let mut warnings = index_warnings(&index);
     warnings.extend(
         writer
@@ -138,8 +164,32 @@ pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Res
         warnings.push(LACKING.to_owned());
     }
     let written = account.finish()?;
+    warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
     let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
     Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
+}
+
+/// What the answers of the job have in common.
+fn shape(task: &Task, rows: Option<&JoinedRows>, index: &ResultIndex) -> Shape {
+    Shape {
+        columns: rows.map(|rows| rows.typed()).unwrap_or_default(),
+        fields: task.fields.clone(),
+        json: task.expects_json,
+        vectors: task.vectors,
+        media: task.media.is_some() && index.has_media(),
+        style: task.join.as_ref().map(|join| join.style.clone()).unwrap_or_default(),
+    }
+}
+
+fn writer(task: &Task, path: &AllowedPath, format: Format, shape: Shape, overwrite: bool) -> Result<AnswerWriter> {
+    let writer = AnswerWriter::create(path.clone(), format, &shape, overwrite)?;
+    // In the raw lines everything is there already.
+    let media =
+        task.media.clone().filter(|_| format != Format::Raw).map(|folder| MediaFolder::new(folder, path, overwrite));
+    Ok(match media {
+        Some(media) => writer.with_media(media),
+        None => writer,
+    })
 }
 
 const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
@@ -179,36 +229,51 @@ struct JoinedRows {
     source: Source,
     rule: KeyRule,
     columns: Vec<String>,
+    /// What stands in each of them.
+    kinds: Vec<Kind>,
 }
 
 impl JoinedRows {
     fn open(join: &Join) -> Result<Self> {
         let source = join.rows.open()?;
         let mut columns = match source.columns() {
-            Some(columns) => columns.to_vec(),
+            Some(columns) => columns.iter().map(Column::text).collect(),
             None => all_columns(join.rows.open()?)?,
         };
-        let rule = KeyRule::parse(join.key.as_deref(), Some(&columns))?;
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let rule = KeyRule::parse(join.key.as_deref(), Some(&names))?;
         if let Dataset::Answers { .. } = join.rows {
             // The answer of the stage before is a column already; its details are noise in a table.
-            columns.retain(|column| column != "response" && column != "parsed");
+            columns.retain(|column| column.name != "response" && column.name != "parsed");
         }
-        Ok(Self { source, rule, columns })
+        let (columns, kinds): (Vec<_>, Vec<_>) = columns.into_iter().map(|column| (column.name, column.kind)).unzip();
+        Ok(Self { source, rule, columns, kinds })
+    }
+
+    fn typed(&self) -> Vec<Column> {
+        let typed = |(name, kind): (&String, &Kind)| Column { name: name.clone(), kind: *kind };
+        self.columns.iter().zip(&self.kinds).map(typed).collect()
     }
 }
 
-/// Every column that any row has, in the order of first sight.
-fn all_columns(mut rows: Source) -> Result<Vec<String>> {
-    let mut columns: Vec<String> = Vec::new();
+/// Every column that any row has, in the order of first sight, with what all its values are.
+fn all_columns(mut rows: Source) -> Result<Vec<Column>> {
+    let mut columns: Vec<(String, Option<Kind>)> = Vec::new();
     while let Some(row) = rows.next_row()? {
         let Ok(row) = row else { continue };
-        for (name, _) in row.columns() {
-            if !columns.iter().any(|column| column == name) {
-                columns.push(name.to_owned());
+        for (name, cell) in row.columns() {
+            let kind = match cell {
+                Cell::Text(_) => Some(Kind::Text),
+                Cell::Json(value) => Kind::of(value),
+            };
+            match columns.iter_mut().find(|(column, _)| column == name) {
+                Some((_, Some(known))) => *known = kind.map_or(*known, |kind| known.and(kind)),
+                Some((_, known)) => *known = kind,
+                None => columns.push((name.to_owned(), kind)),
             }
         }
     }
-    Ok(columns)
+    Ok(columns.into_iter().map(|(name, kind)| Column { name, kind: kind.unwrap_or_default() }).collect())
 }
 
 fn index_warnings(index: &ResultIndex) -> Vec<String> {

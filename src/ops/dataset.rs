@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedPath, Roots};
 use crate::progress::Monitor;
-use crate::source::{self, Format, Listing, Reading, Source};
+use crate::source::{self, Format, Listing, Reading, Source, Style};
 
 /// Names the answers of a job as a source: `job:HANDLE`.
 const JOB: &str = "job:";
@@ -75,6 +75,15 @@ impl Dataset {
             Self::File { reading, .. } => reading.clone(),
             Self::Files(_) => Reading { format: Some(Format::Files), ..Reading::default() },
             Self::Answers { .. } => Reading::default(),
+        }
+    }
+
+    /// How it is written.
+    pub(super) fn style(&self) -> Result<Style> {
+        match self {
+            Self::File { path, reading } => Style::of(path, reading),
+            Self::Files(_) => Ok(Style { format: Some(Format::Files.to_string()), ..Style::default() }),
+            Self::Answers { .. } => Ok(Style { format: Some("jsonl".to_owned()), ..Style::default() }),
         }
     }
 

@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::account::{Wanted, one_line};
-use super::answer_file::{Done, account, join, prepare};
+use super::answer_file::{Done, Join, account, join, prepare};
 use super::off_thread::off_thread;
 use crate::answers::Format;
 use crate::answers::summary::FailureGroup;
 use crate::error::Result;
-use crate::job::outcome::grouped;
+use crate::job::outcome::{counted, grouped};
 use crate::job::{Cost, JobState, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
-use crate::paths::AllowedPath;
+use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
 
 /// Which answers, and how to write them.
@@ -157,6 +157,9 @@ impl fmt::Display for ResultsReply {
         if let (Some(path), Some(bytes)) = (&self.path, self.bytes) {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
         }
+        if let Some(media) = &self.media {
+            writeln!(f, "pictures and sounds in {media}")?;
+        }
         if self.outcomes.pending == 0 {
             let cost = self.cost_usd.map_or("cost unknown".to_owned(), |usd| Cost::Usd(usd).to_string());
             let (input, output) = (grouped(self.usage.input_tokens), grouped(self.usage.output_tokens));
@@ -200,9 +203,14 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         return Ok(not_yet(&job));
     }
     // Nothing is downloaded for a call that could not write its file.
-    let output = output_file(app, &args, &job)?;
-    let join = if args.join { Some(join(app, &job, monitor).await?) } else { None };
-    let task = prepare(app, &job, output, join, wanted(&args), monitor).await?;
+    let format = args.format.as_deref().map(Format::parse).transpose()?;
+    let join = match args.join || format == Some(Format::Source) {
+        true => Some(join(app, &job, monitor).await?),
+        false => None,
+    };
+    let output = output_file(app, &args, &job, format, join.as_ref())?;
+    let media = output.is_some().then(|| media_folder(app, &args, &job)).transpose()?;
+    let task = prepare(app, &job, output, join, wanted(&args), monitor).await?.with_media(media);
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
     let whole = super::sample::whole(app, &job, &done.summary)?;
@@ -222,7 +230,6 @@ fn refuse_unbuilt(args: &ResultsArgs) -> Result<()> {
         ("search", args.search.is_some()),
         ("where", !args.fields.is_empty()),
         ("count_by", args.count_by.is_some()),
-        ("media_dir", args.media_dir.is_some()),
         ("schema", args.schema.is_some()),
         ("merge_retries", args.merge_retries.is_some()),
     ];
@@ -270,17 +277,23 @@ fn wanted(args: &ResultsArgs) -> Wanted {
 }
 
 /// The file to write, none when single keys are looked up.
-fn output_file(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<Option<(AllowedPath, Format)>> {
-    let asked = args.format.as_deref().map(Format::parse).transpose()?;
+fn output_file(
+    app: &App,
+    args: &ResultsArgs,
+    job: &JobRecord,
+    asked: Option<Format>,
+    join: Option<&Join>,
+) -> Result<Option<(AllowedPath, Format)>> {
     let path = match &args.output {
         Some(output) => app.roots().writable(output)?,
-        None if !args.keys.is_empty() => return Ok(None),
+        None if !args.keys.is_empty() && args.media_dir.is_none() => return Ok(None),
         None => {
-            let format = asked.unwrap_or_default();
-            let extension = if format == Format::Raw { "raw.jsonl" } else { format.as_str() };
-            // Names of jobs made elsewhere hold a slash.
-            let name = job.handle.as_str().replace('/', "-");
-            app.roots().writable(&format!("{name}.results.{extension}"))?
+            let name = match (asked.unwrap_or_default(), join) {
+                (Format::Source, Some(join)) => join.answered_name(),
+                (Format::Raw, _) => format!("{}.results.raw.jsonl", file_name(job)),
+                (format, _) => format!("{}.results.{}", file_name(job), format.as_str()),
+            };
+            app.roots().writable(&name)?
         }
     };
     let format = match asked {
@@ -290,22 +303,35 @@ fn output_file(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<Option<
     Ok(Some((path, format)))
 }
 
+/// The folder for pictures and sounds.
+fn media_folder(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<AllowedFolder> {
+    let usual = format!("{}.media", file_name(job));
+    app.roots().writable_folder(args.media_dir.as_deref().unwrap_or(&usual))
+}
+
+/// The handle as part of a file's name: names of jobs made elsewhere hold a slash.
+fn file_name(job: &JobRecord) -> String {
+    job.handle.as_str().replace('/', "-")
+}
+
 fn reply(job: &JobRecord, done: Done) -> ResultsReply {
     let Done { summary, samples, file, warnings } = done;
     let next = next_step(job, &summary.outcomes);
+    let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
+    let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
     let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
     ResultsReply {
         job: job.handle.to_string(),
         state: job.state.to_string(),
         path: file.as_ref().map(|(path, ..)| path.to_string()),
-        format: file.as_ref().map(|(_, format, _)| format.as_str().to_owned()),
+        format: file.as_ref().map(|(_, _, written)| written.format.to_owned()),
         bytes: file.as_ref().and_then(|(.., written)| i64::try_from(written.bytes).ok()),
         // Of a job made elsewhere the API may not say how many there were.
         requests: summary.outcomes.total(),
         outcomes: summary.outcomes,
         selected: None,
         counts: Map::new(),
-        media: None,
+        media,
         manifest: None,
         retries: Vec::new(),
         whole: None,

@@ -14,7 +14,7 @@ use super::App;
 use super::create::{CreateArgs, CreateReply};
 use super::off_thread::off_thread;
 use super::vault::Vault;
-use crate::answers::{Answer, ResultIndex, Window};
+use crate::answers::{Answer, ResultIndex, Spill, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 use crate::job::{Outcome, OutcomeCounts};
@@ -169,7 +169,8 @@ struct Task {
 fn select(task: Task, monitor: &dyn Monitor) -> Result<(String, OutcomeCounts)> {
     let act = format!("reading the requests of {}", task.handle);
     refuse_changed(&task, &act)?;
-    let mut index = ResultIndex::build(vec![task.results.open()?], task.requests, monitor)?;
+    let spill = Spill::beside(&task.results);
+    let mut index = ResultIndex::bounded(vec![task.results.open()?], task.requests, spill, monitor)?;
     let mut lines = LineReader::new(task.input.open()?);
     let mut writer = RequestWriter::create(task.output, true)?;
     let mut window = Window::new();

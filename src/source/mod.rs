@@ -20,6 +20,7 @@ mod request;
 mod row;
 mod rows;
 mod skeleton;
+mod style;
 mod template;
 mod utf16;
 
@@ -37,6 +38,7 @@ pub use reading::Reading;
 pub use request::{embed_request, generate_request};
 pub use row::{Cell, Row, RowProblem, Slot};
 pub use skeleton::Skeleton;
+pub use style::Style;
 pub use template::Template;
 
 use rows::Rows;

@@ -75,13 +75,9 @@ fn a_wrong_expectation_costs_nothing() {
         let mut index = ResultIndex::build(vec![file(content.as_bytes())], expected, &Silent::default()).unwrap();
         assert_eq!(index.len(), 5000);
         assert!(line_of(&mut index, "k4999").is_some());
-        assert!(index.entries.capacity() * size_of::<Entry>() <= content.len() * 4, "{expected}");
+        let Cells::Memory(entries) = &index.entries else { panic!("{expected}") };
+        assert!(entries.capacity() * size_of::<Entry>() <= content.len() * 4, "{expected}");
     }
-}
-
-#[test]
-fn a_line_costs_32_bytes() {
-    assert_eq!(size_of::<Entry>(), 32);
 }
 
 #[test]
@@ -109,6 +105,8 @@ proptest! {
         asked in Just((0..120).collect::<Vec<usize>>()).prop_shuffle(),
         cuts in proptest::collection::vec(0usize..=120, 0..3),
         padding in 0usize..5000,
+        above in 0usize..150,
+        expected in 0u64..200,
     ) {
         let line = |n: usize| format!("{{\"response\":{{\"n\":{n},\"pad\":\"{}\"}},\"key\":\"k{n}\"}}", "x".repeat(padding * (n % 3)));
         let mut files = vec![Vec::new(); cuts.len() + 1];
@@ -117,7 +115,14 @@ proptest! {
             files[part].extend_from_slice(format!("{}\n", line(n)).as_bytes());
         }
         let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
-        let mut index = index_of(&files);
+        let folder = tempfile::tempdir().unwrap();
+        let roots = crate::paths::Roots::new([folder.path().to_owned()]).unwrap();
+        let spill = Spill { beside: roots.writable("results").unwrap(), above };
+        let opened = files.iter().map(|content| file(content)).collect();
+        let mut index = ResultIndex::bounded(opened, expected, spill, &Silent::default()).unwrap();
+        prop_assert_eq!(matches!(index.entries, Cells::Disk { .. }), above < 120);
+        prop_assert_eq!(index.len(), 120);
+        prop_assert!(!index.was_asked("k7").unwrap() && index.has("k7").unwrap() && !index.has("k120").unwrap());
         let mut window = Window::new();
         let mut found = BTreeMap::new();
         for n in asked {
@@ -126,6 +131,8 @@ proptest! {
         }
         let expected: BTreeMap<_, _> = (0..120).map(|n| (n, line(n))).collect();
         prop_assert_eq!(found, expected);
+        prop_assert!(index.was_asked("k7").unwrap());
         prop_assert_eq!(index.strangers().unwrap().count, 0);
+        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left in the folder");
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::answers::Answer;
+use crate::answers::{Answer, Column};
 use crate::job::Outcome;
 use crate::paths::Roots;
 use crate::source::Cell;
@@ -25,15 +25,19 @@ fn folder() -> Folder {
     Folder { roots: Roots::new([folder.path().to_owned()]).unwrap(), _folder: folder }
 }
 
+fn shape(columns: &[&str]) -> Shape {
+    Shape { columns: columns.iter().copied().map(Column::text).collect(), ..Shape::default() }
+}
+
 /// Writes these lines, and a key for which none came; returns the file.
-fn write(format: Format, lines: &[&[u8]], columns: &[String], source: &[Cell<'_>]) -> String {
+fn write(format: Format, lines: &[&[u8]], columns: &[&str], source: &[Option<Cell<'_>>]) -> String {
     let folder = folder();
     let output = folder.roots.writable("out").unwrap();
-    let mut writer = AnswerWriter::create(output.clone(), format, columns, false).unwrap();
+    let mut writer = AnswerWriter::create(output.clone(), format, &shape(columns), false).unwrap();
     for (key, line) in ["a", "b", "c", "d"].iter().zip(lines) {
-        writer.write(&Record { key, answer: &Answer::read(line, false), raw: Some(line), source }).unwrap();
+        writer.write(&Record { key, answer: &Answer::read(line, false), raw: Some(line), source, media: &[] }).unwrap();
     }
-    writer.write(&Record { key: "z", answer: &Answer::missing(), raw: None, source }).unwrap();
+    writer.write(&Record { key: "z", answer: &Answer::missing(), raw: None, source, media: &[] }).unwrap();
     let written = writer.finish().unwrap();
     let text = std::fs::read_to_string(output.as_path()).unwrap();
     assert_eq!(written.bytes, text.len() as u64);
@@ -67,7 +71,10 @@ fn json_is_an_array_of_the_objects_of_jsonl() {
 fn an_empty_json_array_is_json() {
     let folder = folder();
     let output = folder.roots.writable("out.json").unwrap();
-    AnswerWriter::create(output.clone(), Format::of_file(&output).unwrap(), &[], false).unwrap().finish().unwrap();
+    AnswerWriter::create(output.clone(), Format::of_file(&output).unwrap(), &Shape::default(), false)
+        .unwrap()
+        .finish()
+        .unwrap();
     assert_eq!(std::fs::read_to_string(output.as_path()).unwrap(), "[]\n");
 }
 
@@ -94,9 +101,9 @@ fn csv_has_the_key_and_the_answer_unaltered() {
 
 #[test]
 fn a_join_puts_the_source_in_front() {
-    let columns = ["name".to_owned(), "answer".to_owned(), "answer_2".to_owned()];
+    let columns = ["name", "answer", "answer_2"];
     let number = json!(5);
-    let source = [Cell::Text("Ann"), Cell::Json(&number), Cell::Json(&Value::Null)];
+    let source = [Some(Cell::Text("Ann")), Some(Cell::Json(&number)), Some(Cell::Json(&Value::Null))];
     let tsv = write(Format::Tsv, &[ANSWERED], &columns, &source);
     assert_eq!(
         tsv.lines().next().unwrap(),
@@ -112,7 +119,7 @@ fn a_join_puts_the_source_in_front() {
 fn a_column_that_had_to_be_renamed_is_reported() {
     let folder = folder();
     let output = folder.roots.writable("out.csv").unwrap();
-    let writer = AnswerWriter::create(output, Format::Csv, &["error".to_owned()], false).unwrap();
+    let writer = AnswerWriter::create(output, Format::Csv, &shape(&["error"]), false).unwrap();
     assert_eq!(writer.renamed(), [("error".to_owned(), "error_2".to_owned())]);
 }
 
@@ -133,9 +140,9 @@ fn a_different_file_is_kept_and_the_same_is_left_alone() {
     let folder = folder();
     let write = |text: &str, overwrite: bool| {
         let output = folder.roots.writable("out.csv").unwrap();
-        let mut writer = AnswerWriter::create(output, Format::Csv, &[], overwrite).unwrap();
+        let mut writer = AnswerWriter::create(output, Format::Csv, &Shape::default(), overwrite).unwrap();
         let answer = Answer { text: Some(Cow::Borrowed(text)), ..Answer::bare(Outcome::Answered) };
-        writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[] }).unwrap();
+        writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[], media: &[] }).unwrap();
         writer.finish()
     };
     assert!(!write("one", false).unwrap().unchanged);
@@ -151,7 +158,9 @@ fn a_different_file_is_kept_and_the_same_is_left_alone() {
 #[test]
 fn an_abandoned_writer_leaves_nothing() {
     let folder = folder();
-    drop(AnswerWriter::create(folder.roots.writable("out.csv").unwrap(), Format::Csv, &[], false).unwrap());
+    drop(
+        AnswerWriter::create(folder.roots.writable("out.csv").unwrap(), Format::Csv, &Shape::default(), false).unwrap(),
+    );
     assert_eq!(std::fs::read_dir(folder.roots.base()).unwrap().count(), 0);
 }
 
@@ -165,10 +174,10 @@ proptest! {
         let folder = folder();
         let output = folder.roots.writable("out").unwrap();
         let (format, delimiter) = if tab { (Format::Tsv, b'\t') } else { (Format::Csv, b',') };
-        let mut writer = AnswerWriter::create(output.clone(), format, &["id".into(), "note".into()], false).unwrap();
+        let mut writer = AnswerWriter::create(output.clone(), format, &shape(&["id", "note"]), false).unwrap();
         for (id, note, text) in &rows {
             let answer = Answer { text: Some(Cow::Borrowed(text)), ..Answer::bare(Outcome::Answered) };
-            writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[Cell::Text(id), Cell::Text(note)] }).unwrap();
+            writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[Some(Cell::Text(id)), Some(Cell::Text(note))], media: &[] }).unwrap();
         }
         writer.finish().unwrap();
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(output.as_path()).unwrap();

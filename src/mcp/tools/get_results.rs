@@ -43,6 +43,9 @@ fn mime_type(path: &str) -> &'static str {
         Some("csv") => "text/csv",
         Some("tsv") => "text/tab-separated-values",
         Some("json") => "application/json",
+        Some("parquet") => "application/vnd.apache.parquet",
+        Some("md" | "markdown") => "text/markdown",
+        Some("npy") => "application/octet-stream",
         _ => "application/jsonl",
     }
 }

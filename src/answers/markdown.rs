@@ -1,0 +1,74 @@
+//! `md`: a Markdown table of the first answers, to look at.
+//!
+//! It is rendered where people read it, so nothing in it acts: no markup, no link and no picture of a
+//! stranger's. Long cells are cut off.
+
+use std::io::{self, Write};
+
+use super::record::Record;
+use super::summary::clip;
+use super::table::{Shape, Table};
+use super::write::{Finished, Layout, Sink};
+
+/// Rows of a preview.
+const MOST_ROWS: u64 = 100;
+const CELL_BYTES: usize = 300;
+
+pub(super) struct MarkdownLayout {
+    sink: Sink,
+    table: Table,
+    rows: u64,
+}
+
+impl MarkdownLayout {
+    pub(super) fn new(mut sink: Sink, shape: &Shape) -> io::Result<Self> {
+        let table = Table::new(shape);
+        for name in table.names() {
+            write!(sink, "| {} ", cell(name))?;
+        }
+        writeln!(sink, "|")?;
+        writeln!(sink, "{}|", "|---".repeat(table.columns.len()))?;
+        Ok(Self { sink, table, rows: 0 })
+    }
+}
+
+impl Layout for MarkdownLayout {
+    fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.rows += 1;
+        if self.rows > MOST_ROWS {
+            return Ok(());
+        }
+        let sink = &mut self.sink;
+        self.table.fill(record, |_, value| write!(sink, "| {} ", cell(&value.text().unwrap_or_default())))?;
+        writeln!(sink, "|")
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<Finished> {
+        if self.rows <= MOST_ROWS {
+            return Ok(self.sink.into());
+        }
+        let note = format!("{MOST_ROWS} of {} rows: a preview", self.rows);
+        writeln!(self.sink, "\n{note}.")?;
+        let warning = format!("the Markdown table shows {note}; csv, parquet or jsonl hold them all");
+        Ok(Finished { warnings: vec![warning], ..self.sink.into() })
+    }
+
+    fn renamed(&self) -> &[(String, String)] {
+        &self.table.renamed
+    }
+}
+
+/// Text that stays in its cell and says only what it says.
+fn cell(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in clip(text.trim(), CELL_BYTES).replace("\r\n", "\n").chars() {
+        match character {
+            '\\' | '|' | '[' | ']' | '<' | '`' | '*' | '_' => escaped.extend(['\\', character]),
+            '&' => escaped.push_str("&amp;"),
+            '\n' | '\r' => escaped.push_str("<br>"),
+            control if control.is_control() => escaped.push(' '),
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,153 @@
+//! Pictures and sounds in answers become files, whole and once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::world::World;
+
+/// Submits `rows.csv` with these rows of `id,text`; the handle of the finished job.
+fn finished(world: &World, rows: &str, build: &[&str]) -> String {
+    world.write("rows.csv", &format!("id,text\n{rows}"));
+    world.reply(&[&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"], build].concat());
+    let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &handle, "--wait"]);
+    handle
+}
+
+fn results(world: &World, arguments: &[&str]) -> Value {
+    let ran = world.run(&[&["results"], arguments, &["--json"]].concat());
+    assert!([0, 4].contains(&ran.code), "{ran:?}");
+    ran.json()
+}
+
+fn png(world: &World, path: &str) -> imagesize::ImageSize {
+    let bytes = std::fs::read(world.path(path)).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG"), "{path}");
+    imagesize::blob_size(&bytes).unwrap()
+}
+
+const IMAGES: &str =
+    "A1,[[simulate:image]] a kettle\nB/2,[[simulate:image]] a lamp\nC3,no picture\nD4,[[simulate:failed]]\n";
+
+#[test]
+fn pictures_become_files_named_by_their_keys() {
+    let world = World::new();
+    let handle = finished(&world, IMAGES, &[]);
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    let folder = format!("{handle}.media");
+    assert!(reply["media"].as_str().unwrap().ends_with(&format!("{folder} (2 files)")), "{reply}");
+    assert_eq!(png(&world, &format!("{folder}/A1.png")).width, 8);
+
+    let lines = world.lines("out.jsonl");
+    let medium = &lines[0]["response"]["media"][0];
+    assert_eq!(medium["file"], format!("{folder}/A1.png"), "by the way from the answers");
+    assert_eq!(medium["mime_type"], "image/png");
+    let second = lines[1]["response"]["media"][0]["file"].as_str().unwrap();
+    assert!(second.starts_with(&format!("{folder}/B_2-")), "{second}");
+    png(&world, second);
+    assert!(lines[2]["response"]["media"].is_null());
+
+    let manifest = world.lines(&format!("{folder}/media.jsonl"));
+    let bytes = std::fs::read(world.path(second)).unwrap();
+    let told = &manifest[1];
+    assert_eq!((&told["key"], &told["bytes"]), (&json!("B/2"), &json!(bytes.len())));
+    assert_eq!((&told["width"], &told["height"]), (&json!(8), &json!(8)));
+    assert_eq!(told["sha256"].as_str().unwrap(), sha256(&bytes));
+    assert_eq!(manifest.len(), 2);
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_table_has_a_column_for_them_and_no_base64() {
+    let world = World::new();
+    let handle = finished(&world, IMAGES, &[]);
+    results(&world, &[&handle, "--format", "source", "--media-dir", "pictures"]);
+    let text = world.read("rows.answered.csv");
+    assert!(!text.contains("iVBOR"), "{text}");
+    let mut table = csv::Reader::from_reader(text.as_bytes());
+    let header = table.headers().unwrap().clone();
+    let media = header.iter().position(|name| name == "media").unwrap();
+    let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+    assert_eq!(&rows[0][media], "pictures/A1.png");
+    png(&world, &rows[1][media]);
+    assert_eq!(&rows[2][media], "");
+    // A job without any has no such column.
+    let plain = finished(&world, "X,only text\n", &["--overwrite"]);
+    results(&world, &[&plain, "--output", "plain.csv"]);
+    assert!(!world.read("plain.csv").contains("media"));
+    assert!(!world.path(&format!("{plain}.media")).exists());
+}
+
+#[test]
+fn speech_becomes_a_sound_that_any_player_knows() {
+    let world = World::new();
+    let config = r#"{"responseModalities": ["AUDIO"]}"#;
+    let handle = finished(&world, "hello,Say hello\n", &["--generation-config", config]);
+    results(&world, &[&handle, "--output", "out.csv"]);
+    let wav = std::fs::read(world.path(&format!("{handle}.media/hello.wav"))).unwrap();
+    assert_eq!((&wav[..4], &wav[8..16], &wav[36..40]), (&b"RIFF"[..], &b"WAVEfmt "[..], &b"data"[..]));
+    let number = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().unwrap());
+    assert_eq!(number(4) as usize, wav.len() - 8);
+    assert_eq!(number(24), 24_000, "samples a second");
+    assert_eq!(number(40) as usize, wav.len() - 44);
+    let manifest = world.lines(&format!("{handle}.media/media.jsonl"));
+    assert_eq!(manifest[0]["seconds"], 0.25);
+    assert_eq!(manifest[0]["mime_type"], "audio/wav");
+}
+
+#[test]
+fn again_is_no_conflict_and_a_changed_file_is_kept() {
+    let world = World::new();
+    let handle = finished(&world, IMAGES, &[]);
+    let file = format!("{handle}.media/A1.png");
+    let arguments = [handle.as_str(), "--output", "out.jsonl"];
+    results(&world, &arguments);
+    let before = std::fs::metadata(world.path(&file)).unwrap().modified().unwrap();
+    results(&world, &arguments);
+    assert_eq!(std::fs::metadata(world.path(&file)).unwrap().modified().unwrap(), before);
+    assert_eq!(std::fs::read_dir(world.path(&format!("{handle}.media"))).unwrap().count(), 3);
+
+    std::fs::write(world.path(&file), "mine").unwrap();
+    let refusal = world.run(&["results", &handle, "--output", "out.jsonl", "--json"]);
+    assert_eq!(refusal.json()["error"]["kind"], "already_exists");
+    assert_eq!(world.read(&file), "mine");
+    results(&world, &[&handle, "--output", "out.jsonl", "--overwrite"]);
+    png(&world, &file);
+}
+
+#[test]
+fn only_what_the_filters_let_through_is_written() {
+    let world = World::new();
+    let handle = finished(&world, IMAGES, &[]);
+    let shown = results(&world, &[&handle, "--key", "A1"]);
+    assert!(shown["media"].is_null(), "{shown}");
+    assert!(!shown.to_string().contains("iVBOR"), "{shown}");
+    assert!(!world.path(&format!("{handle}.media")).exists());
+    results(&world, &[&handle, "--outcome", "failed", "--output", "failed.jsonl"]);
+    assert!(!world.path(&format!("{handle}.media")).exists());
+    results(&world, &[&handle, "--key", "A1", "--output", "one.jsonl"]);
+    assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 1);
+    results(&world, &[&handle, "--output", "raw.jsonl", "--format", "raw"]);
+    assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 1, "raw holds them already");
+    results(&world, &[&handle, "--output", "all.jsonl"]);
+    assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 2);
+}
+
+#[test]
+fn the_folder_stays_where_files_may_be_written() {
+    let world = World::new();
+    let handle = finished(&world, IMAGES, &[]);
+    let outside = tempfile::tempdir().unwrap();
+    for folder in [outside.path().to_str().unwrap(), "nowhere/below", "rows.csv"] {
+        let root = world.folder.path().to_str().unwrap();
+        let ran = world.run(&["results", &handle, "-o", "o.csv", "--media-dir", folder, "--root", root, "--json"]);
+        assert!([1, 2].contains(&ran.code), "{folder}: {ran:?}");
+        assert!(!world.path("o.csv").exists());
+    }
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
