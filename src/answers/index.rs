@@ -77,13 +77,14 @@ struct Entry {
     place: u64,
     length: u32,
     asked_for: bool,
+    expected: bool,
 }
 
 impl Entry {
     fn new(hash: u128, file: usize, offset: u64, length: usize) -> Option<Self> {
         let (file, length) = (u16::try_from(file).ok()?, u32::try_from(length).ok()?);
         let fits = offset >> 48 == 0;
-        fits.then_some(Self { hash, place: u64::from(file) << 48 | offset, length, asked_for: false })
+        fits.then_some(Self { hash, place: u64::from(file) << 48 | offset, length, asked_for: false, expected: false })
     }
 
     fn file(&self) -> usize {
@@ -137,6 +138,20 @@ impl ResultIndex {
             return Ok(Some(line));
         }
         Err(Error::new(ErrorKind::Io, ACT, "a result file changed while it was read").hint("call again"))
+    }
+
+    /// Notes that a request of this key was made.
+    pub fn expect(&mut self, key: &str) {
+        let number = self.find(xxh3_128(key.as_bytes())).ok();
+        if let Some(entry) = number.and_then(|number| self.entries.get_mut(number)) {
+            entry.expected = true;
+        }
+    }
+
+    /// Whether a result line of this key came back for a request that was [noted](Self::expect).
+    pub fn has_expected(&self, key: &str) -> bool {
+        let entry = self.find(xxh3_128(key.as_bytes())).ok().and_then(|number| self.entries.get(number));
+        entry.is_some_and(|entry| entry.expected)
     }
 
     /// Whether a result line of this key came back.

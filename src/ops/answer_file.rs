@@ -1,16 +1,15 @@
 //! Writes the answers of a job that has ended, each beside its key or its row.
 
+use serde_json::Value;
+
 use super::App;
-use super::account::{Account, Wanted, one_line, unanswered};
+use super::account::{Account, Counted, Wanted, unanswered};
 use super::dataset::Dataset;
+use super::family::{Family, checker_of, named};
 use super::off_thread::off_thread;
-use super::results::Sample;
-use super::vault::Vault;
-use crate::answers::summary::{Summary, clip};
-use crate::answers::{AnswerWriter, Format, ResultIndex, Written};
+use crate::answers::{AnswerWriter, Checker, Format, Merged, Written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Cost;
-use crate::job::models::Price;
 use crate::job::outcome::counted;
 use crate::ledger::JobRecord;
 use crate::paths::AllowedPath;
@@ -19,17 +18,20 @@ use crate::source::{KeyRule, Source};
 
 /// What accounting for a job needs.
 pub(super) struct Task {
-    results: AllowedPath,
-    /// Fewer results came than the API says that requests succeeded.
-    lacking: bool,
-    /// The keys of the job, unless it was made elsewhere.
-    keys: Option<AllowedPath>,
+    family: Family,
+    checker: Checker,
     output: Option<(AllowedPath, Format)>,
     join: Option<Join>,
     wanted: Wanted,
-    price: Option<Price>,
-    expects_json: bool,
-    requests: i64,
+}
+
+/// Which results to account for, and what they have to be.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// The job alone, without its retries.
+    pub(super) alone: bool,
+    /// The schema to hold the answers against; else that which they were asked for.
+    pub(super) schema: Option<Value>,
 }
 
 /// Rows to put beside the answers.
@@ -42,8 +44,8 @@ pub(super) struct Join {
 
 /// What accounting gave.
 pub(super) struct Done {
-    pub(super) summary: Summary,
-    pub(super) samples: Vec<Sample>,
+    pub(super) counted: Counted,
+    pub(super) family: Family,
     pub(super) file: Option<(AllowedPath, Format, Written)>,
     pub(super) warnings: Vec<String>,
 }
@@ -52,7 +54,8 @@ pub(super) struct Done {
 /// data set where that is still to be had.
 pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, monitor: &dyn Monitor) -> Result<()> {
     let join = join(app, job, monitor).await.ok();
-    let task = prepare(app, job, Some((output, Format::Jsonl)), join, Wanted::default(), monitor).await?;
+    let output = Some((output, Format::Jsonl));
+    let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
     Ok(())
 }
@@ -89,56 +92,60 @@ pub(super) async fn prepare(
     output: Option<(AllowedPath, Format)>,
     join: Option<Join>,
     wanted: Wanted,
+    view: &View,
     monitor: &dyn Monitor,
 ) -> Result<Task> {
-    let collected = super::collect::collect(app, job, monitor).await?;
-    let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
     let origin = match &job.input_sha256 {
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
         None => None,
     };
-    let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
-    Ok(Task {
-        results: collected.path,
-        lacking: collected.lacking,
-        keys,
-        output,
-        join,
-        wanted,
-        price: app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned(),
-        expects_json: origin.is_some_and(|origin| origin.expects_json),
-        requests: job.requests,
-    })
+    // Before anything is downloaded: a schema given in the call may not be one.
+    let (checker, warning) = match &view.schema {
+        Some(schema) => (Checker::new(true, Some(schema))?, None),
+        None => checker_of(origin.as_ref())?,
+    };
+    let checker = checker.parsing(wanted.needs_json());
+    let mut family = Family::gather(app, job, !view.alone, monitor).await?;
+    family.warnings.extend(warning);
+    Ok(Task { family, checker, output, join, wanted })
 }
 
 /// Reads everything once and writes the file. Heavy: runs on a thread of its own.
-pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
+pub(super) fn account(mut task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
     let rows = task.join.as_ref().map(JoinedRows::open).transpose()?;
     let columns = rows.as_ref().map(|rows| rows.columns.as_slice()).unwrap_or_default();
     let writer = match &task.output {
         Some((path, format)) => Some(AnswerWriter::create(path.clone(), *format, columns, overwrite)?),
         None => None,
     };
-    let index = ResultIndex::build(vec![task.results.open()?], task.requests.unsigned_abs(), monitor)?;
-    let mut warnings = index_warnings(&index);
+    let (merged, mut warnings) = Family::open(&task.family.members, task.checker, monitor)?;
+    warnings.append(&mut task.family.warnings);
     warnings.extend(
         writer
             .iter()
             .flat_map(|w| w.renamed())
             .map(|(from, to)| format!("the answer column {from} is called {to}: the source has a column {from}")),
     );
-    let mut account = Account::new(index, task.wanted, writer, task.price, task.expects_json, task.requests, monitor);
-    warnings.extend(walk(&mut account, task.keys.as_ref(), rows)?);
+    let itself = task.family.members.first();
+    let requests = itself.map_or(0, |member| member.job.requests);
+    let mut account = Account::new(merged, task.wanted, writer, requests, monitor);
+    warnings.extend(walk(&mut account, itself.and_then(|member| member.keys.as_ref()), rows)?);
     if task.join.as_ref().is_some_and(|join| join.changed) {
         warnings.push(CHANGED.to_owned());
     }
-    if task.lacking {
-        account.summary.cost = Cost::Unknown;
+    let (mut counted, written) = account.finish()?;
+    if task.family.is_lacking() {
+        counted.summary.cost = Cost::Unknown;
+    }
+    if task.family.members.iter().any(|member| member.lacking) {
         warnings.push(LACKING.to_owned());
     }
-    let written = account.finish()?;
+    if counted.unfenced > 0 {
+        let answers = crate::job::outcome::counted(counted.unfenced, "answer");
+        warnings.push(format!("{answers} stood in a Markdown code fence, which was taken off"));
+    }
     let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
-    Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
+    Ok(Done { counted, family: task.family, file, warnings })
 }
 
 const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
@@ -155,7 +162,7 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
             let done = match rows {
                 None => None,
                 Some(rows) => {
-                    let asked = unanswered(keys.open()?, &account.index)?;
+                    let asked = unanswered(keys.open()?, &mut account.merged)?;
                     Some(account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?)
                 }
             };
@@ -166,9 +173,9 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
             }
         }
     }
-    odd.extend(stranger_warning(&account.index)?);
+    odd.extend(stranger_warning(&account.merged)?);
     if !account.unfound.is_empty() {
-        odd.push(format!("no request has the key {}", account.unfound.join(", ")));
+        odd.push(format!("no request has the key {}", named(&account.unfound)));
     }
     Ok(odd)
 }
@@ -210,39 +217,10 @@ fn all_columns(mut rows: Source) -> Result<Vec<String>> {
     Ok(columns)
 }
 
-fn index_warnings(index: &ResultIndex) -> Vec<String> {
-    let problems = &index.problems;
-    let mut warnings = Vec::new();
-    if problems.unreadable > 0 {
-        let lines: Vec<_> =
-            problems.unreadable_lines.iter().take(3).map(|bad| format!("line {}: {}", bad.line, bad.cause)).collect();
-        warnings.push(format!(
-            "{} result lines cannot be read ({}); their requests count as missing",
-            problems.unreadable,
-            lines.join("; ")
-        ));
-    }
-    let repeated = problems.repeated + problems.contradicting;
-    if repeated > 0 {
-        let keys = named(&problems.repeated_keys);
-        warnings.push(format!("{repeated} result lines repeat a key ({}); the first of each counts", keys.join(", ")));
-    }
-    warnings
-}
-
-/// The first of these keys, fit for a message.
-fn named(keys: &[String]) -> Vec<String> {
-    keys.iter().take(3).map(|key| one_line(&clip(key, 200))).collect()
-}
-
-fn stranger_warning(index: &ResultIndex) -> Result<Option<String>> {
-    let strangers = index.strangers()?;
+fn stranger_warning(merged: &Merged) -> Result<Option<String>> {
+    let strangers = merged.strangers()?;
     let keys = named(&strangers.keys);
     Ok((strangers.count > 0).then(|| {
-        format!(
-            "{} results have keys that were never asked for ({}); they are left out",
-            strangers.count,
-            keys.join(", ")
-        )
+        format!("{} results have keys that were never asked for ({}); they are left out", strangers.count, keys)
     }))
 }

@@ -3,6 +3,7 @@
 mod account;
 mod answer_file;
 mod app;
+mod budget;
 pub mod build;
 pub mod cancel;
 mod checked;
@@ -12,8 +13,10 @@ pub mod create;
 mod dataset;
 pub mod delete;
 pub mod estimate;
+mod family;
 mod find;
 pub mod list;
+mod manifest;
 mod model;
 mod observe;
 mod off_thread;
