@@ -26,10 +26,10 @@ impl Generation {
         Self { number: 0, index, price, window: Window::new(), strict: false }
     }
 
-    /// The retry of this number, from 1, of which only lines of keys that the index
+    /// The retry of this number, from 1. With `strict` only lines of keys that the index
     /// [expects](ResultIndex::expect) count.
-    pub fn retry(number: u32, index: ResultIndex, price: Option<Price>) -> Self {
-        Self { number, strict: true, ..Self::original(index, price) }
+    pub fn retry(number: u32, index: ResultIndex, price: Option<Price>, strict: bool) -> Self {
+        Self { number, strict, ..Self::original(index, price) }
     }
 }
 
@@ -113,4 +113,59 @@ impl Merged {
 
 fn is_usable(answer: &Answer<'_>) -> bool {
     answer.outcome == Outcome::Answered
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+
+    use super::*;
+    use crate::progress::Silent;
+    use proptest::prelude::*;
+
+    const STOPS: [&str; 3] = ["STOP", "SAFETY", "MAX_TOKENS"];
+
+    /// An index over one line a key, stopped for this reason; the text names the generation.
+    fn index(generation: usize, lines: &BTreeMap<u8, usize>) -> ResultIndex {
+        let mut file = tempfile::tempfile().unwrap();
+        for (key, stop) in lines {
+            let (text, stop) = (format!("{key} of {generation}"), STOPS[*stop]);
+            writeln!(
+                file,
+                r#"{{"key":"{key}","response":{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}},"finishReason":"{stop}"}}]}}}}"#
+            )
+            .unwrap();
+        }
+        let mut index = ResultIndex::build(vec![file], 10, &Silent::default()).unwrap();
+        // Keys from 8 on were never asked for.
+        lines.keys().filter(|key| **key < 8).for_each(|key| index.expect(&key.to_string()));
+        index
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_usable_answer_counts_or_else_the_newest_and_every_line_is_paid(
+            lines in prop::collection::vec(prop::collection::btree_map(0u8..10, 0usize..3, 0..10), 1..4),
+        ) {
+            let one = |(number, lines): (usize, &BTreeMap<u8, usize>)| match number {
+                0 => Generation::original(index(0, lines), None),
+                _ => Generation::retry(number as u32, index(number, lines), None, true),
+            };
+            let mut merged = Merged::new(lines.iter().enumerate().map(one).collect(), Checker::default());
+            for key in 0u8..10 {
+                let came = lines.iter().enumerate().filter(|(number, _)| *number == 0 || key < 8);
+                let came: Vec<_> = came.filter_map(|(number, lines)| Some((number, *lines.get(&key)?))).collect();
+                let usable = came.iter().rev().find(|(_, stop)| *stop == 0);
+                let expected = usable.or(came.last()).map(|(number, _)| format!("{key} of {number}"));
+                let mut paid = 0;
+                let found = merged.get(&key.to_string(), |_, _| paid += 1).unwrap();
+                prop_assert_eq!(found.answer.text.as_deref(), expected.as_deref());
+                prop_assert_eq!(paid, came.len());
+            }
+            // What was never asked for is a stranger in a retry.
+            let strangers = lines.iter().skip(1).flat_map(BTreeMap::keys).filter(|key| **key >= 8).count();
+            prop_assert_eq!(merged.strangers().unwrap().count, strangers as u64);
+        }
+    }
 }

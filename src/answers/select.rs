@@ -123,8 +123,13 @@ fn collect<'v>(value: &'v Value, names: &[String], found: &mut Vec<&'v Value>) {
 fn same(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Number(_) | Value::Bool(_), Value::String(text)) => found.to_string() == *text,
-        (Value::String(text), Value::Number(_) | Value::Bool(_)) => wanted.to_string() == *text,
+        (Value::Bool(value), Value::String(text)) | (Value::String(text), Value::Bool(value)) => {
+            text == if *value { "true" } else { "false" }
+        }
+        (Value::Number(number), Value::String(text)) | (Value::String(text), Value::Number(number)) => {
+            let digits = number.to_string();
+            digits == *text
+        }
         _ => found == wanted,
     }
 }

@@ -6,8 +6,9 @@ use crate::job::outcome::grouped;
 
 /// Bytes of a reply as JSON, its last line apart.
 const BUDGET: usize = 7_000;
-const WARNING_BYTES: usize = 400;
-const MOST_WARNINGS: usize = 10;
+const WARNING_BYTES: usize = 300;
+const MOST_WARNINGS: usize = 8;
+const MOST_RETRIES: usize = 10;
 const FAILURES_BYTES: usize = 2_200;
 /// An answer is not cut shorter than this: rather fewer are shown.
 const LEAST_TEXT: usize = 120;
@@ -16,6 +17,7 @@ const FRAME: usize = 110;
 
 /// Cuts the parts of a reply that depend on data to what there is room for.
 pub(super) fn fit(reply: &mut ResultsReply) {
+    fit_retries(reply);
     fit_warnings(&mut reply.warnings);
     fit_failures(reply);
     let mut samples = std::mem::take(&mut reply.samples);
@@ -27,6 +29,15 @@ pub(super) fn fit(reply: &mut ResultsReply) {
     let share = share(&samples, room);
     samples.iter_mut().for_each(|sample| sample.cut(share, rest));
     reply.samples = samples;
+}
+
+fn fit_retries(reply: &mut ResultsReply) {
+    let more = reply.retries.len().saturating_sub(MOST_RETRIES);
+    // The newest are those that somebody goes on with.
+    reply.retries.drain(..more);
+    if more > 0 {
+        reply.warnings.insert(0, format!("the answers of {more} earlier retries are in it as well"));
+    }
 }
 
 fn fit_warnings(warnings: &mut Vec<String>) {
@@ -96,4 +107,36 @@ fn escaped(c: char) -> usize {
 
 fn json_bytes(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Outcome;
+    use proptest::prelude::*;
+
+    fn sample(key: &str, text: &str) -> Sample {
+        let (bytes, whole) = (text.len(), true);
+        Sample { key: key.to_owned(), outcome: Outcome::Answered, text: text.to_owned(), bytes, whole }
+    }
+
+    proptest! {
+        #[test]
+        fn samples_fit_into_the_room_there_is(
+            texts in prop::collection::vec(("[a-z\"é]{0,100}", "[a-z\"é\\\\😀]{0,600}"), 0..30),
+            room in 0usize..6_000,
+        ) {
+            let mut samples: Vec<_> = texts.iter().map(|(key, text)| sample(key, text)).collect();
+            while least(&samples) > room && !samples.is_empty() {
+                samples.pop();
+            }
+            let share = share(&samples, room);
+            samples.iter_mut().for_each(|sample| sample.cut(share, "whole with output"));
+            prop_assert!(samples.is_empty() || json_bytes(&samples) <= room + 2, "{} > {room}", json_bytes(&samples));
+            for (sample, (_, text)) in samples.iter().zip(&texts) {
+                let whole = sample.text == *text;
+                prop_assert!(whole || sample.text.contains(" bytes; whole with output)"));
+            }
+        }
+    }
 }

@@ -98,13 +98,15 @@ impl Family {
             let requests = member.job.requests.unsigned_abs();
             let mut index = ResultIndex::build(vec![member.results.open()?], requests, monitor)?;
             odd.extend(member.problems(&index.problems));
-            generations.push(match &member.keys {
-                Some(keys) if member.number > 0 => {
-                    expect_all(&mut index, keys.open()?)?;
-                    Generation::retry(member.number, index, member.price.clone())
-                }
-                _ => Generation::original(index, member.price.clone()),
-            });
+            let price = member.price.clone();
+            if member.number == 0 {
+                generations.push(Generation::original(index, price));
+                continue;
+            }
+            if let Some(keys) = &member.keys {
+                expect_all(&mut index, keys.open()?)?;
+            }
+            generations.push(Generation::retry(member.number, index, price, member.keys.is_some()));
         }
         Ok((Merged::new(generations, checker), odd))
     }

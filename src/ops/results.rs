@@ -231,6 +231,9 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
     }
+    if let Some(selected) = reply.selected.filter(|selected| args.offset >= *selected && args.offset > 0) {
+        reply.warnings.push(format!("offset {} is beyond the last of {} selected", args.offset, grouped(selected)));
+    }
     Ok(reply)
 }
 

@@ -109,7 +109,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         ..CreateArgs::default()
     };
     let mut created = super::create::submit_file(app, chosen.path, Some(&job), &create, monitor).await?;
-    if created.submission == Submission::Found && chosen.ended.iter().any(|ended| *ended == created.job) {
+    if created.submission == Submission::Found && chosen.ended.contains(&created.job) {
         created.warnings.push(format!(
             "these requests were repeated in that job already; to repeat what it left unanswered without any change, \
              retry_batch {{\"job\": \"{}\"}}",

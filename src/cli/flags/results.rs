@@ -17,7 +17,7 @@ use crate::progress::Monitor;
 pub struct ResultsFlags {
     /// Handle of the job, its unique beginning, or a batches/… name
     job: String,
-    /// File to write [default: HANDLE.results.jsonl]
+    /// File to write [default: HANDLE.results.jsonl; none with --key, --search, --where, --count-by, --offset, --limit]
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]
@@ -29,7 +29,7 @@ pub struct ResultsFlags {
     /// Write only requests with this outcome (repeatable)
     #[arg(long = "outcome", value_name = "OUTCOME", value_parser = outcome_parser())]
     outcomes: Vec<Outcome>,
-    /// Show only the answer of this key, and write no file unless --output is given (repeatable)
+    /// Only the answer of this key (repeatable)
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
     /// Only answers that hold this text, in any case
