@@ -140,6 +140,7 @@ fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
     assert_eq!(reply["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 2}));
     let warnings = reply["warnings"].to_string();
     assert!(warnings.contains(&second) && warnings.contains("JOB_STATE_PENDING"), "{warnings}");
+    assert!(reply["next"].as_str().unwrap().starts_with("check_status"), "{reply}");
     let again = world.reply(&[&["retry"], roomy.as_slice()].concat());
     assert_eq!((&again["submission"], &again["job"]), (&json!("found"), &json!(second)), "asked twice, paid once");
     let error = world.refusal(&["retry", &first]);

@@ -144,6 +144,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn the_newest_usable_answer_counts_or_else_the_newest_and_every_line_is_paid(
             lines in prop::collection::vec(prop::collection::btree_map(0u8..10, 0usize..3, 0..10), 1..4),

@@ -335,7 +335,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     let Done { counted, family, file, warnings } = done;
     let summary = counted.summary;
     let selected = (is_look(args) || !args.outcomes.is_empty()).then_some(counted.selected);
-    let next = next_step(job, &summary.outcomes);
+    let next = next_step(job, &family.unfinished, &summary.outcomes);
     let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
     ResultsReply {
         job: job.handle.to_string(),
@@ -365,11 +365,17 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
 /// Reasons listed in a reply.
 const MOST_FAILURES: usize = 10;
 
-fn next_step(job: &JobRecord, outcomes: &OutcomeCounts) -> String {
+fn next_step(job: &JobRecord, running: &[JobRecord], outcomes: &OutcomeCounts) -> String {
     if outcomes.answered == outcomes.total() {
         return format!(
             "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
             job.handle
+        );
+    }
+    if let Some(retry) = running.first() {
+        return format!(
+            "check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until that retry has ended, then the same call again",
+            retry.handle
         );
     }
     format!(
