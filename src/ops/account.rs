@@ -1,7 +1,7 @@
 //! Accounts for every request of a job: looks its answer up by key, counts it, shows it, writes it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 use crate::answers::merged::Found;
@@ -71,7 +71,7 @@ pub(super) struct Account<'m> {
     filter: Filter,
     look: bool,
     /// Keys that were asked for and did not come by so far.
-    pub(super) unfound: Vec<String>,
+    pub(super) unfound: BTreeSet<String>,
     writer: Option<AnswerWriter>,
     requests: i64,
     monitor: &'m dyn Monitor,
@@ -99,7 +99,7 @@ impl<'m> Account<'m> {
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
             filter: wanted.filter,
             look: wanted.look,
-            unfound: wanted.keys,
+            unfound: wanted.keys.into_iter().collect(),
             writer,
             requests,
             monitor,
@@ -179,7 +179,7 @@ impl<'m> Account<'m> {
         if let Some(version) = &answer.model_version {
             note_version(&mut self.counted.versions, version);
         }
-        self.unfound.retain(|unfound| unfound != key);
+        self.unfound.remove(key);
         if self.filter.lets_through(key, &answer, json.as_ref()) {
             self.counted.selected += 1;
             if let Some(tally) = &mut self.counted.tally {

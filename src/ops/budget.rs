@@ -2,7 +2,7 @@
 
 use super::results::{ResultsReply, Sample};
 use crate::answers::summary::clip;
-use crate::job::outcome::grouped;
+use crate::job::outcome::{counted, grouped};
 
 /// Bytes of a reply as JSON, its last line apart.
 const BUDGET: usize = 7_000;
@@ -50,12 +50,14 @@ fn fit_warnings(warnings: &mut Vec<String>) {
 }
 
 fn fit_failures(reply: &mut ResultsReply) {
-    let mut left_out = 0;
     while json_bytes(&reply.failures) > FAILURES_BYTES {
-        left_out += reply.failures.pop().map_or(0, |failure| failure.count);
+        reply.failures.pop();
     }
-    if left_out > 0 {
-        reply.warnings.push(format!("{} requests failed for other reasons than those listed", grouped(left_out)));
+    let unanswered = reply.outcomes.total() - reply.outcomes.answered - reply.outcomes.pending;
+    let listed: i64 = reply.failures.iter().map(|failure| failure.count).sum();
+    if unanswered > listed {
+        let rest = counted(unanswered - listed, "request");
+        reply.warnings.push(format!("{rest} without an answer for other reasons than those listed in failures"));
     }
 }
 

@@ -151,8 +151,8 @@ impl Member {
 }
 
 /// The first of these keys, fit for a message.
-pub(super) fn named(keys: &[String]) -> String {
-    let keys: Vec<_> = keys.iter().take(3).map(|key| one_line(&clip(key, 100))).collect();
+pub(super) fn named<'k>(keys: impl IntoIterator<Item = &'k String>) -> String {
+    let keys: Vec<_> = keys.into_iter().take(3).map(|key| one_line(&clip(key, 100))).collect();
     keys.join(", ")
 }
 
