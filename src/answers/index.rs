@@ -141,17 +141,18 @@ impl ResultIndex {
     }
 
     /// Notes that a request of this key was made.
-    pub fn expect(&mut self, key: &str) {
+    pub fn expect(&mut self, key: &str) -> Result<()> {
         let number = self.find(xxh3_128(key.as_bytes())).ok();
         if let Some(entry) = number.and_then(|number| self.entries.get_mut(number)) {
             entry.expected = true;
         }
+        Ok(())
     }
 
     /// Whether a result line of this key came back for a request that was [noted](Self::expect).
-    pub fn has_expected(&self, key: &str) -> bool {
+    pub fn has_expected(&self, key: &str) -> Result<bool> {
         let entry = self.find(xxh3_128(key.as_bytes())).ok().and_then(|number| self.entries.get(number));
-        entry.is_some_and(|entry| entry.expected)
+        Ok(entry.is_some_and(|entry| entry.expected))
     }
 
     /// Whether a result line of this key came back.

@@ -69,7 +69,7 @@ impl Merged {
     pub fn get(&mut self, key: &str, mut paid: impl FnMut(&Answer<'_>, Option<&Price>)) -> Result<Found<'_>> {
         let mut best: Option<Found<'_>> = None;
         for generation in &mut self.generations {
-            if generation.strict && !generation.index.has_expected(key) {
+            if generation.strict && !generation.index.has_expected(key)? {
                 continue;
             }
             let Some(line) = generation.index.get(key, &mut generation.window)? else { continue };
@@ -85,18 +85,18 @@ impl Merged {
     }
 
     /// Whether a line came back for this key.
-    pub fn has(&self, key: &str) -> bool {
-        self.generations.iter().any(|one| if one.strict { one.index.has_expected(key) } else { one.index.has(key) })
+    pub fn has(&self, key: &str) -> Result<bool> {
+        any(&self.generations, |one| if one.strict { one.index.has_expected(key) } else { Ok(one.index.has(key)) })
     }
 
     /// Whether a line came back for this key of a request that was noted.
-    pub fn has_expected(&self, key: &str) -> bool {
-        self.generations.iter().any(|generation| generation.index.has_expected(key))
+    pub fn has_expected(&self, key: &str) -> Result<bool> {
+        any(&self.generations, |generation| generation.index.has_expected(key))
     }
 
     /// Whether this key was looked up before.
-    pub fn was_asked(&self, key: &str) -> bool {
-        self.generations.iter().any(|generation| generation.index.was_asked(key))
+    pub fn was_asked(&self, key: &str) -> Result<bool> {
+        any(&self.generations, |generation| Ok(generation.index.was_asked(key)))
     }
 
     /// Lines that nobody has asked for.
@@ -109,6 +109,16 @@ impl Merged {
         }
         Ok(all)
     }
+}
+
+/// Whether any generation has it.
+fn any(generations: &[Generation], has: impl Fn(&Generation) -> Result<bool>) -> Result<bool> {
+    for generation in generations {
+        if has(generation)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_usable(answer: &Answer<'_>) -> bool {
@@ -139,7 +149,7 @@ mod tests {
         }
         let mut index = ResultIndex::build(vec![file], 10, &Silent::default()).unwrap();
         // Keys from 8 on were never asked for.
-        lines.keys().filter(|key| **key < 8).for_each(|key| index.expect(&key.to_string()));
+        lines.keys().filter(|key| **key < 8).for_each(|key| index.expect(&key.to_string()).unwrap());
         index
     }
 

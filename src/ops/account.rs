@@ -112,7 +112,10 @@ impl<'m> Account<'m> {
         let mut count = 0;
         let mut keys = Keys::new(keys);
         while let Some(key) = keys.next_key()? {
-            let is_done = unanswered.is_some_and(|done| done.contains(key.as_bytes()) || self.merged.was_asked(&key));
+            let is_done = match unanswered {
+                Some(done) => done.contains(key.as_bytes()) || self.merged.was_asked(&key)?,
+                None => false,
+            };
             if !is_done {
                 self.request(&key, &[])?;
                 count += 1;
@@ -137,8 +140,8 @@ impl<'m> Account<'m> {
         while let Some(row) = rows.next_row()? {
             let Ok(row) = row else { continue };
             let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-            let first = if self.merged.has_expected(key) {
-                !self.merged.was_asked(key)
+            let first = if self.merged.has_expected(key)? {
+                !self.merged.was_asked(key)?
             } else {
                 asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
             };
@@ -263,9 +266,9 @@ pub(super) fn unanswered(keys: File, merged: &mut Merged) -> Result<KeySet> {
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
         if let Some(index) = merged.original() {
-            index.expect(&key);
+            index.expect(&key)?;
         }
-        if !merged.has(&key) {
+        if !merged.has(&key)? {
             missing.insert(key.as_bytes());
         }
     }

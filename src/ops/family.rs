@@ -159,7 +159,7 @@ pub(super) fn named<'k>(keys: impl IntoIterator<Item = &'k String>) -> String {
 fn expect_all(index: &mut ResultIndex, keys: File) -> Result<()> {
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
-        index.expect(&key);
+        index.expect(&key)?;
     }
     Ok(())
 }
