@@ -22,6 +22,8 @@
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
 //!   - `ops/results.rs`, `ops/collect.rs`, `ops/answer_file.rs`, `ops/account.rs`: results come home and are accounted for.
+//!   - `ops/family.rs`: a job and its retries as one set. `ops/budget.rs`: replies about answers stay small.
+//!   - `ops/manifest.rs`: what a results file is of, beside it.
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
@@ -60,8 +62,9 @@
 //!    the next (`ops/submit.rs`, `ledger/steps.rs`, `gemini/upload.rs`, `gemini/batches.rs`).
 //! 5. Its state is asked for and recorded (`ops/observe.rs`, `gemini/operation.rs`).
 //! 6. Its results are downloaded once and kept (`ops/collect.rs`, `ops/vault.rs`).
-//! 7. Each key finds its line by an index, gets its outcome, and is written beside its row (`answers/index.rs`,
-//!    `answers/classify.rs`, `answers/write.rs`).
+//! 7. Each key finds its line by an index, the newest usable one among those of the job and of its retries, gets its
+//!    outcome, and is written beside its row if it is wanted (`answers/index.rs`, `answers/merged.rs`,
+//!    `answers/classify.rs`, `answers/validate.rs`, `answers/select.rs`, `answers/write.rs`).
 //!
 //! # Where to add
 //!

@@ -4,7 +4,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use gemini_batch_mcp::simulator::{Call, Fault, ManualClock, Pace};
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -221,4 +224,130 @@ fn keys_of_any_letters_come_through_whole() {
     results(&world, &[&handle, "--output", "out.jsonl"]);
     let keys: Vec<_> = world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(keys, rows.map(|row| row.0));
+}
+
+/// A world that stands still until its clock is moved.
+fn slow() -> (World, ManualClock) {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    (world, clock)
+}
+
+const PARTLY: [(&str, &str); 6] = [
+    ("a", "[[simulate:partial]] one"),
+    ("b", "[[simulate:duplicate]] two"),
+    ("c", "three"),
+    ("d", "four"),
+    ("e", "five"),
+    ("f", "six"),
+];
+
+fn submitted(world: &World, rows: &[(&str, &str)]) -> String {
+    let text: String = rows.iter().map(|(id, text)| format!("{id},{text}\n")).collect();
+    world.write("rows.csv", &format!("id,text\n{text}"));
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"]);
+    world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_a_cancelled_job_had_done_is_kept_and_the_rest_is_missing() {
+    let (world, _clock) = slow();
+    let handle = submitted(&world, &PARTLY);
+    world.reply(&["cancel", &handle]);
+    let reply = results(&world, &[&handle, "--join", "--output", "out.jsonl"]);
+    assert_eq!(reply["state"], "JOB_STATE_CANCELLED");
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "missing": 3}), "{reply}");
+    assert_eq!(reply["requests"], 6);
+    let lines = world.lines("out.jsonl");
+    assert_eq!(
+        lines.iter().map(|line| line["source"]["id"].clone()).collect::<Vec<_>>(),
+        ["a", "b", "c", "d", "e", "f"]
+    );
+    assert_eq!(reply["failures"][0]["count"], 3);
+    assert!(reply["next"].as_str().unwrap().starts_with("retry_batch"), "{reply}");
+    // The rest in a job of its own.
+    assert_eq!(world.reply(&["retry", &handle])["repeated"], json!({"answered": 0, "missing": 3}));
+}
+
+#[test]
+fn what_an_expired_job_had_done_is_kept_and_the_rest_is_missing() {
+    let (world, clock) = slow();
+    let mut rows = PARTLY;
+    rows[2].1 = "[[simulate:job-expired]] three";
+    let handle = submitted(&world, &rows);
+    clock.advance(Duration::from_secs(49 * 3600));
+    let reply = results(&world, &[&handle, "--output", "out.csv"]);
+    assert_eq!(reply["state"], "JOB_STATE_EXPIRED");
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "missing": 3}), "{reply}");
+    assert_eq!(csv::Reader::from_path(world.path("out.csv")).unwrap().records().count(), 6);
+}
+
+#[test]
+fn a_failed_job_accounts_for_every_key_with_and_without_results() {
+    let world = World::new();
+    let mut rows = PARTLY;
+    rows[2].1 = "[[simulate:job-failed]] three";
+    let handle = finished(&world, &rows);
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(reply["state"], "JOB_STATE_FAILED");
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "missing": 3}), "{reply}");
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "[[simulate:job-failed]] two")]);
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 0, "missing": 2}), "{reply}");
+    assert_eq!(world.lines("out.jsonl").len(), 2);
+}
+
+#[test]
+fn results_that_break_off_in_a_line_are_not_taken_for_all() {
+    let world = World::new();
+    let handle = submitted(&world, &PARTLY);
+    world.run(&["status", &handle, "--wait"]);
+    world.simulator.faults().next(Call::Download, Fault::EndBodyAfter(1500));
+    let error = world.refusal(&["results", &handle, "--output", "out.jsonl"]);
+    assert_eq!(error["kind"], "unavailable", "{error}");
+    assert!(error["cause"].as_str().unwrap().contains("break off"), "{error}");
+    assert!(!world.path("out.jsonl").exists());
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 6}), "the same call again brings all");
+}
+
+#[test]
+fn kept_results_that_were_damaged_lose_only_the_damaged_lines_and_say_which() {
+    let world = World::new();
+    let rows = [("a", "one"), ("b", "two"), ("c", "three")];
+    let handle = finished(&world, &rows);
+    results(&world, &[&handle, "--limit", "0"]);
+    let kept = world.path("home").join("jobs").join(&handle).join("results.jsonl");
+    let text = std::fs::read_to_string(&kept).unwrap();
+    let mut lines: Vec<_> = text.lines().collect();
+    let half = &lines[1][..lines[1].len() / 2];
+    let odd = "no JSON at all";
+    lines[1] = odd;
+    lines.extend([half, "[1, 2]", "{\"key\": \"nobody\", \"response\": {}}"]);
+    std::fs::write(&kept, lines.join("\n")).unwrap();
+    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 2, "missing": 1}), "{reply}");
+    let warnings = reply["warnings"].to_string();
+    for word in ["3 result lines cannot be read", "line 2:", "line 4:", "never asked for (nobody)"] {
+        assert!(warnings.contains(word), "{word} is missing in {warnings}");
+    }
+}
+
+#[test]
+fn a_stray_result_for_a_row_that_was_never_asked_does_not_count() {
+    let world = World::new();
+    world.write("rows.csv", "id,text\na,one\nb,[[simulate:stranger]] two\nnobody-sent-this,three\n");
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id", "--limit", "2"]);
+    let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    let reply = results(&world, &[&handle, "--join", "--output", "out.jsonl"]);
+    assert_eq!((&reply["requests"], &reply["outcomes"]), (&json!(2), &json!({"answered": 2})), "{reply}");
+    let keys: Vec<_> = world.lines("out.jsonl").iter().map(|line| line["key"].clone()).collect();
+    assert_eq!(keys, ["a", "b"]);
+    assert!(reply["warnings"].to_string().contains("never asked for (nobody-sent-this)"), "{reply}");
 }

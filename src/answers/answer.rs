@@ -35,6 +35,10 @@ pub struct Answer<'a> {
     pub calls: Vec<Call<'a>>,
     /// The vector, as a JSON array.
     pub embedding: Option<&'a RawValue>,
+    /// The text stood in a Markdown code fence, which was taken off.
+    pub unfenced: bool,
+    /// Which retry it comes from, from 1; 0 for the job itself.
+    pub generation: u32,
 }
 
 /// An image or a sound in an answer.
@@ -75,6 +79,8 @@ impl<'a> Answer<'a> {
             media: Vec::new(),
             calls: Vec::new(),
             embedding: None,
+            unfenced: false,
+            generation: 0,
         }
     }
 

@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use serde::de::IgnoredAny;
-
 use crate::job::{Outcome, Usage};
 use crate::jsonl::response::{Blob, Candidate, Count, ModalityCount, Part, Response, Text, UsageMetadata};
 use crate::jsonl::result::{ResultBody, ResultLine};
@@ -31,7 +29,7 @@ impl<'a> Answer<'a> {
                 Self { reason: Some(Cow::Borrowed(reasons::NO_RESPONSE)), ..Self::bare(Outcome::Failed) }
             }
         };
-        if expect_json { must_be_json(answer) } else { answer }
+        if expect_json { super::validate::must_be_json(answer) } else { answer }
     }
 }
 
@@ -119,19 +117,6 @@ fn judge(answer: &mut Answer<'_>, absence: Option<&'static str>) {
     answer.outcome = outcome;
     answer.reason = reason;
     answer.message = answer.message.take().filter(|_| outcome != Outcome::Answered);
-}
-
-/// An answer in JSON mode whose text is not JSON is invalid.
-fn must_be_json(mut answer: Answer<'_>) -> Answer<'_> {
-    let Some(text) = answer.text.as_deref().filter(|_| answer.outcome == Outcome::Answered) else { return answer };
-    if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        let fenced = text.trim_start().starts_with("```");
-        let cause = if fenced { "it is wrapped in a Markdown code fence".to_owned() } else { error.to_string() };
-        answer.outcome = Outcome::Invalid;
-        answer.reason = Some(Cow::Borrowed(reasons::NOT_JSON));
-        answer.message = Some(Cow::Owned(cause));
-    }
-    answer
 }
 
 fn no_vector(answer: &Answer<'_>) -> bool {

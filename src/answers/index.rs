@@ -41,6 +41,8 @@ pub struct ResultIndex {
     /// In the order of the files.
     entries: Cells<Entry>,
     asked: Asked,
+    /// Lines of requests that were made.
+    expected: Asked,
     slots: Slots,
     /// Where to keep the index once it is long; never, if not said.
     spill: Option<Spill>,
@@ -124,6 +126,7 @@ impl ResultIndex {
             files: Vec::new(),
             entries: Cells::Memory(Vec::with_capacity(at_first)),
             asked: Asked::default(),
+            expected: Asked::default(),
             slots: Slots::for_entries(at_first),
             spill,
             room,
@@ -163,6 +166,20 @@ impl ResultIndex {
             return Ok(Some(line));
         }
         Err(Error::new(ErrorKind::Io, ACT, "a result file changed while it was read").hint("call again"))
+    }
+
+    /// Notes that a request of this key was made.
+    pub fn expect(&mut self, key: &str) -> Result<()> {
+        if let Ok(number) = self.find(xxh3_128(key.as_bytes()))? {
+            self.expected.add(number);
+        }
+        Ok(())
+    }
+
+    /// Whether a result line of this key came back for a request that was [noted](Self::expect).
+    pub fn has_expected(&self, key: &str) -> Result<bool> {
+        let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(false) };
+        Ok(self.expected.has(number))
     }
 
     /// Whether a result line of this key came back.

@@ -83,6 +83,9 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Complaint<'a>>,
     outcome: Outcome,
+    /// Which retry answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<SourceRow<'a>>,
 }
@@ -162,6 +165,7 @@ impl<'a> Object<'a> {
             response: response(record, parsed),
             error: complaint(answer),
             outcome: answer.outcome,
+            generation: Some(answer.generation).filter(|generation| *generation > 0),
             source: SourceRow::of(record, columns),
         }
     }

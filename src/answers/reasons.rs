@@ -90,8 +90,11 @@ pub fn remedy(outcome: Outcome, reason: &str) -> &'static str {
             "send these again with a higher maxOutputTokens (thinking counts towards it) or a lower thinking level"
         }
         Outcome::Empty => for_empty(reason),
-        Outcome::Invalid => {
+        Outcome::Invalid if reason == NOT_JSON => {
             "send these again with responseMimeType application/json and a response_schema, or a clearer one"
+        }
+        Outcome::Invalid => {
+            "say in the prompt what this field has to be, or loosen the schema where the answers are right, then send these again"
         }
         Outcome::Missing => "send these requests again",
         Outcome::Pending => "wait: check_status says when the job has ended",

@@ -100,8 +100,13 @@ impl Summary {
 
     /// Counts one answer, paid at `price`.
     pub fn add(&mut self, key: &str, answer: &Answer<'_>, price: Option<&Price>) {
-        self.outcomes.add(answer.outcome, 1);
         self.pay(answer, price);
+        self.count(key, answer);
+    }
+
+    /// Counts one answer that is [paid](Self::pay) for elsewhere.
+    pub fn count(&mut self, key: &str, answer: &Answer<'_>) {
+        self.outcomes.add(answer.outcome, 1);
         match answer.outcome {
             Outcome::Answered => self.show(key, answer),
             Outcome::Pending => {}
@@ -116,7 +121,8 @@ impl Summary {
         groups
     }
 
-    fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) {
+    /// Adds up what one answer used and cost, whether or not it is the one that counts for its key.
+    pub fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) {
         if let Some(usage) = &answer.usage {
             let cost = Cost::of_request(usage, price);
             self.usage += *usage;

@@ -58,6 +58,23 @@ fn command<'t>(program: &str, tool: &(&str, &str, &str), after: &'t str) -> (Str
 fn words(arguments: &Map<String, Value>, positional: &str) -> String {
     let mut words = String::new();
     for (name, value) in arguments {
+        match (name.as_str(), value) {
+            // Flags that are not spelled as the arguments are.
+            ("where", Value::Object(fields)) => {
+                let texts = fields
+                    .iter()
+                    .map(|(field, value)| (field, value.as_str().map_or(value.to_string(), str::to_owned)));
+                let flags =
+                    texts.map(|(field, text)| format!(" --where {}", quoted(&format!("{field}={text}").into())));
+                words.extend(flags);
+                continue;
+            }
+            ("merge_retries", _) => {
+                words.push_str(if value == &Value::Bool(false) { " --without-retries" } else { "" });
+                continue;
+            }
+            _ => {}
+        }
         let values = match value {
             Value::Array(values) => values.as_slice(),
             value => std::slice::from_ref(value),
@@ -103,6 +120,10 @@ mod tests {
             (
                 r#"get_results {"job": "a-1", "outcomes": ["failed", "empty"], "output": "it's.csv"}"#,
                 r"gemini-batch-mcp results a-1 --outcome failed --outcome empty --output 'it'\''s.csv'",
+            ),
+            (
+                r#"get_results {"job": "a-1", "where": {"kind": "toy", "n": 5}, "merge_retries": false, "offset": 3} shows"#,
+                "gemini-batch-mcp results a-1 --where 'kind=toy' --where 'n=5' --without-retries --offset 3 shows",
             ),
             ("list_batches shows all jobs", "gemini-batch-mcp list shows all jobs"),
             ("cancel_batch {broken", "gemini-batch-mcp cancel {broken"),

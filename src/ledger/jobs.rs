@@ -124,6 +124,19 @@ impl Ledger {
         })
     }
 
+    /// The retries of a job and the retries of those, in the order in which they were made.
+    pub fn retries_of(&self, handle: &Handle) -> Result<Vec<JobRecord>> {
+        self.read("reading the retries of a job", |connection| {
+            let mut query = connection.prepare(&format!(
+                "WITH RECURSIVE line(handle) AS (SELECT handle FROM jobs WHERE retry_of = ?1 \
+                 UNION SELECT jobs.handle FROM jobs JOIN line ON jobs.retry_of = line.handle) \
+                 {SELECT} WHERE jobs.handle IN (SELECT handle FROM line) AND jobs.handle <> ?1 \
+                 ORDER BY created_at, jobs.handle"
+            ))?;
+            query.query_map([handle.as_str()], JobRecord::from_row)?.collect()
+        })
+    }
+
     /// Remembers a job that was found at the API under its handle, as created.
     pub fn adopt(&self, handle: &Handle, found: &Adoption<'_>) -> Result<JobRecord> {
         self.write("adopting a job", |tx| {

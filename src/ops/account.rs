@@ -1,13 +1,14 @@
 //! Accounts for every request of a job: looks its answer up by key, counts it, shows it, writes it.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
+use crate::answers::merged::Found;
 use crate::answers::summary::{Summary, clip};
-use crate::answers::{Answer, AnswerWriter, Record, ResultIndex, Window};
+use crate::answers::{Answer, AnswerWriter, Filter, Merged, Record, Tally, Window, Written};
 use crate::error::{Error, Result};
 use crate::job::Outcome;
-use crate::job::models::Price;
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
@@ -15,63 +16,92 @@ use crate::source::{Cell, KeyRule, Source};
 
 use super::results::Sample;
 
-/// A sample's share of the reply, and that of all samples together.
+/// Bytes of an answer in a reply that is not about single answers.
 const SAMPLE_BYTES: usize = 400;
-const SAMPLES_BYTES: usize = 6_000;
-const KEY_BYTES: usize = 200;
+/// Bytes of an answer, at most, where somebody looks at answers; the reply's budget is cut to fit later.
+const LOOK_BYTES: usize = 5_000;
+const KEY_BYTES: usize = 120;
+/// Model versions told apart.
+const MOST_VERSIONS: usize = 20;
 /// Requests between two looks at the monitor.
 const STRIDE: i64 = 4096;
 
 /// What to show and write.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
-    /// Only these outcomes; all, if none is given.
-    pub(super) outcomes: Vec<Outcome>,
-    /// Only these keys; all, if none is given.
+    /// Which answers.
+    pub(super) filter: Filter,
+    /// The keys that it names.
     pub(super) keys: Vec<String>,
     /// Samples to pass over.
     pub(super) offset: usize,
     /// Samples to show.
     pub(super) limit: usize,
+    /// Somebody looks at answers: all that are selected are shown, and not only those that answered.
+    pub(super) look: bool,
+    /// The field whose values are counted.
+    pub(super) tally: Option<Tally>,
+}
+
+impl Wanted {
+    /// Whether the JSON of the answers is needed.
+    pub(super) fn needs_json(&self) -> bool {
+        self.filter.needs_json() || self.tally.is_some()
+    }
+}
+
+/// What was counted and shown.
+pub(super) struct Counted {
+    pub(super) summary: Summary,
+    pub(super) shown: Vec<Sample>,
+    /// Requests that the filter lets through.
+    pub(super) selected: i64,
+    pub(super) tally: Option<Tally>,
+    /// Answers by the version of the model that gave them.
+    pub(super) versions: BTreeMap<String, i64>,
+    /// Answers whose code fence was taken off.
+    pub(super) unfenced: i64,
 }
 
 /// Accounts for the requests of one job, one after the other.
 pub(super) struct Account<'m> {
-    pub(super) index: ResultIndex,
-    pub(super) summary: Summary,
-    pub(super) samples: Samples,
-    wanted: Wanted,
+    pub(super) merged: Merged,
+    counted: Counted,
+    samples: Samples,
+    filter: Filter,
+    look: bool,
     /// Keys that were asked for and did not come by so far.
-    pub(super) unfound: Vec<String>,
+    pub(super) unfound: BTreeSet<String>,
     writer: Option<AnswerWriter>,
-    price: Option<Price>,
-    expects_json: bool,
     requests: i64,
-    window: Window,
     monitor: &'m dyn Monitor,
 }
 
 impl<'m> Account<'m> {
     pub(super) fn new(
-        index: ResultIndex,
+        merged: Merged,
         wanted: Wanted,
         writer: Option<AnswerWriter>,
-        price: Option<Price>,
-        expects_json: bool,
         requests: i64,
         monitor: &'m dyn Monitor,
     ) -> Self {
+        let text_bytes = if wanted.look { LOOK_BYTES } else { SAMPLE_BYTES };
         Self {
-            index,
-            summary: Summary::new(SAMPLE_BYTES),
-            samples: Samples { pass_over: wanted.offset, room: wanted.limit, bytes: 0, shown: Vec::new() },
-            unfound: wanted.keys.clone(),
-            wanted,
+            merged,
+            counted: Counted {
+                summary: Summary::new(0),
+                shown: Vec::new(),
+                selected: 0,
+                tally: wanted.tally,
+                versions: BTreeMap::new(),
+                unfenced: 0,
+            },
+            samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
+            filter: wanted.filter,
+            look: wanted.look,
+            unfound: wanted.keys.into_iter().collect(),
             writer,
-            price,
-            expects_json,
             requests,
-            window: Window::new(),
             monitor,
         }
     }
@@ -83,7 +113,7 @@ impl<'m> Account<'m> {
         let mut keys = Keys::new(keys);
         while let Some(key) = keys.next_key()? {
             let is_done = match unanswered {
-                Some(done) => done.contains(key.as_bytes()) || self.index.was_asked(&key)?,
+                Some(done) => done.contains(key.as_bytes()) || self.merged.was_asked(&key)?,
                 None => false,
             };
             if !is_done {
@@ -110,8 +140,8 @@ impl<'m> Account<'m> {
         while let Some(row) = rows.next_row()? {
             let Ok(row) = row else { continue };
             let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-            let first = if self.index.has(key)? {
-                !self.index.was_asked(key)?
+            let first = if self.merged.has_expected(key)? {
+                !self.merged.was_asked(key)?
             } else {
                 asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
             };
@@ -126,35 +156,43 @@ impl<'m> Account<'m> {
     /// All results in the order in which they came, for a job whose keys are not known here.
     pub(super) fn by_results(&mut self) -> Result<()> {
         let mut window = Window::new();
-        for number in 0..self.index.len() {
-            let Some(line) = self.index.at(number, &mut window)? else { break };
+        for number in 0.. {
+            let Some(index) = self.merged.original() else { break };
+            let Some(line) = index.at(number, &mut window)? else { break };
             let key = crate::jsonl::result::key_of(line).ok().flatten().map(String::from).unwrap_or_default();
             self.request(&key, &[])?;
         }
-        let unaccounted = self.requests - self.summary.outcomes.total();
-        self.summary.outcomes.add(Outcome::Missing, unaccounted.max(0));
+        let outcomes = &mut self.counted.summary.outcomes;
+        let unaccounted = self.requests - outcomes.total();
+        outcomes.add(Outcome::Missing, unaccounted.max(0));
         Ok(())
     }
 
-    /// The finished file.
-    pub(super) fn finish(&mut self) -> Result<Option<crate::answers::Written>> {
-        self.writer.take().map(AnswerWriter::finish).transpose()
+    /// What was counted, and the finished file.
+    pub(super) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
+        self.counted.shown = self.samples.shown;
+        Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 
     fn request(&mut self, key: &str, source: &[Option<Cell<'_>>]) -> Result<()> {
-        let line = self.index.get(key, &mut self.window)?;
-        let answer = line.map_or_else(Answer::missing, |line| Answer::read(line, self.expects_json));
-        self.summary.add(key, &answer, self.price.as_ref());
-        self.unfound.retain(|unfound| unfound != key);
-        let wanted = &self.wanted;
-        let listed = wanted.outcomes.is_empty() || wanted.outcomes.contains(&answer.outcome);
-        if listed && (wanted.keys.is_empty() || wanted.keys.iter().any(|wanted| wanted == key)) {
+        let summary = &mut self.counted.summary;
+        let Found { answer, line, json } = self.merged.get(key, |answer, price| summary.pay(answer, price))?;
+        summary.count(key, &answer);
+        self.counted.unfenced += i64::from(answer.unfenced);
+        if let Some(version) = &answer.model_version {
+            note_version(&mut self.counted.versions, version);
+        }
+        self.unfound.remove(key);
+        if self.filter.lets_through(key, &answer, json.as_ref()) {
+            self.counted.selected += 1;
+            if let Some(tally) = &mut self.counted.tally {
+                tally.add(json.as_ref());
+            }
             if let Some(writer) = &mut self.writer {
                 writer.write(&Record { key, answer: &answer, raw: line, source, media: &[] })?;
             }
-            // Without a filter the samples are answers; what went wrong is told by the failures.
-            let filtered = !wanted.outcomes.is_empty() || !wanted.keys.is_empty();
-            if filtered || answer.outcome == Outcome::Answered {
+            // Unless somebody looks, the samples are answers; what went wrong is told by the failures.
+            if self.look || answer.outcome == Outcome::Answered {
                 self.samples.show(key, &answer);
             }
         }
@@ -162,7 +200,7 @@ impl<'m> Account<'m> {
     }
 
     fn report(&self) -> Result<()> {
-        let done = self.summary.outcomes.total();
+        let done = self.counted.summary.outcomes.total();
         if done % STRIDE == 0 {
             self.monitor.check("writing the answers")?;
             let total = Some(self.requests.unsigned_abs());
@@ -177,44 +215,60 @@ impl<'m> Account<'m> {
     }
 }
 
-/// The answers to show, under a byte budget.
+fn note_version(versions: &mut BTreeMap<String, i64>, version: &str) {
+    if let Some(count) = versions.get_mut(version) {
+        *count += 1;
+    } else if versions.len() < MOST_VERSIONS {
+        versions.insert(one_line(&clip(version, KEY_BYTES)), 1);
+    }
+}
+
+/// The answers to show.
 #[derive(Debug)]
-pub(super) struct Samples {
+struct Samples {
     pass_over: usize,
     room: usize,
-    bytes: usize,
-    pub(super) shown: Vec<Sample>,
+    text_bytes: usize,
+    shown: Vec<Sample>,
 }
 
 impl Samples {
     fn show(&mut self, key: &str, answer: &Answer<'_>) {
         if self.pass_over > 0 {
             self.pass_over -= 1;
-        } else if self.shown.len() < self.room && self.bytes < SAMPLES_BYTES {
+        } else if self.shown.len() < self.room {
             let cell = answer.cell();
             let text = if cell.is_empty() { answer.complaint() } else { cell };
-            let sample = Sample {
+            self.shown.push(Sample {
                 key: one_line(&clip(key, KEY_BYTES)),
                 outcome: answer.outcome,
-                text: one_line(&clip(&text, SAMPLE_BYTES)),
-            };
-            self.bytes += sample.key.len() + sample.text.len();
-            self.shown.push(sample);
+                text: one_line(text.get(..text.floor_char_boundary(self.text_bytes)).unwrap_or_default()),
+                bytes: text.len(),
+                whole: text.len() <= self.text_bytes,
+            });
         }
     }
 }
 
-/// Answers, keys and reasons are a stranger's text: on one line they cannot pass for a line of the reply.
+/// Answers, keys and reasons are a stranger's text: on one line, and without marks that turn the direction of
+/// writing, they cannot pass for a line of the reply.
 pub(super) fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let parts = text.split(breaks).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(" ").chars().filter(|c| !turns(c)).collect()
 }
 
-/// The keys without an answer: needed to tell rows that were asked from rows that never were.
-pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
+/// The keys without an answer, while those with one are noted: needed to tell rows that were asked from rows
+/// that never were.
+pub(super) fn unanswered(keys: File, merged: &mut Merged) -> Result<KeySet> {
     let mut missing = KeySet::default();
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
-        if !index.has(&key)? {
+        if let Some(index) = merged.original() {
+            index.expect(&key)?;
+        }
+        if !merged.has(&key)? {
             missing.insert(key.as_bytes());
         }
     }
@@ -222,16 +276,16 @@ pub(super) fn unanswered(keys: File, index: &ResultIndex) -> Result<KeySet> {
 }
 
 /// The keys of a job, as they are kept: one JSON string a line.
-struct Keys {
+pub(super) struct Keys {
     lines: LineReader<File>,
 }
 
 impl Keys {
-    fn new(file: File) -> Self {
+    pub(super) fn new(file: File) -> Self {
         Self { lines: LineReader::new(file) }
     }
 
-    fn next_key(&mut self) -> Result<Option<Cow<'_, str>>> {
+    pub(super) fn next_key(&mut self) -> Result<Option<Cow<'_, str>>> {
         const ACT: &str = "reading the keys of the job";
         let Some(line) = self.lines.next_line().map_err(|e| Error::io(ACT, e))? else { return Ok(None) };
         let plain = line.bytes.strip_prefix(b"\"").and_then(|bytes| bytes.strip_suffix(b"\""));

@@ -1,17 +1,16 @@
 //! Writes the answers of a job that has ended, each beside its key or its row.
 
+use serde_json::Value;
+
 use super::App;
-use super::account::{Account, Wanted, one_line, unanswered};
+use super::account::{Account, Counted, Wanted, unanswered};
 use super::dataset::Dataset;
+use super::family::{Family, checker_of, named};
 use super::off_thread::off_thread;
-use super::results::Sample;
-use super::vault::Vault;
-use crate::answers::summary::{Summary, clip};
 use crate::answers::{
-    AnswerWriter, Column, Fields, Format, Kind, MediaFolder, ResultIndex, Shape, Spill, Written, answered_in,
+    AnswerWriter, Checker, Column, Fields, Format, Kind, MediaFolder, Merged, Shape, Written, answered_in,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::models::Price;
 use crate::job::outcome::counted;
 use crate::job::{Cost, Kind as JobKind};
 use crate::ledger::JobRecord;
@@ -21,20 +20,25 @@ use crate::source::{Cell, KeyRule, Source, Style};
 
 /// What accounting for a job needs.
 pub(super) struct Task {
-    results: AllowedPath,
-    /// Fewer results came than the API says that requests succeeded.
-    lacking: bool,
-    /// The keys of the job, unless it was made elsewhere.
-    keys: Option<AllowedPath>,
+    family: Family,
+    checker: Checker,
     output: Option<(AllowedPath, Format)>,
     join: Option<Join>,
     wanted: Wanted,
-    price: Option<Price>,
-    expects_json: bool,
     fields: Fields,
+    /// Whether the answers are to be JSON.
+    json: bool,
     vectors: bool,
     media: Option<AllowedFolder>,
-    requests: i64,
+}
+
+/// Which results to account for, and what they have to be.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// The job alone, without its retries.
+    pub(super) alone: bool,
+    /// The schema to hold the answers against; else that which they were asked for.
+    pub(super) schema: Option<Value>,
 }
 
 impl Task {
@@ -63,8 +67,8 @@ impl Join {
 
 /// What accounting gave.
 pub(super) struct Done {
-    pub(super) summary: Summary,
-    pub(super) samples: Vec<Sample>,
+    pub(super) counted: Counted,
+    pub(super) family: Family,
     pub(super) file: Option<(AllowedPath, Format, Written)>,
     pub(super) warnings: Vec<String>,
 }
@@ -73,7 +77,8 @@ pub(super) struct Done {
 /// data set where that is still to be had.
 pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, monitor: &dyn Monitor) -> Result<()> {
     let join = join(app, job, monitor).await.ok();
-    let task = prepare(app, job, Some((output, Format::Jsonl)), join, Wanted::default(), monitor).await?;
+    let output = Some((output, Format::Jsonl));
+    let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
     Ok(())
 }
@@ -111,72 +116,84 @@ pub(super) async fn prepare(
     output: Option<(AllowedPath, Format)>,
     join: Option<Join>,
     wanted: Wanted,
+    view: &View,
     monitor: &dyn Monitor,
 ) -> Result<Task> {
-    let collected = super::collect::collect(app, job, monitor).await?;
-    let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
     let origin = match &job.input_sha256 {
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
         None => None,
     };
-    let (expects_json, schema) = origin.map_or((false, None), |origin| (origin.expects_json, origin.response_schema));
-    let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
+    // Before anything is downloaded: a schema given in the call may not be one.
+    let (checker, warning) = match &view.schema {
+        Some(schema) => (Checker::new(true, Some(schema))?, None),
+        None => checker_of(origin.as_ref())?,
+    };
+    let checker = checker.parsing(wanted.needs_json());
+    let mut family = Family::gather(app, job, !view.alone, monitor).await?;
+    family.warnings.extend(warning);
+    let expects_json = origin.as_ref().is_some_and(|origin| origin.expects_json);
+    let asked_for = origin.and_then(|origin| origin.response_schema);
+    let schema = view.schema.as_ref().or(asked_for.as_ref());
     Ok(Task {
-        results: collected.path,
-        lacking: collected.lacking,
-        keys,
+        family,
+        checker,
         output,
         join,
         wanted,
-        price: app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned(),
-        expects_json,
-        fields: schema.map(|schema| Fields::of_schema(&schema)).unwrap_or_default(),
+        fields: schema.map(Fields::of_schema).unwrap_or_default(),
+        json: expects_json || view.schema.is_some(),
         vectors: job.kind == JobKind::Embed,
         media: None,
-        requests: job.requests,
     })
 }
 
 /// Reads everything once and writes the file. Heavy: runs on a thread of its own.
-pub(super) fn account(task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
+pub(super) fn account(mut task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
     let rows = task.join.as_ref().map(JoinedRows::open).transpose()?;
-    let spill = Spill::beside(&task.results);
-    let index = ResultIndex::bounded(vec![task.results.open()?], task.requests.unsigned_abs(), spill, monitor)?;
+    let (merged, mut warnings) = Family::open(&task.family.members, task.checker.clone(), monitor)?;
     let writer = match &task.output {
-        Some((path, format)) => Some(writer(&task, path, *format, shape(&task, rows.as_ref(), &index), overwrite)?),
+        Some((path, format)) => Some(writer(&task, path, *format, shape(&task, rows.as_ref(), &merged), overwrite)?),
         None => None,
     };
-    let mut warnings = index_warnings(&index);
+    warnings.append(&mut task.family.warnings);
     warnings.extend(
         writer
             .iter()
             .flat_map(|w| w.renamed())
             .map(|(from, to)| format!("the answer column {from} is called {to}: the source has a column {from}")),
     );
-    let mut account = Account::new(index, task.wanted, writer, task.price, task.expects_json, task.requests, monitor);
-    warnings.extend(walk(&mut account, task.keys.as_ref(), rows)?);
+    let itself = task.family.members.first();
+    let requests = itself.map_or(0, |member| member.job.requests);
+    let mut account = Account::new(merged, task.wanted, writer, requests, monitor);
+    warnings.extend(walk(&mut account, itself.and_then(|member| member.keys.as_ref()), rows)?);
     if task.join.as_ref().is_some_and(|join| join.changed) {
         warnings.push(CHANGED.to_owned());
     }
-    if task.lacking {
-        account.summary.cost = Cost::Unknown;
-        account.summary.live_cost = Cost::Unknown;
+    let (mut counted, written) = account.finish()?;
+    warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
+    if task.family.is_lacking() {
+        counted.summary.cost = Cost::Unknown;
+        counted.summary.live_cost = Cost::Unknown;
+    }
+    if task.family.members.iter().any(|member| member.lacking) {
         warnings.push(LACKING.to_owned());
     }
-    let written = account.finish()?;
-    warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
+    if counted.unfenced > 0 {
+        let answers = crate::job::outcome::counted(counted.unfenced, "answer");
+        warnings.push(format!("{answers} stood in a Markdown code fence, which was taken off"));
+    }
     let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
-    Ok(Done { summary: account.summary, samples: account.samples.shown, file, warnings })
+    Ok(Done { counted, family: task.family, file, warnings })
 }
 
 /// What the answers of the job have in common.
-fn shape(task: &Task, rows: Option<&JoinedRows>, index: &ResultIndex) -> Shape {
+fn shape(task: &Task, rows: Option<&JoinedRows>, merged: &Merged) -> Shape {
     Shape {
         columns: rows.map(|rows| rows.typed()).unwrap_or_default(),
         fields: task.fields.clone(),
-        json: task.expects_json,
+        json: task.json,
         vectors: task.vectors,
-        media: task.media.is_some() && index.has_media(),
+        media: task.media.is_some() && merged.has_media(),
         style: task.join.as_ref().map(|join| join.style.clone()).unwrap_or_default(),
     }
 }
@@ -206,7 +223,7 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
             let done = match rows {
                 None => None,
                 Some(rows) => {
-                    let asked = unanswered(keys.open()?, &account.index)?;
+                    let asked = unanswered(keys.open()?, &mut account.merged)?;
                     Some(account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?)
                 }
             };
@@ -217,9 +234,9 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
             }
         }
     }
-    odd.extend(stranger_warning(&account.index)?);
+    odd.extend(stranger_warning(&account.merged)?);
     if !account.unfound.is_empty() {
-        odd.push(format!("no request has the key {}", account.unfound.join(", ")));
+        odd.push(format!("no request has the key {}", named(&account.unfound)));
     }
     Ok(odd)
 }
@@ -276,39 +293,10 @@ fn all_columns(mut rows: Source) -> Result<Vec<Column>> {
     Ok(columns.into_iter().map(|(name, kind)| Column { name, kind: kind.unwrap_or_default() }).collect())
 }
 
-fn index_warnings(index: &ResultIndex) -> Vec<String> {
-    let problems = &index.problems;
-    let mut warnings = Vec::new();
-    if problems.unreadable > 0 {
-        let lines: Vec<_> =
-            problems.unreadable_lines.iter().take(3).map(|bad| format!("line {}: {}", bad.line, bad.cause)).collect();
-        warnings.push(format!(
-            "{} result lines cannot be read ({}); their requests count as missing",
-            problems.unreadable,
-            lines.join("; ")
-        ));
-    }
-    let repeated = problems.repeated + problems.contradicting;
-    if repeated > 0 {
-        let keys = named(&problems.repeated_keys);
-        warnings.push(format!("{repeated} result lines repeat a key ({}); the first of each counts", keys.join(", ")));
-    }
-    warnings
-}
-
-/// The first of these keys, fit for a message.
-fn named(keys: &[String]) -> Vec<String> {
-    keys.iter().take(3).map(|key| one_line(&clip(key, 200))).collect()
-}
-
-fn stranger_warning(index: &ResultIndex) -> Result<Option<String>> {
-    let strangers = index.strangers()?;
+fn stranger_warning(merged: &Merged) -> Result<Option<String>> {
+    let strangers = merged.strangers()?;
     let keys = named(&strangers.keys);
     Ok((strangers.count > 0).then(|| {
-        format!(
-            "{} results have keys that were never asked for ({}); they are left out",
-            strangers.count,
-            keys.join(", ")
-        )
+        format!("{} results have keys that were never asked for ({}); they are left out", strangers.count, keys)
     }))
 }

@@ -4,6 +4,7 @@ mod account;
 mod answer_file;
 mod app;
 mod attach;
+mod budget;
 pub mod build;
 pub mod cancel;
 mod checked;
@@ -14,9 +15,11 @@ pub mod create;
 mod dataset;
 pub mod delete;
 pub mod estimate;
+mod family;
 mod find;
 mod kinds;
 pub mod list;
+mod manifest;
 mod media_life;
 mod model;
 mod nearest;
@@ -36,15 +39,3 @@ mod uploads;
 mod vault;
 
 pub use app::App;
-
-/// Refuses an argument that is agreed on and not served yet.
-fn unbuilt(arguments: &[(&str, bool)]) -> crate::error::Result<()> {
-    match arguments.iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((name, _)) => Err(crate::error::Error::new(
-            crate::error::ErrorKind::InvalidArgument,
-            "reading the arguments",
-            format!("{name} is not served yet"),
-        )),
-    }
-}

@@ -11,13 +11,17 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
-use super::create::{CreateArgs, CreateReply};
+use super::account::Keys;
+use super::create::{CreateArgs, CreateReply, Submission};
+use super::family::{Family, Member, checker_of};
 use super::off_thread::off_thread;
 use super::vault::Vault;
-use crate::answers::{Answer, ResultIndex, Spill, Window};
+use crate::answers::Checker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
+use crate::job::models::bare_name;
 use crate::job::{Outcome, OutcomeCounts};
+use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::key_of;
 use crate::jsonl::writer::RequestWriter;
@@ -90,62 +94,88 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
         None => None,
     };
-    let expects_json = origin.as_ref().is_some_and(|origin| origin.expects_json);
-    let (input, repeated) = write_requests(app, &job, &args, expects_json, monitor).await?;
+    let family = Family::gather(app, &job, true, monitor).await?;
+    let model = args.model.clone().unwrap_or_else(|| job.model.clone());
+    let chosen = write_requests(app, &args, family, origin.as_ref(), &model, monitor).await?;
     if let Some(origin) = origin {
         // The rows are the same: the answers of the retry can be joined to them as well.
         app.ledger()?
-            .remember_build(&input.1, &BuildOrigin { model: None, counted: None, sample_of: None, ..origin })?;
+            .remember_build(&chosen.sha256, &BuildOrigin { model: None, counted: None, sample_of: None, ..origin })?;
     }
     let create = CreateArgs {
-        model: Some(args.model.unwrap_or_else(|| job.model.clone())),
+        model: Some(model),
         name: Some(job.handle.slug().to_owned()),
         dry_run: args.dry_run,
         max_cost_usd: args.max_cost_usd,
         ..CreateArgs::default()
     };
-    let created = super::create::submit_file(app, input.0, Some(&job), &create, monitor).await?;
-    Ok(RetryReply { retry_of: job.handle.to_string(), repeated, created })
+    let mut created = super::create::submit_file(app, chosen.path, Some(&job), &create, monitor).await?;
+    if created.submission == Submission::Found && chosen.ended.contains(&created.job) {
+        created.warnings.push(format!(
+            "these requests were repeated in that job already; to repeat what it left unanswered without any change, \
+             retry_batch {{\"job\": \"{}\"}}",
+            created.job
+        ));
+    }
+    Ok(RetryReply { retry_of: job.handle.to_string(), repeated: chosen.repeated, created })
 }
 
-/// The request file of the retry, and its SHA-256.
-type Requests = (AllowedPath, String);
+/// The request file of the retry.
+struct Chosen {
+    path: AllowedPath,
+    sha256: String,
+    /// The requests in it, by the outcome they had.
+    repeated: OutcomeCounts,
+    /// Earlier retries that have ended.
+    ended: Vec<String>,
+}
 
 async fn write_requests(
     app: &App,
-    job: &JobRecord,
     args: &RetryArgs,
-    expects_json: bool,
+    family: Family,
+    origin: Option<&BuildOrigin>,
+    model: &str,
     monitor: &dyn Monitor,
-) -> Result<(Requests, OutcomeCounts)> {
-    let results = super::collect::collect(app, job, monitor).await?.path;
+) -> Result<Chosen> {
     let wanted: Vec<_> = if args.outcomes.is_empty() {
         Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Answered).collect()
     } else {
         args.outcomes.clone()
     };
-    // Other settings are another file: a retry of the retry finds its own.
-    let settings = serde_json::to_vec(&(&wanted, &args.generation_config)).unwrap_or_default();
-    let output = Vault::open(app, &job.handle)?.file(&format!("retry-{:016x}.requests.jsonl", xxh3_64(&settings)))?;
+    let Some(job) = family.members.first().map(|member| member.job.clone()) else {
+        return Err(Error::internal("choosing requests", "there is no job"));
+    };
+    let ended: Vec<_> = family.retries().map(|retry| retry.job.handle.to_string()).collect();
+    // Other settings, or more that answered meanwhile, are another file: a retry of the retry finds its own.
+    let settings = serde_json::to_vec(&(&wanted, &args.generation_config, &ended)).unwrap_or_default();
+    let vault = Vault::open(app, &job.handle)?;
+    let path = vault.file(&format!("retry-{:016x}.requests.jsonl", xxh3_64(&settings)))?;
+    let mut running = Vec::new();
+    for retry in &family.unfinished {
+        let keys = Vault::open(app, &retry.handle)?.keys()?;
+        let sha256 = retry.input_sha256.clone().filter(|_| retry.model == bare_name(model));
+        running.push(Running { handle: retry.handle.to_string(), keys, sha256 });
+    }
+    let (checker, _) = checker_of(origin)?;
     let task = Task {
-        handle: job.handle.to_string(),
-        requests: job.requests.unsigned_abs(),
-        input: input_of(app, job)?,
-        sha256: job.input_sha256.clone().unwrap_or_default(),
-        results,
+        input: input_of(app, &job)?,
+        job,
+        members: family.members,
+        running,
         wanted,
         changes: args.generation_config.clone(),
-        expects_json,
-        output: output.clone(),
+        checker,
+        output: path.clone(),
     };
-    let (sha256, repeated) = off_thread(monitor, move |monitor| select(task, monitor)).await?;
-    Ok(((output, sha256), repeated))
+    let (sha256, repeated) = off_thread(monitor, move |monitor| choose(task, monitor)).await?;
+    Ok(Chosen { path, sha256, repeated, ended })
 }
 
 /// The file that the job was made from. Where the job was made, by a person or for another folder, more may
 /// have been allowed than here.
 fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
-    let act = || format!("reading the requests of {}", job.handle);
+    let act = || reading(job);
     let path = job.input_path.as_deref().ok_or_else(|| {
         Error::new(ErrorKind::NotFound, act(), "the job was made elsewhere, its request file is not known here")
             .hint("submit the requests with create_batch from the file they came from")
@@ -154,63 +184,120 @@ fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
 }
 
 struct Task {
-    handle: String,
-    requests: u64,
+    job: JobRecord,
+    /// The job and its retries that have ended.
+    members: Vec<Member>,
+    running: Vec<Running>,
     input: AllowedPath,
-    sha256: String,
-    results: AllowedPath,
     wanted: Vec<Outcome>,
     changes: Option<Map<String, Value>>,
-    expects_json: bool,
+    checker: Checker,
     output: AllowedPath,
 }
 
+/// A retry that has not ended.
+struct Running {
+    handle: String,
+    keys: AllowedPath,
+    /// Hash of its request file, if it asks the same model.
+    sha256: Option<String>,
+}
+
 /// Copies the wanted requests. Heavy: runs on a thread of its own.
-fn select(task: Task, monitor: &dyn Monitor) -> Result<(String, OutcomeCounts)> {
-    let act = format!("reading the requests of {}", task.handle);
-    refuse_changed(&task, &act)?;
-    let spill = Spill::beside(&task.results);
-    let mut index = ResultIndex::bounded(vec![task.results.open()?], task.requests, spill, monitor)?;
+fn choose(task: Task, monitor: &dyn Monitor) -> Result<(String, OutcomeCounts)> {
+    refuse_changed(&task)?;
+    let (sha256, repeated) = copy(&task, &task.members, &task.running, monitor)?;
+    if repeated.total() > 0 {
+        return Ok((sha256, repeated));
+    }
+    // The same call again, after its retry has answered: that retry is what was asked for.
+    let itself = task.members.get(..1).unwrap_or_default();
+    let (sha256, repeated) = copy(&task, itself, &[], monitor)?;
+    let known = task.members.iter().skip(1).any(|retry| retry.job.input_sha256.as_deref() == Some(sha256.as_str()));
+    if repeated.total() > 0 && known {
+        return Ok((sha256, repeated));
+    }
+    Err(Error::new(
+        ErrorKind::WrongState,
+        format!("retrying {}", task.job.handle),
+        "no request has such an outcome, its retries counted in",
+    )
+    .hint("get_results shows how many have which outcome"))
+}
+
+/// Copies the requests whose outcome is wanted, as these jobs left them.
+fn copy(
+    task: &Task,
+    members: &[Member],
+    running: &[Running],
+    monitor: &dyn Monitor,
+) -> Result<(String, OutcomeCounts)> {
+    let act = reading(&task.job);
+    let (mut merged, _) = Family::open(members, task.checker.clone(), monitor)?;
+    let under_way = running.iter().map(|retry| keys_of(&retry.keys)).collect::<Result<Vec<_>>>()?;
+    let mut taken = None;
     let mut lines = LineReader::new(task.input.open()?);
-    let mut writer = RequestWriter::create(task.output, true)?;
-    let mut window = Window::new();
+    let mut writer = RequestWriter::create(task.output.clone(), true)?;
     let mut repeated = OutcomeCounts::default();
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
-        let result = index.get(&key, &mut window)?;
-        let outcome = result.map_or(Outcome::Missing, |result| Answer::read(result, task.expects_json).outcome);
+        let outcome = merged.get(&key, |_, _| {})?.answer.outcome;
         if task.wanted.contains(&outcome) {
             match &task.changes {
                 None => writer.push(line.bytes)?,
                 Some(changes) => writer.push(&changed(line.bytes, changes, &act)?)?,
             }
             repeated.add(outcome, 1);
+            taken = taken.or_else(|| under_way.iter().position(|keys| keys.contains(key.as_bytes())));
         }
         if line.number % 4096 == 0 {
             monitor.check(&act)?;
         }
     }
-    if repeated.total() == 0 {
-        return Err(Error::new(
-            ErrorKind::WrongState,
-            format!("retrying {}", task.handle),
-            "no request has such an outcome",
-        )
-        .hint("get_results shows how many have which outcome"));
+    let sha256 = writer.finish()?.sha256;
+    // The very same retry is found, not made again.
+    let is_known = running.iter().any(|retry| retry.sha256.as_ref() == Some(&sha256));
+    match taken.and_then(|number| running.get(number)).filter(|_| !is_known) {
+        Some(retry) => Err(still_running(&task.job, &retry.handle)),
+        None => Ok((sha256, repeated)),
     }
-    Ok((writer.finish()?.sha256, repeated))
+}
+
+fn reading(job: &JobRecord) -> String {
+    format!("reading the requests of {}", job.handle)
+}
+
+fn keys_of(file: &AllowedPath) -> Result<KeySet> {
+    let mut set = KeySet::new();
+    let mut keys = Keys::new(file.open()?);
+    while let Some(key) = keys.next_key()? {
+        set.insert(key.as_bytes());
+    }
+    Ok(set)
+}
+
+fn still_running(job: &JobRecord, retry: &str) -> Error {
+    Error::new(
+        ErrorKind::WrongState,
+        format!("retrying {}", job.handle),
+        format!("its retry {retry} has not ended and asks for the same keys"),
+    )
+    .hint(format!("check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}}, then make the same call again"))
 }
 
 /// A request file that was changed meanwhile is not what was asked.
-fn refuse_changed(task: &Task, act: &str) -> Result<()> {
-    if sha256_of(&mut task.input.open()?).map_err(|e| Error::io(act, e))? == task.sha256 {
+fn refuse_changed(task: &Task) -> Result<()> {
+    let act = reading(&task.job);
+    let sha256 = sha256_of(&mut task.input.open()?).map_err(|e| Error::io(act.clone(), e))?;
+    if task.job.input_sha256.as_deref() == Some(sha256.as_str()) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidInput, act, format!("{} was changed since the job was submitted", task.input))
         .hint("build the file anew and submit it with create_batch"))
 }
 
-fn sha256_of(file: &mut impl Read) -> std::io::Result<String> {
+/// The SHA-256 of a file.
+pub(super) fn sha256_of(file: &mut impl Read) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut block = vec![0; 256 * 1024];
     loop {

@@ -44,6 +44,9 @@ pub(super) struct Census {
     /// Requests that will end in an error.
     pub(super) failing: u64,
     pub(super) fate: Fate,
+    /// If it does not succeed, half of it has answers.
+    #[serde(default)]
+    pub(super) partial: bool,
 }
 
 /// How a batch is going to end.
@@ -109,10 +112,11 @@ impl Known {
     pub(super) fn standing(&self, now: DateTime<Utc>) -> Standing {
         let (end, last) = self.end();
         let started = self.batch.created + self.batch.pace.pending;
-        let finished = self.finished(started, now.min(end), last);
         if now >= end {
+            let finished = self.finished(started, end, last);
             return Standing { state: last, finished, updated: end, ended: Some(end) };
         }
+        let finished = self.finished_so_far(started, now, last);
         let (state, updated) = if now < started { (State::Pending, self.batch.created) } else { (State::Running, now) };
         Standing { state, finished, updated, ended: None }
     }
@@ -133,7 +137,16 @@ impl Known {
         }
     }
 
-    fn finished(&self, started: DateTime<Utc>, until: DateTime<Utc>, last: State) -> u64 {
+    fn finished(&self, started: DateTime<Utc>, end: DateTime<Utc>, last: State) -> u64 {
+        let census = &self.batch.census;
+        match last {
+            State::Succeeded => census.requests,
+            _ if census.partial => census.requests.div_ceil(2),
+            _ => self.finished_so_far(started, end, last),
+        }
+    }
+
+    fn finished_so_far(&self, started: DateTime<Utc>, until: DateTime<Utc>, last: State) -> u64 {
         let requests = self.batch.census.requests;
         let running = self.running().as_micros();
         let passed = u128::try_from((until - started).num_microseconds().unwrap_or_default()).unwrap_or(0);
@@ -150,8 +163,8 @@ impl Known {
     }
 
     /// Whether there are answers to be had.
-    pub(super) fn has_results(&self, now: DateTime<Utc>) -> bool {
-        self.standing(now).state == State::Succeeded
+    pub(super) fn has_results(&self, standing: &Standing) -> bool {
+        standing.state == State::Succeeded || (standing.ended.is_some() && self.batch.census.partial)
     }
 
     /// Whether the answers are a file.
@@ -189,14 +202,14 @@ pub(super) mod tests {
             file_name: None,
             created: ManualClock::default().now(),
             pace: Pace::instant(),
-            census: Census { requests: 60, failing: 0, fate: Fate::Succeeds },
+            census: Census { requests: 60, ..Census::default() },
             priority: None,
             webhook: None,
         }
     }
 
     fn known(pace: Pace, fate: Fate) -> Known {
-        let census = Census { requests: 60, failing: 0, fate };
+        let census = Census { requests: 60, fate, ..Census::default() };
         Known { batch: Batch { pace, census, ..sample() }, cancelled: None }
     }
 

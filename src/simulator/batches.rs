@@ -33,14 +33,14 @@ fn without_response(mut operation: Value) -> Value {
 }
 
 fn output(service: &Service, known: &Known, standing: &Standing, inline: bool) -> Result<Output, Refusal> {
-    if standing.state != State::Succeeded {
+    if !known.has_results(standing) {
         return Ok(Output::None);
     }
     if known.has_result_file() {
         return Ok(Output::File(format!("files/batch-{}", known.batch.id)));
     }
     match inline {
-        true => Ok(Output::Inline(results::inline(&service.store, &known.batch)?)),
+        true => Ok(Output::Inline(results::inline(&service.store, &known.batch, standing.finished)?)),
         false => Ok(Output::None),
     }
 }

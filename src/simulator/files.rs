@@ -101,10 +101,11 @@ pub(super) fn download(service: &Service, ask: &Ask, id: &str) -> Result<Reply, 
         )));
     };
     let record = batch::load(service, ask, batch_id)?;
-    if !record.has_results(ask.now) || !record.has_result_file() {
+    let standing = record.standing(ask.now);
+    if !record.has_results(&standing) || !record.has_result_file() {
         return Err(Refusal::not_found());
     }
-    let path = results::ready(&service.store, &record.batch)?;
+    let path = results::ready(&service.store, &record.batch, standing.finished)?;
     Ok(Reply::file("application/octet-stream", File::open(path)?)?)
 }
 

@@ -88,6 +88,7 @@ fn note(census: &mut Census, marker: Option<Marker>) {
         Some(Marker::Failed) => census.failing += 1,
         Some(Marker::JobFailed) => census.fate = Fate::Fails,
         Some(Marker::JobExpired) => census.fate = Fate::NeverEnds,
+        Some(Marker::Partial) => census.partial = true,
         _ => {}
     }
 }
@@ -170,7 +171,7 @@ mod tests {
         let line =
             |text: &str| format!(r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"text":"{text}"}}]}}]}}}}"#);
         let text = [line("a"), line("[[simulate:failed]]"), line("c")].join("\r\n");
-        assert_eq!(census_of(&text).unwrap(), Census { requests: 3, failing: 1, fate: Fate::Succeeds });
+        assert_eq!(census_of(&text).unwrap(), Census { requests: 3, failing: 1, ..Census::default() });
     }
 
     #[test]

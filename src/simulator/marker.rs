@@ -29,6 +29,10 @@ pub enum Marker {
     Json,
     /// The answer is an image.
     Image,
+    /// The answer is what the prompt says after the marker.
+    Echo,
+    /// The answer is cut off unless `maxOutputTokens` is 4096 or more.
+    Tight,
     /// There is no answer line.
     Missing,
     /// The answer line comes twice.
@@ -41,6 +45,8 @@ pub enum Marker {
     JobFailed,
     /// The whole batch never ends, and so expires.
     JobExpired,
+    /// If the whole batch is cancelled, fails or expires, half of it has answers.
+    Partial,
 }
 
 impl Marker {
@@ -56,13 +62,21 @@ impl Marker {
         (Self::Thinking, "thinking", "thoughts come before the answer"),
         (Self::Json, "json", "the answer is JSON"),
         (Self::Image, "image", "the answer is an image"),
+        (Self::Echo, "echo", "the answer is what the prompt says after the marker"),
+        (Self::Tight, "tight", "the answer is cut off unless maxOutputTokens is 4096 or more"),
         (Self::Missing, "missing", "there is no answer line"),
         (Self::Duplicate, "duplicate", "the answer line comes twice"),
         (Self::Stranger, "stranger", "there is one more line, with an unknown key"),
         (Self::Garbage, "garbage", "the answer line is no JSON"),
         (Self::JobFailed, "job-failed", "the whole batch fails"),
         (Self::JobExpired, "job-expired", "the whole batch never ends, and so expires"),
+        (Self::Partial, "partial", "a batch that is cancelled, fails or expires has answers to half of it"),
     ];
+
+    /// What a text says after its first marker.
+    pub fn text_after(text: &str) -> &str {
+        text.split_once("[[simulate:").and_then(|(_, rest)| rest.split_once("]]")).map_or(text, |(_, rest)| rest.trim())
+    }
 
     /// The first marker in a text.
     pub fn find(text: &str) -> Option<Self> {

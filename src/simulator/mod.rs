@@ -23,8 +23,11 @@
 //! | `multipart` | the text is split over several parts |
 //! | `thinking` | thoughts come before the answer |
 //! | `json`, `image` | the answer is JSON; an image |
+//! | `echo` | the answer is what the prompt says after the marker |
+//! | `tight` | the answer is cut off unless `maxOutputTokens` is 4096 or more |
 //! | `missing`, `duplicate`, `stranger`, `garbage` | no line; two lines; one more, with an unknown key; no JSON |
 //! | `job-failed`, `job-expired` | the whole batch fails; never ends, and so expires |
+//! | `partial` | a batch that is cancelled, fails or expires has answers to half of it |
 //!
 //! [`Marker::ALL`] is the same list as data.
 

@@ -27,21 +27,21 @@ struct Window {
     length: u64,
 }
 
-/// The result file of a batch that has succeeded, made on first need.
-pub(super) fn ready(store: &Store, batch: &Batch) -> io::Result<PathBuf> {
+/// The result file of a batch that has ended, with answers to so many requests, made on first need.
+pub(super) fn ready(store: &Store, batch: &Batch, finished: u64) -> io::Result<PathBuf> {
     let place = store.place(Shelf::Batches, &batch.id);
     let path = place.join("results.jsonl");
     if !path.try_exists()? {
         let temporary = temporary_beside(&path);
-        write_answers(batch, &place.join(INPUT), &temporary)?;
+        write_answers(batch, finished, &place.join(INPUT), &temporary)?;
         std::fs::rename(temporary, &path)?;
     }
     Ok(path)
 }
 
 /// The answers as they are shown inside the batch.
-pub(super) fn inline(store: &Store, batch: &Batch) -> io::Result<Vec<Value>> {
-    let mut lines = Lines::of(File::open(ready(store, batch)?)?);
+pub(super) fn inline(store: &Store, batch: &Batch, finished: u64) -> io::Result<Vec<Value>> {
+    let mut lines = Lines::of(File::open(ready(store, batch, finished)?)?);
     let mut answers = Vec::new();
     while let Some((_, line)) = lines.next()? {
         answers.push(serde_json::from_slice(line).unwrap_or_else(|_| json!({})));
@@ -49,16 +49,21 @@ pub(super) fn inline(store: &Store, batch: &Batch) -> io::Result<Vec<Value>> {
     Ok(answers)
 }
 
-fn write_answers(batch: &Batch, input: &Path, output: &Path) -> io::Result<()> {
+fn write_answers(batch: &Batch, finished: u64, input: &Path, output: &Path) -> io::Result<()> {
     let mut order = fastrand::Rng::with_seed(seed(&batch.id));
     let mut windows = windows(input)?;
     order.shuffle(&mut windows);
     let mut source = File::open(input)?;
     let mut answers = BufWriter::with_capacity(256 * 1024, File::create(output)?);
+    let mut left = finished;
     for window in windows {
         let mut requests = read_window(&mut source, window)?;
         order.shuffle(&mut requests);
         for request in requests {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
             let request: Value = serde_json::from_slice(&request)?;
             for answer in answer_lines(batch.kind, &batch.model, &request) {
                 writeln!(answers, "{answer}")?;
@@ -112,7 +117,7 @@ mod tests {
         let (input, output) = (folder.path().join("in"), folder.path().join("out"));
         let line = |n| json!({"key": n, "request": {"contents": [{"parts": [{"text": "hi"}]}]}}).to_string();
         std::fs::write(&input, (0..count).map(line).collect::<Vec<_>>().join("\n")).unwrap();
-        write_answers(&sample(), &input, &output).unwrap();
+        write_answers(&sample(), u64::MAX, &input, &output).unwrap();
         let text = std::fs::read_to_string(output).unwrap();
         let key = |line| serde_json::from_str::<Value>(line).unwrap()["key"].as_u64().unwrap() as usize;
         text.lines().map(key).collect()

@@ -17,7 +17,7 @@ use crate::progress::Monitor;
 pub struct ResultsFlags {
     /// Handle of the job, its unique beginning, or a batches/… name
     job: String,
-    /// File to write [default: HANDLE.results.jsonl]
+    /// File to write [default: HANDLE.results.jsonl; none for a look by key, search, page or count]
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]
@@ -29,7 +29,7 @@ pub struct ResultsFlags {
     /// Write only requests with this outcome (repeatable)
     #[arg(long = "outcome", value_name = "OUTCOME", value_parser = outcome_parser())]
     outcomes: Vec<Outcome>,
-    /// Show only the answer of this key, and write no file unless --output is given (repeatable)
+    /// Only the answer of this key (repeatable)
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
     /// Only answers that hold this text, in any case
@@ -103,7 +103,12 @@ fn field(text: &str) -> Result<(String, Value)> {
 fn exit(reply: &ResultsReply) -> Exit {
     match JobState::parse(&reply.state) {
         state if !state.is_terminal() => Exit::Unfinished,
-        JobState::Succeeded if reply.outcomes.answered == reply.requests => Exit::Success,
+        state
+            if reply.outcomes.answered == reply.requests
+                && (state == JobState::Succeeded || !reply.retries.is_empty()) =>
+        {
+            Exit::Success
+        }
         _ => Exit::Incomplete,
     }
 }
@@ -149,5 +154,7 @@ mod tests {
         assert_eq!(exit(&reply("JOB_STATE_SUCCEEDED", 3)), Exit::Success);
         assert_eq!(exit(&reply("JOB_STATE_SUCCEEDED", 2)), Exit::Incomplete);
         assert_eq!(exit(&reply("JOB_STATE_EXPIRED", 3)), Exit::Incomplete);
+        let with_retry = ResultsReply { retries: vec!["a-2".to_owned()], ..reply("JOB_STATE_EXPIRED", 3) };
+        assert_eq!(exit(&with_retry), Exit::Success);
     }
 }

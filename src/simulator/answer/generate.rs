@@ -63,11 +63,15 @@ fn drafted(model: &str, request: &Value, marker: Option<Marker>, rng: &mut Rng) 
     if let Some(limit) = count(config, "maxOutputTokens") {
         draft.thoughts = draft.thoughts.min(limit.saturating_sub(draft.tokens));
     }
-    marked(draft, &prompt, marker)
+    let roomy = count(config, "maxOutputTokens").is_some_and(|limit| limit >= 4096);
+    marked(draft, &prompt, marker.filter(|marker| *marker != Marker::Tight || !roomy))
 }
 
 /// What the request asks to be made: an image, speech, JSON, or plain text.
 fn content(prompt: &str, config: &Value, marker: Option<Marker>, rng: &mut Rng) -> Draft {
+    if marker == Some(Marker::Echo) {
+        return Draft::text(Marker::text_after(prompt).to_owned());
+    }
     let wants = |word: &str| list(config, "responseModalities").iter().any(|modality| modality == word);
     let schema = ["responseSchema", "responseJsonSchema", "_responseJsonSchema"];
     let schema = schema.into_iter().find_map(|name| field(config, name));
@@ -112,7 +116,7 @@ fn marked(mut draft: Draft, prompt: &str, marker: Option<Marker>) -> Draft {
     match marker {
         Some(Marker::Safety) => Draft { parts: Vec::new(), finish: "SAFETY", tokens: 0, ..draft },
         Some(Marker::Empty) => Draft { parts: Vec::new(), tokens: 0, ..draft },
-        Some(Marker::Truncated) => {
+        Some(Marker::Truncated | Marker::Tight) => {
             let half = draft.tokens / 2;
             Draft { thoughts: draft.thoughts, ..cut(draft, half) }
         }

@@ -1,0 +1,179 @@
+//! A job and its retries, whose results are one set.
+
+use std::fs::File;
+
+use super::App;
+use super::account::{Keys, one_line};
+use super::vault::Vault;
+use crate::answers::index::Problems;
+use crate::answers::schema::has_templates;
+use crate::answers::summary::clip;
+use crate::answers::{Checker, Generation, Merged, ResultIndex, Spill};
+use crate::error::{ErrorKind, Result};
+use crate::job::models::Price;
+use crate::ledger::JobRecord;
+use crate::ledger::builds::BuildOrigin;
+use crate::paths::AllowedPath;
+use crate::progress::Monitor;
+
+/// A job that has ended, with its results on this machine.
+pub(super) struct Member {
+    pub(super) job: JobRecord,
+    /// Which retry it is, from 1; 0 for the job itself.
+    pub(super) number: u32,
+    pub(super) results: AllowedPath,
+    /// Its keys, unless it was made elsewhere.
+    pub(super) keys: Option<AllowedPath>,
+    /// Fewer results came than the API says that requests succeeded.
+    pub(super) lacking: bool,
+    price: Option<Price>,
+}
+
+/// A job and those of its retries that have ended.
+pub(super) struct Family {
+    /// The job itself comes first, then its retries in the order in which they were made.
+    pub(super) members: Vec<Member>,
+    /// Retries that have not ended.
+    pub(super) unfinished: Vec<JobRecord>,
+    /// Retries whose results could not be had.
+    unread: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Family {
+    /// Brings home the results of a job, and with `merge` those of its retries.
+    pub(super) async fn gather(app: &App, job: &JobRecord, merge: bool, monitor: &dyn Monitor) -> Result<Self> {
+        let itself = Member::gather(app, job.clone(), 0, monitor).await?;
+        let mut family = Self { members: vec![itself], unfinished: Vec::new(), unread: false, warnings: Vec::new() };
+        let retries = if merge { app.ledger()?.retries_of(&job.handle)? } else { Vec::new() };
+        for (number, retry) in (1..).zip(retries) {
+            family.add_retry(app, retry, number, monitor).await?;
+        }
+        Ok(family)
+    }
+
+    async fn add_retry(&mut self, app: &App, retry: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<()> {
+        let handle = retry.handle.clone();
+        match Self::retry(app, retry, number, monitor).await {
+            Ok(Retry::Ended(member)) => self.members.push(*member),
+            Ok(Retry::Unfinished(job)) => {
+                self.warnings.push(format!("the retry {handle} is {}: its answers are not in it so far", job.state));
+                self.unfinished.push(*job);
+            }
+            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+            Err(e) => {
+                let cause = one_line(&clip(e.cause(), 200));
+                self.warnings.push(format!(
+                    "the answers of the retry {handle} cannot be had ({cause}) and are not in it, nor is their cost"
+                ));
+                self.unread = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn retry(app: &App, retry: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Retry> {
+        let job = super::observe::refresh(app, retry).await?;
+        if !job.state.is_terminal() {
+            return Ok(Retry::Unfinished(Box::new(job)));
+        }
+        Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
+    }
+
+    /// Whether results that were paid for are not there.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.unread || self.members.iter().any(|member| member.lacking)
+    }
+
+    /// The retries that are merged.
+    pub(super) fn retries(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().skip(1)
+    }
+
+    /// Indexes all results. Heavy. Returns what is odd about them as well.
+    pub(super) fn open(members: &[Member], checker: Checker, monitor: &dyn Monitor) -> Result<(Merged, Vec<String>)> {
+        let mut generations = Vec::new();
+        let mut odd = Vec::new();
+        for member in members {
+            let requests = member.job.requests.unsigned_abs();
+            let spill = Spill::beside(&member.results);
+            let mut index = ResultIndex::bounded(vec![member.results.open()?], requests, spill, monitor)?;
+            odd.extend(member.problems(&index.problems));
+            let price = member.price.clone();
+            if member.number == 0 {
+                generations.push(Generation::original(index, price));
+                continue;
+            }
+            if let Some(keys) = &member.keys {
+                expect_all(&mut index, keys.open()?)?;
+            }
+            generations.push(Generation::retry(member.number, index, price, member.keys.is_some()));
+        }
+        Ok((Merged::new(generations, checker), odd))
+    }
+}
+
+enum Retry {
+    Ended(Box<Member>),
+    Unfinished(Box<JobRecord>),
+}
+
+impl Member {
+    async fn gather(app: &App, job: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Self> {
+        let collected = super::collect::collect(app, &job, monitor).await?;
+        let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
+        let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
+        let price = app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned();
+        // When it was collected is known only now.
+        let job = app.ledger()?.job(&job.handle)?;
+        Ok(Self { job, number, results: collected.path, keys, lacking: collected.lacking, price })
+    }
+
+    /// What is wrong with its result lines.
+    fn problems(&self, problems: &Problems) -> Vec<String> {
+        let of = if self.number == 0 { String::new() } else { format!(" of the retry {}", self.job.handle) };
+        let mut warnings = Vec::new();
+        if problems.unreadable > 0 {
+            let lines = problems.unreadable_lines.iter().take(3);
+            let lines: Vec<_> = lines.map(|bad| format!("line {}: {}", bad.line, bad.cause)).collect();
+            warnings.push(format!(
+                "{} result lines{of} cannot be read ({}); their requests count as missing",
+                problems.unreadable,
+                lines.join("; ")
+            ));
+        }
+        let repeated = problems.repeated + problems.contradicting;
+        if repeated > 0 {
+            let keys = named(&problems.repeated_keys);
+            warnings.push(format!("{repeated} result lines{of} repeat a key ({keys}); the first of each counts"));
+        }
+        warnings
+    }
+}
+
+/// The first of these keys, fit for a message.
+pub(super) fn named<'k>(keys: impl IntoIterator<Item = &'k String>) -> String {
+    let keys: Vec<_> = keys.into_iter().take(3).map(|key| one_line(&clip(key, 100))).collect();
+    keys.join(", ")
+}
+
+fn expect_all(index: &mut ResultIndex, keys: File) -> Result<()> {
+    let mut keys = Keys::new(keys);
+    while let Some(key) = keys.next_key()? {
+        index.expect(&key)?;
+    }
+    Ok(())
+}
+
+/// What the answers of a job have to be by what was asked for, and a warning if that cannot be told.
+pub(super) fn checker_of(origin: Option<&BuildOrigin>) -> Result<(Checker, Option<String>)> {
+    let Some(origin) = origin.filter(|origin| origin.expects_json) else { return Ok((Checker::default(), None)) };
+    let schema = origin.response_schema.as_ref().filter(|schema| !has_templates(schema));
+    match Checker::new(true, schema) {
+        Ok(checker) => Ok((checker, None)),
+        Err(e) => {
+            let warning = format!("the answers are not held against their schema, which cannot be used: {}", e.cause());
+            Ok((Checker::new(true, None)?, Some(warning)))
+        }
+    }
+}

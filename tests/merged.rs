@@ -1,0 +1,175 @@
+//! The results of a job and of its retries are one set: the newest usable answer of each key.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Pace};
+use serde_json::{Value, json};
+use support::world::World;
+
+const ROWS: &str = "id,text\na,fine\nb,[[simulate:tight]] needs room\nc,[[simulate:blocked]] bad\nd,[[simulate:tight]] needs room too\n";
+
+fn submitted(world: &World, rows: &str) -> String {
+    world.write("rows.csv", rows);
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"]);
+    world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned()
+}
+
+/// The reply of a command, whether or not all rows answered.
+fn ended(world: &World, arguments: &[&str]) -> Value {
+    let ran = world.run(&[arguments, &["--json"]].concat());
+    assert!([0, 4].contains(&ran.code), "{arguments:?}: {ran:?}");
+    ran.json()
+}
+
+fn retried(world: &World, arguments: &[&str]) -> String {
+    let reply = world.reply(&[&["retry"], arguments].concat());
+    assert_eq!(reply["submission"], "created", "{reply}");
+    reply["job"].as_str().unwrap().to_owned()
+}
+
+const ROOMY: [&str; 2] = ["--generation-config", r#"{"maxOutputTokens": 8192}"#];
+
+#[test]
+fn answers_of_retries_stand_in_for_what_failed_and_all_is_paid_for_once() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    let alone = ended(&world, &["results", &first, "--output", "first.jsonl"]);
+    assert_eq!(alone["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 2}));
+    let second = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    let of_retry = ended(&world, &["results", &second, "--output", "second.jsonl"]);
+    assert_eq!(of_retry["outcomes"], json!({"answered": 2}));
+
+    let merged = ended(&world, &["results", &first, "--join", "--output", "merged.jsonl"]);
+    assert_eq!(merged["outcomes"], json!({"answered": 3, "blocked": 1}), "{merged}");
+    assert_eq!((&merged["requests"], &merged["retries"]), (&json!(4), &json!([second])));
+    let sum = |field: &str| alone["usage"][field].as_i64().unwrap() + of_retry["usage"][field].as_i64().unwrap();
+    assert_eq!(merged["usage"]["output_tokens"], sum("output_tokens"), "the truncated ones were paid for as well");
+    let cost = alone["cost_usd"].as_f64().unwrap() + of_retry["cost_usd"].as_f64().unwrap();
+    assert!((merged["cost_usd"].as_f64().unwrap() - cost).abs() < 2e-6, "{merged}");
+    let failures = merged["failures"].as_array().unwrap();
+    assert_eq!((failures.len(), &failures[0]["outcome"]), (1, &json!("blocked")), "failures are those left");
+
+    let lines = world.lines("merged.jsonl");
+    let seen: Vec<_> = lines.iter().map(|line| (line["key"].as_str().unwrap(), line["generation"].as_i64())).collect();
+    assert_eq!(seen, [("a", None), ("b", Some(1)), ("c", None), ("d", Some(1))]);
+    assert_eq!(lines[3]["source"]["id"], "d", "joined to its row");
+
+    let unmerged = ended(&world, &["results", &first, "--without-retries", "--output", "again.jsonl"]);
+    assert_eq!(unmerged["outcomes"], alone["outcomes"]);
+    assert_eq!(world.read("again.jsonl"), world.read("first.jsonl"));
+    assert!(unmerged["retries"].is_null());
+}
+
+#[test]
+fn a_retry_of_a_retry_counts_for_the_first_job_and_a_usable_answer_is_never_lost() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&first]);
+    let third = retried(&world, &[&[second.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    // A later retry that fails again, over a usable answer: the answer stays.
+    let config = ["--generation-config", r#"{"maxOutputTokens": 4}"#];
+    let fourth = retried(&world, &[&[third.as_str(), "--outcome", "answered"], config.as_slice()].concat());
+    let reply = ended(&world, &["results", &first, "--output", "merged.jsonl"]);
+    assert_eq!(reply["retries"], json!([second, third, fourth]));
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "blocked": 1}), "{reply}");
+    let generations: Vec<_> = world.lines("merged.jsonl").iter().map(|line| line["generation"].as_i64()).collect();
+    assert_eq!(generations, [None, Some(2), Some(1), Some(2)], "the newest usable one, else the newest");
+    let of_second = ended(&world, &["results", &second, "--output", "of-second.jsonl"]);
+    assert_eq!(of_second["outcomes"], json!({"answered": 2, "blocked": 1}), "its own requests only: {of_second}");
+}
+
+#[test]
+fn the_next_stage_reads_the_merged_answers() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
+    let source = format!("job:{first}");
+    world.reply(&["build", &source, "--template", "Shorten: {{ answer }}", "--output", "next.jsonl"]);
+    let keys: Vec<_> = world.lines("next.jsonl").iter().map(|line| line["key"].clone()).collect();
+    assert_eq!(keys, ["a", "b", "d"]);
+}
+
+#[test]
+fn a_retry_takes_what_earlier_retries_answered_off_the_list() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let roomy = [&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat();
+    let second = retried(&world, &roomy);
+    // All that is left now is the blocked one.
+    let rest = world.reply(&["retry", &first]);
+    assert_eq!((&rest["submission"], &rest["requests"]), (&json!("created"), &json!(1)), "{rest}");
+    assert_eq!(rest["repeated"], json!({"answered": 0, "blocked": 1}));
+    // The very same call again is the same retry, although it has answered.
+    let again = world.reply(&[&["retry"], roomy.as_slice()].concat());
+    assert_eq!((&again["submission"], &again["job"]), (&json!("found"), &json!(second)));
+    assert_eq!(world.jobs_at_the_api(), 3);
+    // The same requests without any change are found, and the way to repeat them is named.
+    let stuck = world.reply(&["retry", &first]);
+    assert_eq!((&stuck["submission"], &stuck["job"]), (&json!("found"), &rest["job"]));
+    let hint = format!("retry_batch {{\"job\": \"{}\"}}", rest["job"].as_str().unwrap());
+    assert!(stuck["warnings"].to_string().replace("\\\"", "\"").contains(&hint), "{stuck}");
+    let forced = world.reply(&["retry", rest["job"].as_str().unwrap()]);
+    assert_eq!(forced["submission"], "created");
+    let reply = ended(&world, &["results", &first, "--limit", "4"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "blocked": 1}));
+    assert_eq!(reply["retries"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let first = submitted(&world, ROWS);
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let roomy = [&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat();
+    let second = retried(&world, &roomy);
+
+    let reply = ended(&world, &["results", &first, "--limit", "4"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 2}));
+    let warnings = reply["warnings"].to_string();
+    assert!(warnings.contains(&second) && warnings.contains("JOB_STATE_PENDING"), "{warnings}");
+    assert!(reply["next"].as_str().unwrap().starts_with("check_status"), "{reply}");
+    let again = world.reply(&[&["retry"], roomy.as_slice()].concat());
+    assert_eq!((&again["submission"], &again["job"]), (&json!("found"), &json!(second)), "asked twice, paid once");
+    let error = world.refusal(&["retry", &first]);
+    assert_eq!(error["kind"], "wrong_state");
+    assert!(error["cause"].as_str().unwrap().contains(&second), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("check_status"), "{error}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    let other = world.reply(&["retry", &first, "--outcome", "blocked"]);
+    assert_eq!(other["requests"], 1, "other keys may be asked for meanwhile");
+
+    clock.advance(Duration::from_secs(3600));
+    let reply = ended(&world, &["results", &first, "--limit", "4"]);
+    assert_eq!(reply["outcomes"], json!({"answered": 3, "blocked": 1}), "{reply}");
+}
+
+#[test]
+fn results_of_a_retry_that_cannot_be_had_are_missed_aloud() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
+    let body = ErrorBody::Google { retry_after: None };
+    world.simulator.faults().always(Call::Download, Fault::Status { code: 403, body });
+    let reply = ended(&world, &["results", &first, "--limit", "4"]);
+    assert_eq!(reply["outcomes"]["answered"], 1);
+    assert!(reply["warnings"].to_string().contains(&second), "{reply}");
+    assert!(reply["cost_usd"].is_null(), "what the retry cost is not known: {reply}");
+    world.simulator.faults().clear();
+    let reply = ended(&world, &["results", &first, "--limit", "4"]);
+    assert_eq!(reply["outcomes"]["answered"], 3);
+    assert!(reply["cost_usd"].is_number());
+}
