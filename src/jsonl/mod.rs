@@ -12,5 +12,6 @@ pub mod response;
 pub mod response_schema;
 pub mod result;
 mod schema;
+pub mod secrets;
 pub mod validate;
 pub mod writer;

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::App;
 use super::compose::{Task, write};
 use super::estimate::Estimate;
-use super::model::availability;
+use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
+use super::ready::Ready;
 use super::request::Asked;
 use super::rows::Rows;
 use crate::error::Result;
@@ -176,6 +177,9 @@ impl fmt::Display for BuildReply {
         for problem in &self.problems {
             writeln!(f, "problem: {problem}")?;
         }
+        for fix in &self.fixes {
+            writeln!(f, "mended: {fix}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -187,13 +191,15 @@ impl fmt::Display for BuildReply {
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
     refuse_unbuilt(&args)?;
     let rows = Rows::find(app, &args, monitor).await?;
-    let kind = args.kind.unwrap_or_default().of_batch();
     let asked = Asked::of(app, &args, &rows)?;
+    let kind = asked.kind;
     let model = bare_name(args.model.as_deref().unwrap_or(app.models().default_for(kind))).to_owned();
     let model_warning = availability(app, &model)?;
+    suits(app, &model, kind)?;
     let output = output_file(app, &args, &rows)?;
-    let key = args.key.clone().or_else(|| rows.default_key());
-    let origin = BuildOrigin {
+    let own_key = || asked.ready.as_ref().and_then(Ready::key);
+    let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
+    let mut origin = BuildOrigin {
         source: rows.text(),
         reading: serde_json::to_value(rows.reading()).unwrap_or_default(),
         source_hash: rows.hash(monitor).await?,
@@ -207,6 +213,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         key,
         source: rows.open()?,
         request: asked.request,
+        ready: asked.ready,
+        input_limit: input_limit(app, &model, kind),
         limit: args.limit.map_or(u64::MAX, i64::unsigned_abs),
         on_bad_row: args.on_bad_row,
         output: output.clone(),
@@ -214,9 +222,13 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     };
     let source_format = task.source.format().map(|format| format.to_string());
     let built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
+    if let Some(expected) = built.expected {
+        (origin.expects_json, origin.response_schema) = (expected.json, expected.schema);
+    }
     app.ledger()?.remember_build(&built.written.sha256, &origin)?;
 
-    let mut warnings = built.warnings;
+    let mut warnings = asked.warnings;
+    warnings.extend(built.warnings);
     warnings.extend(model_warning);
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
@@ -233,7 +245,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         skipped: built.bad.count,
         problems: built.bad.listed(),
         problems_file: None,
-        fixes: asked.fixes,
+        fixes: [asked.fixes, built.fixes].concat(),
         warnings,
         next,
     })

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use super::build::OnBadRow;
 use super::estimate::Load;
+use super::ready::{Expected, Mender, Ready};
+use super::watch::Watch;
 use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
@@ -27,6 +29,10 @@ const STRIDE: u64 = 4096;
 pub(super) struct Task {
     pub(super) source: Source,
     pub(super) request: Value,
+    /// The rows are requests already.
+    pub(super) ready: Option<Ready>,
+    /// Tokens that a prompt may have, and whether more are refused.
+    pub(super) input_limit: (i64, bool),
     pub(super) key: Option<String>,
     pub(super) limit: u64,
     pub(super) on_bad_row: OnBadRow,
@@ -41,6 +47,9 @@ pub(super) struct Built {
     pub(super) first: Vec<String>,
     pub(super) bad: BadRows,
     pub(super) warnings: Vec<String>,
+    pub(super) fixes: Vec<String>,
+    /// Of requests that were ready: what their answers are to be.
+    pub(super) expected: Option<Expected>,
 }
 
 /// Rows of which no request could be made, by cause.
@@ -81,13 +90,17 @@ impl BadRows {
 /// Reads the rows and writes the requests. Heavy: runs on a thread of its own.
 pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     let mut source = task.source;
-    let skeleton = Skeleton::compile(&task.request)?;
+    let skeleton = match &task.ready {
+        None => Skeleton::compile(&task.request)?,
+        Some(_) => Skeleton::default(),
+    };
     if let Some(columns) = source.columns() {
         skeleton.check_columns(columns)?;
     }
     let rule = KeyRule::parse(task.key.as_deref(), source.columns())?;
     let mut writer = RequestWriter::create(task.output.clone(), task.overwrite)?;
-    let mut lines = Lines::new(&skeleton, &rule);
+    let mender = task.ready.map(Ready::mender);
+    let mut lines = Lines::new(&skeleton, &rule, mender, Watch::new(task.input_limit));
     let mut bad = BadRows::default();
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
@@ -116,11 +129,10 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     if source.skipped() > 0 {
         warnings.push(format!("{} requests of the earlier job have no answer and are left out", source.skipped()));
     }
-    if !skeleton.has_templates() && writer.requests() > 1 {
-        warnings.push("every request is the same: the template names no column".to_owned());
-    }
     let load = lines.load(i64::try_from(writer.requests()).unwrap_or(i64::MAX));
-    Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings })
+    let fixes = lines.mender.as_ref().map(Mender::fixes).unwrap_or_default();
+    let expected = lines.mender.as_ref().map(Mender::expected);
+    Ok(Built { written: writer.finish()?, load, first: lines.first, bad, warnings, fixes, expected })
 }
 
 fn bad_rows(bad: &BadRows, good: u64) -> Error {
@@ -137,6 +149,9 @@ fn bad_rows(bad: &BadRows, good: u64) -> Error {
 struct Lines<'s> {
     skeleton: &'s Skeleton,
     rule: &'s KeyRule,
+    /// Makes the lines of rows that are requests already.
+    mender: Option<Mender>,
+    watch: Watch,
     keys: KeySet,
     key: String,
     line: Vec<u8>,
@@ -147,15 +162,20 @@ struct Lines<'s> {
     checked_bytes: u64,
     checked_tokens: u64,
     output_limit: Option<i64>,
+    /// Of the lines that were checked: those with a limit, and its sum.
+    limited: i64,
+    limit_sum: i64,
     uncounted_media: bool,
     findings: Findings,
 }
 
 impl<'s> Lines<'s> {
-    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule) -> Self {
+    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule, mender: Option<Mender>, watch: Watch) -> Self {
         Self {
             skeleton,
             rule,
+            mender,
+            watch,
             keys: KeySet::new(),
             key: String::new(),
             line: Vec::new(),
@@ -165,6 +185,8 @@ impl<'s> Lines<'s> {
             checked_bytes: 0,
             checked_tokens: 0,
             output_limit: None,
+            limited: 0,
+            limit_sum: 0,
             uncounted_media: false,
             findings: Findings::new(MOST_PROBLEMS),
         }
@@ -174,14 +196,18 @@ impl<'s> Lines<'s> {
     fn make(&mut self, row: &Row<'_>) -> Result<(), RowProblem> {
         let key = self.rule.key(row, &mut self.key)?;
         self.line.clear();
-        let text_bytes = self.skeleton.render_line(key, row, &mut self.line)? as u64;
-        if self.made < CHECKED {
+        let text_bytes = match &mut self.mender {
+            None => self.skeleton.render_line(key, row, &mut self.line)?,
+            Some(mender) => mender.line(key, row, &mut self.line)?,
+        } as u64;
+        if self.made < CHECKED || self.mender.is_some() {
             self.check(row, text_bytes)?;
         }
         let key = self.key.trim();
         if !self.keys.insert(key.as_bytes()) {
             return Err(row.problem(None, format!("its key {key:?} came before; keys must be unique")));
         }
+        self.watch.see(key, &self.line).map_err(|cause| row.problem(None, cause))?;
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
@@ -196,6 +222,8 @@ impl<'s> Lines<'s> {
         self.checked_bytes += text_bytes;
         self.checked_tokens += facts.input_tokens;
         self.output_limit = facts.max_output_tokens.and_then(|limit| i64::try_from(limit).ok());
+        self.limited += i64::from(self.output_limit.is_some());
+        self.limit_sum = self.limit_sum.saturating_add(self.output_limit.unwrap_or(0));
         self.uncounted_media |= facts.has_file_data || facts.inline_bytes > 0;
         if let Some(error) = found.iter().find(|finding| finding.severity == Severity::Error) {
             let hint = error.hint.as_deref().map_or(String::new(), |hint| format!(" ({hint})"));
@@ -206,18 +234,27 @@ impl<'s> Lines<'s> {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.findings.groups().into_iter().map(|group| group.message).collect()
+        let found = self.findings.groups().into_iter().map(|group| match group.hint {
+            Some(hint) => format!("{} ({hint})", group.message),
+            None => group.message,
+        });
+        let lost = self.mender.as_ref().map(Mender::losses).unwrap_or_default();
+        found.chain(lost).chain(self.watch.warnings()).collect()
     }
 
     fn load(&self, requests: i64) -> Load {
         let tokens =
             u128::from(self.text_bytes) * u128::from(self.checked_tokens) / u128::from(self.checked_bytes.max(1));
-        let limited = self.output_limit.map_or(0, |_| requests);
+        let (limited, limit_sum) = match (&self.mender, self.output_limit) {
+            (Some(_), _) => (self.limited, self.limit_sum),
+            (None, None) => (0, 0),
+            (None, Some(limit)) => (requests, limit.saturating_mul(requests)),
+        };
         Load {
             requests,
             input_tokens: i64::try_from(tokens).unwrap_or(i64::MAX),
             limited_requests: limited,
-            output_limit_sum: self.output_limit.unwrap_or(0).saturating_mul(limited),
+            output_limit_sum: limit_sum,
             uncounted_media: self.uncounted_media,
         }
     }

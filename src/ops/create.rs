@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::App;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::model::availability;
+use super::model::{availability, suits};
 use super::submit::{Plan, submit};
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -135,6 +135,7 @@ pub(super) async fn submit_file(
     let model = choose_model(app, args.model.as_deref(), origin.as_ref(), checked.kind);
     let mut warnings = checked.warnings();
     warnings.extend(availability(app, &model)?);
+    suits(app, &model, checked.kind)?;
 
     let estimate = Estimate::new(&checked.load(), &model, checked.kind, app.models(), app.today());
     refuse_over_limit(args.max_cost_usd, &estimate, &checked.load())?;

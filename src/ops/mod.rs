@@ -17,6 +17,7 @@ pub mod list;
 mod model;
 mod observe;
 mod off_thread;
+mod ready;
 mod request;
 pub mod results;
 pub mod retry;
@@ -24,6 +25,7 @@ mod rows;
 pub mod status;
 mod submit;
 mod vault;
+mod watch;
 
 pub use app::App;
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{field, openai};
 use crate::jsonl::notes::{Fault, Notes};
+use crate::jsonl::schema::Schema;
 
 /// What a row that is a request line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +41,13 @@ impl Form {
         }
         let has_contents = is_list("contents") || is_object("contents");
         let has_content = row.get("content").is_some_and(|content| content.get("parts").is_some());
-        let from_an_sdk = is_object("config") && row.contains_key("contents");
-        (has_contents || has_content || from_an_sdk).then_some(Self::Bare)
+        // A text alone might be a column of a data set, unless all that stands beside it belongs to a request.
+        let request = Schema::get().named("Request");
+        let belongs = |name: &str| {
+            KEYS.contains(&name) || name == "config" || request.is_some_and(|request| request.find(name).is_some())
+        };
+        let is_text = || row.get("contents").is_some_and(Value::is_string) && row.keys().all(|name| belongs(name));
+        (has_contents || has_content || is_text()).then_some(Self::Bare)
     }
 
     /// What names the requests of lines like this one, as a rule for keys; none if nothing does.

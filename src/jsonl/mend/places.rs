@@ -44,7 +44,11 @@ pub(super) fn settle(request: &mut Map<String, Value>, notes: &mut Notes) -> Res
         }
     }
     move_strays(request, "Request", &[], notes)?;
-    move_strays(request, "GenerationConfig", &[CONFIG], notes)
+    move_strays(request, "GenerationConfig", &[CONFIG], notes)?;
+    if request.get(CONFIG).and_then(Value::as_object).is_some_and(Map::is_empty) {
+        request.shift_remove(CONFIG);
+    }
+    Ok(())
 }
 
 fn spread(request: &mut Map<String, Value>, config: Map<String, Value>, notes: &mut Notes) -> Result<(), Fault> {
