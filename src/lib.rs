@@ -13,7 +13,7 @@
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`:
-//!     where the rows come from.
+//!     where the rows come from. `ops/ready.rs`: rows that are requests already. `ops/watch.rs`: an eye on what is made.
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
@@ -25,7 +25,8 @@
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys.
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
-//! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
+//! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading. `jsonl/mend/`: requests as
+//!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
 //! - [`config`]: flags and environment, read once.
 //! - [`paths`]: paths that were checked against the allowed folders. [`progress`]: how long work is told and stopped.

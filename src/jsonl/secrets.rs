@@ -1,64 +1,65 @@
 //! Keys and passwords of programs that slipped into a prompt: told apart by how they begin, never shown.
+//!
+//! Every line is looked at, so the search is for single bytes that are rare in prose, not for whole beginnings:
+//! that takes a tenth of the time.
 
-use memchr::memmem::Finder;
+use memchr::{memchr_iter, memchr3_iter};
 
 /// A kind of secret.
-#[derive(Debug)]
 struct Kind {
     name: &'static str,
-    start: Finder<'static>,
-    /// Letters that must follow at least.
+    /// How it begins.
+    start: &'static [u8],
+    /// A rare byte, and where it stands from the beginning on.
+    rare: (u8, usize),
+    /// Letters that follow the beginning at least.
     least: usize,
 }
 
-/// Looks for secrets in request lines.
-#[derive(Debug)]
-pub struct Secrets {
-    kinds: Vec<Kind>,
-}
-
-/// How each kind begins, and how many letters it has at least after that.
-const KINDS: [(&str, &str, usize); 7] = [
-    ("a Google API key", "AIza", 30),
-    ("an OpenAI or Anthropic key", "sk-", 20),
-    ("a GitHub token", "ghp_", 30),
-    ("a GitHub token", "github_pat_", 30),
-    ("an AWS access key", "AKIA", 16),
-    ("a Slack token", "xox", 15),
-    ("a private key", "-----BEGIN ", 0),
+const KINDS: [Kind; 6] = [
+    Kind { name: "a Google API key", start: b"AIza", rare: (b'z', 2), least: 30 },
+    Kind { name: "an OpenAI or Anthropic key", start: b"sk-", rare: (b'-', 2), least: 20 },
+    Kind { name: "a GitHub token", start: b"ghp_", rare: (b'_', 3), least: 30 },
+    Kind { name: "a GitHub token", start: b"github_pat_", rare: (b'_', 6), least: 30 },
+    Kind { name: "an AWS access key", start: b"AKIA", rare: (b'K', 1), least: 16 },
+    Kind { name: "a Slack token", start: b"xox", rare: (b'-', 4), least: 15 },
 ];
+const PEM: &[u8] = b"-----BEGIN ";
 
-impl Default for Secrets {
-    fn default() -> Self {
-        let kind =
-            |(name, start, least): (&'static str, &'static str, usize)| Kind { name, start: Finder::new(start), least };
-        Self { kinds: KINDS.map(kind).into() }
+/// What a line holds that looks like a secret, in words.
+pub fn find(line: &[u8]) -> Option<&'static str> {
+    let mut rare = memchr3_iter(b'-', b'_', b'z', line).chain(memchr_iter(b'K', line));
+    rare.find_map(|at| at_rare_byte(line, at))
+}
+
+fn at_rare_byte(line: &[u8], at: usize) -> Option<&'static str> {
+    let byte = *line.get(at)?;
+    let is_there = |kind: &&Kind| {
+        let (rare, offset) = kind.rare;
+        rare == byte && at.checked_sub(offset).is_some_and(|start| kind.starts_at(line, start))
+    };
+    match KINDS.iter().find(is_there) {
+        Some(kind) => Some(kind.name),
+        None => (byte == b'-' && is_private_key(line.get(at..)?)).then_some("a private key"),
     }
 }
 
-impl Secrets {
-    /// What a line holds that looks like a secret, in words.
-    pub fn find(&self, line: &[u8]) -> Option<&'static str> {
-        self.kinds.iter().find(|kind| kind.is_in(line)).map(|kind| kind.name)
-    }
+/// `-----BEGIN RSA PRIVATE KEY-----`, and not a certificate.
+fn is_private_key(text: &[u8]) -> bool {
+    text.strip_prefix(PEM).is_some_and(|rest| {
+        let head = rest.get(..rest.len().min(40)).unwrap_or_default();
+        memchr::memmem::find(head, b"PRIVATE KEY").is_some()
+    })
 }
 
 impl Kind {
-    fn is_in(&self, line: &[u8]) -> bool {
-        self.start.find_iter(line).any(|at| self.starts_at(line, at))
-    }
-
     /// Whether it is one, and not a word that happens to have these letters.
     fn starts_at(&self, line: &[u8], at: usize) -> bool {
+        let Some(after) = line.get(at..).and_then(|text| text.strip_prefix(self.start)) else { return false };
         let before = at.checked_sub(1).and_then(|before| line.get(before));
         // The n of an escaped line break is no letter of the text.
         let escaped = at >= 2 && line.get(at - 2) == Some(&b'\\');
         let apart = escaped || before.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        let after = line.get(at + self.start.needle().len()..).unwrap_or_default();
-        if self.least == 0 {
-            let head = after.get(..after.len().min(40)).unwrap_or_default();
-            return memchr::memmem::find(head, b"PRIVATE KEY").is_some();
-        }
         let letters = after.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         let (mut count, mut digits) = (0, 0);
         for byte in letters {
@@ -76,19 +77,17 @@ mod tests {
 
     #[test]
     fn each_kind_is_known_by_its_beginning() {
-        let secrets = Secrets::default();
         let body = "abcdefghij0123456789ABCDEFGHIJ0123456789";
         for start in ["AIza", "sk-proj-", "ghp_", "github_pat_", "xoxb-"] {
             let line = format!(r#"{{"text":"use\n{start}{body} please"}}"#);
-            assert!(secrets.find(line.as_bytes()).is_some(), "{line}");
+            assert!(find(line.as_bytes()).is_some(), "{line}");
         }
-        assert_eq!(secrets.find(b"key AKIAIOSFODNN7EXAMPLE."), Some("an AWS access key"));
-        assert_eq!(secrets.find(b"-----BEGIN RSA PRIVATE KEY-----"), Some("a private key"));
+        assert_eq!(find(b"key AKIAIOSFODNN7EXAMPLE."), Some("an AWS access key"));
+        assert_eq!(find(b"-----BEGIN RSA PRIVATE KEY-----"), Some("a private key"));
     }
 
     #[test]
     fn words_that_only_look_alike_are_none() {
-        let secrets = Secrets::default();
         for text in [
             "a task-oriented-and-risk-averse-and-desk-bound-approach-of-2024",
             "-----BEGIN CERTIFICATE-----",
@@ -97,7 +96,7 @@ mod tests {
             "sk-learn-based-classification-pipelines",
             "xoxo",
         ] {
-            assert_eq!(secrets.find(text.as_bytes()), None, "{text}");
+            assert_eq!(find(text.as_bytes()), None, "{text}");
         }
     }
 }

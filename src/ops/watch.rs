@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::answers::summary::clip;
 use crate::job::outcome::{counted, grouped};
 use crate::jsonl::check::check_line;
-use crate::jsonl::secrets::Secrets;
+use crate::jsonl::secrets;
 
 /// Requests that are compared with one another.
 const COMPARED: u64 = 5_000;
@@ -19,7 +19,6 @@ const KEY_BYTES: usize = 60;
 
 /// What has been seen so far.
 pub(super) struct Watch {
-    secrets: Secrets,
     secret_lines: i64,
     /// The first key whose request holds something that looks like a secret, and what.
     first_secret: Option<(String, &'static str)>,
@@ -36,7 +35,6 @@ impl Watch {
     /// For a model that takes prompts of so many tokens, and refuses longer ones or cuts them off.
     pub(super) fn new((input_limit, refused): (i64, bool)) -> Self {
         Self {
-            secrets: Secrets::default(),
             secret_lines: 0,
             first_secret: None,
             requests: HashSet::new(),
@@ -51,7 +49,7 @@ impl Watch {
     /// Looks at a line. The error says why it should not be sent at all.
     pub(super) fn see(&mut self, key: &str, line: &[u8]) -> Result<(), String> {
         self.length(line)?;
-        if let Some(kind) = self.secrets.find(line) {
+        if let Some(kind) = secrets::find(line) {
             self.secret_lines += 1;
             self.first_secret.get_or_insert_with(|| (clip(key, KEY_BYTES), kind));
         }
