@@ -122,14 +122,15 @@ fn openai_embeddings_become_requests_for_vectors() {
 fn a_line_that_cannot_be_converted_is_a_problem_of_its_row() {
     let chat = |id: &str, content: Value| json!({"custom_id": id, "body": {"messages": [{"role": "user", "content": content}]}});
     let elsewhere = json!([{"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}]);
-    let lines = [chat("a", json!("x")), chat("b", elsewhere), json!({"other": 1}), chat("c", json!("y"))];
+    let vectors = json!({"custom_id": "v", "url": "/v1/embeddings", "body": {"input": "x"}});
+    let lines = [chat("a", json!("x")), chat("b", elsewhere), json!({"other": 1}), chat("c", json!("y")), vectors];
     let world = world(&lines);
     let error = world.refusal(&["build", "old.jsonl"]);
     let cause = error["cause"].as_str().unwrap();
     assert!(cause.contains("row 2 (line 2): messages.0: it refers to a picture or file elsewhere"), "{error}");
-    assert!(cause.contains("row 3 (line 3): "), "{error}");
+    assert!(cause.contains("row 3 (line 3): ") && cause.contains("row 5 (line 5): one file holds one kind"), "{error}");
     let reply = world.reply(&["build", "old.jsonl", "--skip-bad-rows"]);
-    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(2), &json!(2)));
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(2), &json!(3)));
 }
 
 #[test]
@@ -167,7 +168,12 @@ fn a_create_of_a_flawed_or_foreign_file_names_the_call_that_mends_it() {
 
 #[test]
 fn a_data_set_without_a_template_is_still_asked_for_one() {
-    let world = world(&[json!({"id": 1, "content": "text", "request": "a column"})]);
-    let ran = world.run(&["build", "old.jsonl", "--json"]);
-    assert!(ran.stderr.contains("nothing says what to ask"), "{ran:?}");
+    for row in [
+        json!({"id": 1, "content": "text", "request": "a column"}),
+        json!({"id": 1, "body": {"html": "a mail"}}),
+        json!({"key": "a", "response": {"text": "an answer"}, "request": {"contents": []}}),
+    ] {
+        let ran = world(&[row]).run(&["build", "old.jsonl", "--json"]);
+        assert!(ran.stderr.contains("nothing says what to ask"), "{ran:?}");
+    }
 }

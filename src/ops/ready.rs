@@ -60,8 +60,8 @@ impl Ready {
 
     /// Starts with the rows.
     pub(super) fn mender(self) -> Mender {
-        let Self { settings, schema, .. } = self;
-        Mender { settings, schema, fixes: Tally::default(), losses: Tally::default(), answers: None }
+        let Self { settings, schema, kind, .. } = self;
+        Mender { kind, settings, schema, fixes: Tally::default(), losses: Tally::default(), answers: None }
     }
 }
 
@@ -74,6 +74,7 @@ pub(super) struct Expected {
 
 /// Makes our lines of such rows, and counts what had to be done.
 pub(super) struct Mender {
+    kind: Kind,
     settings: Map<String, Value>,
     schema: Option<Value>,
     fixes: Tally,
@@ -92,6 +93,10 @@ impl Mender {
             self.set(&mut request);
             mend(&mut request, &mut Notes::default()).map_err(told)?;
             schema = self.schema.clone().or(schema);
+        }
+        if request.contains_key("content") != (self.kind == Kind::Embed) {
+            let cause = "one file holds one kind of request, and this one is of the other kind than the first";
+            return Err(row.problem(None, cause));
         }
         self.expect(Expected { json: expects_json(&request), schema });
         notes.fixes().into_iter().for_each(|fix| self.fixes.add(fix));

@@ -30,7 +30,8 @@ impl Form {
         if row.contains_key("response") {
             return None;
         }
-        if is_object("body") {
+        let says_what = |body: &Value| ["messages", "input", "prompt"].iter().any(|name| body.get(name).is_some());
+        if row.get("body").is_some_and(says_what) {
             return Some(Self::OpenAiLine);
         }
         if is_object("request") {

@@ -72,6 +72,12 @@ fn plain_object(given: &Map<String, Value>) -> Map<String, Value> {
         };
         made.insert(name.clone(), value);
     }
+    let is_number = made.get("type").is_some_and(|word| word == "integer" || word == "number");
+    let of_strings = |values: &Value| values.as_array().is_some_and(|values| values.iter().all(Value::is_string));
+    if is_number && made.get("enum").is_some_and(of_strings) {
+        // The dialect writes all values of an enum as strings; no number is one.
+        made.shift_remove("enum");
+    }
     if given.get("nullable") == Some(&Value::Bool(true)) {
         allow_null(&mut made);
     }

@@ -80,6 +80,8 @@ fn one_value_is_an_enum_and_other_values_than_strings_are_described() {
         json!({"type": "INTEGER", "description": "One of 1, 2.", "nullable": true})
     );
     assert_eq!(sent(json!({"type": "string", "enum": ["", "a"]})), json!({"type": "STRING", "enum": ["a"]}));
+    let numbers = read(&json!({"type": "INTEGER", "enum": ["1", "2"]}), &mut Notes::default()).unwrap();
+    assert!(jsonschema::validator_for(&numbers.plain).unwrap().is_valid(&json!(1)));
 }
 
 #[test]
