@@ -31,7 +31,7 @@ fn products(folder: &std::path::Path) -> u64 {
 fn build(roots: &Roots, template: &str) -> usize {
     let mut source = source::open(&roots.existing("products.csv").unwrap(), &source::Reading::default()).unwrap();
     let keys = KeyRule::parse(Some("sku"), source.columns()).unwrap();
-    let skeleton = Skeleton::compile(&generate_request(template, None, None, None).unwrap()).unwrap();
+    let skeleton = Skeleton::compile(&generate_request(template, None)).unwrap();
     let (mut line, mut buffer, mut bytes) = (Vec::new(), String::new(), 0);
     while let Some(row) = source.next_row().unwrap() {
         let row = row.unwrap();

@@ -13,7 +13,8 @@
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`,
-//!     `ops/nearest.rs`: where the rows come from.
+//!     `ops/nearest.rs`: where the rows come from. `ops/ready.rs`: rows that are requests already. `ops/watch.rs`: an
+//!     eye on what is made.
 //!   - `ops/kinds.rs`: what pictures, speech and vectors ask of a model. `ops/attach.rs`, `ops/survey.rs`,
 //!     `ops/uploads.rs`, `ops/media_life.rs`: media into the requests, or to the API before them.
 //!   - `ops/problems.rs`, `ops/repeats.rs`: rows that make no request, told by cause and listed in a file.
@@ -39,7 +40,8 @@
 //!     `answers/flat_json.rs`, `answers/parquet_format.rs`, `answers/markdown.rs`: tables. `answers/source_format.rs`:
 //!     which of them a data set gets back.
 //!   - `answers/media.rs`, `answers/media_name.rs`, `answers/sound.rs`: pictures and sounds as files.
-//! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading.
+//! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading. `jsonl/mend/`: requests as
+//!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
 //! - [`config`]: flags and environment, read once.
 //! - [`paths`]: paths that were checked against the allowed folders. [`progress`]: how long work is told and stopped.

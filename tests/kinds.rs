@@ -34,7 +34,7 @@ fn image_requests_ask_for_pictures_and_have_a_model_of_their_own() {
     assert_eq!(request["generationConfig"], serde_json::from_str::<Value>(own).unwrap());
     let (request, _) =
         built(&world, &["--kind", "image", "--generation-config", r#"{"response_modalities": ["IMAGE"]}"#]);
-    assert_eq!(request["generationConfig"], json!({"response_modalities": ["IMAGE"]}));
+    assert_eq!(request["generationConfig"], json!({"responseModalities": ["IMAGE"]}));
 }
 
 #[test]
@@ -86,8 +86,10 @@ fn a_model_for_something_else_is_warned_of() {
     );
     let speech_for_text = warnings(&["--model", "gemini-3.8-flash-tts"]);
     assert!(speech_for_text.contains("pass kind: \\\"speech\\\""), "{speech_for_text}");
-    assert!(warnings(&["--kind", "embed", "--model", "gemini-3.8-flash"]).contains("ask for vectors"));
-    assert!(warnings(&["--model", "gemini-embedding-001"]).contains("pass kind: \\\"embed\\\""));
+    let refused =
+        |more: &[&str]| world.run(&[&["build", "--prompt", "Hi", "--output", "b.jsonl"], more].concat()).stderr;
+    assert!(refused(&["--kind", "embed", "--model", "gemini-3.8-flash"]).contains("makes no vectors"));
+    assert!(refused(&["--model", "gemini-embedding-001"]).contains("kind: \"embed\""));
     let by_hand = r#"{"responseModalities": ["AUDIO"]}"#;
     assert_eq!(warnings(&["--model", "gemini-3.8-flash-tts", "--generation-config", by_hand]), "null");
     assert_eq!(warnings(&["--kind", "speech", "--model", "gemini-3.8-flash-lite-tts"]), "null");

@@ -60,6 +60,8 @@ pub struct Model {
     pub shutdown: Option<NaiveDate>,
     /// What Google names as its replacement.
     pub successor: Option<String>,
+    /// The longest prompt it takes, in tokens, where that is not the usual one.
+    pub input_limit: Option<i64>,
     prices: Vec<Price>,
 }
 

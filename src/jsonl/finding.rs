@@ -136,12 +136,17 @@ impl Findings {
 
 /// A stranger's text made fit for a message: short, one line, in back quotes.
 pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", clipped(text))
+}
+
+/// A stranger's text made fit for a message: short, one line.
+pub(super) fn clipped(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
     if text.chars().nth(MOST).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown
 }
 
 #[cfg(test)]

@@ -143,6 +143,11 @@ impl Schema {
         self.messages.get(index)
     }
 
+    /// The message of that name.
+    pub(super) fn named(&'static self, name: &str) -> Option<&'static Message> {
+        self.messages.iter().find(|message| message.name == name)
+    }
+
     /// The line itself: `key` and `request`.
     pub(super) fn line() -> Shape {
         Shape::Message(0)
@@ -273,6 +278,20 @@ pub(super) fn snake_case(camel: &str) -> String {
         snake.push(letter.to_ascii_lowercase());
     }
     snake
+}
+
+/// `thinking_config` as `thinkingConfig`; a leading underscore stays.
+pub(super) fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut raise = false;
+    for letter in name.chars() {
+        if letter == '_' && !camel.is_empty() {
+            raise = true;
+        } else {
+            camel.push(if std::mem::take(&mut raise) { letter.to_ascii_uppercase() } else { letter });
+        }
+    }
+    camel
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use super::compose::{Task, write};
 use super::count_tokens;
 use super::estimate::Estimate;
 use super::media_life::media_life;
-use super::model::availability;
+use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
+use super::ready::Ready;
 use super::request::Asked;
 use super::rows::Rows;
 use super::survey::Survey;
@@ -183,6 +184,9 @@ impl fmt::Display for BuildReply {
         if let Some(list) = &self.problems_file {
             writeln!(f, "all bad rows in {list}")?;
         }
+        for fix in &self.fixes {
+            writeln!(f, "mended: {fix}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -194,12 +198,14 @@ impl fmt::Display for BuildReply {
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
     super::kinds::refuse_stray_voice(&args)?;
     let rows = Rows::find(app, &args, monitor).await?;
-    let kind = args.kind.unwrap_or_default().of_batch();
     let asked = Asked::of(app, &args, &rows)?;
-    let model = super::kinds::model(app, &args);
+    let kind = asked.kind;
+    let model = super::kinds::model(app, &args, kind);
     let model_warning = availability(app, &model)?;
+    suits(app, &model, kind)?;
     let output = output_file(app, &args, &rows)?;
-    let key = args.key.clone().or_else(|| rows.default_key());
+    let own_key = || asked.ready.as_ref().and_then(Ready::key);
+    let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
     let kind_warnings = super::kinds::warnings(app, &args, &model, &asked.request);
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
@@ -223,6 +229,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         rows,
         problems: problems_file(app, &output)?,
         request: asked.request,
+        ready: asked.ready,
+        input_limit: input_limit(app, &model, kind),
         limit: limit(&args),
         on_bad_row: args.on_bad_row,
         output: output.clone(),
@@ -231,7 +239,11 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     };
     let source_format = task.source.described();
     let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
-    let mut warnings = built.warnings;
+    if let Some(expected) = built.expected {
+        (origin.expects_json, origin.response_schema) = (expected.json, expected.schema);
+    }
+    let mut warnings = asked.warnings;
+    warnings.extend(built.warnings);
     warnings.extend(model_warning);
     warnings.extend(kind_warnings);
     warnings.extend(media_life(Some(&origin), app.now()).unwrap_or_default());
@@ -259,7 +271,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         skipped: built.bad.count,
         problems: built.bad.listed(),
         problems_file: built.problems_file,
-        fixes: asked.fixes,
+        fixes: [asked.fixes, built.fixes].concat(),
         warnings,
         next,
     })

@@ -6,8 +6,10 @@ use super::attach::{Attach, Attacher, without_media};
 use super::build::OnBadRow;
 use super::estimate::Load;
 use super::problems::BadRows;
+use super::ready::{Expected, Mender, Ready};
 use super::repeats::Repeats;
 use super::rows::Rows;
+use super::watch::Watch;
 use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::jsonl::check::check_line;
@@ -33,6 +35,10 @@ pub(super) struct Task {
     /// The rows of the source, to be looked at again.
     pub(super) rows: Rows,
     pub(super) request: Value,
+    /// The rows are requests already.
+    pub(super) ready: Option<Ready>,
+    /// Tokens that a prompt may have, and whether more are refused.
+    pub(super) input_limit: (i64, bool),
     pub(super) key: Option<String>,
     pub(super) limit: u64,
     pub(super) on_bad_row: OnBadRow,
@@ -51,20 +57,33 @@ pub(super) struct Built {
     pub(super) bad: BadRows,
     pub(super) problems_file: Option<String>,
     pub(super) warnings: Vec<String>,
+    pub(super) fixes: Vec<String>,
+    /// Of requests that were ready: what their answers are to be.
+    pub(super) expected: Option<Expected>,
 }
 
 /// Reads the rows and writes the requests. Heavy: runs on a thread of its own.
 pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     let mut source = task.source;
-    let skeleton = Skeleton::compile(&task.request)?;
+    let skeleton = match &task.ready {
+        None => Skeleton::compile(&task.request)?,
+        Some(_) => Skeleton::default(),
+    };
     if let Some(columns) = source.columns() {
         skeleton.check_columns(columns)?;
     }
     let rule = KeyRule::parse(task.key.as_deref(), source.columns())?;
     let mut writer = RequestWriter::create(task.output.clone(), task.overwrite)?;
     refuse_no_place(&skeleton, &task.attach)?;
-    let attacher = Attacher::new(&task.attach, source.columns())?;
-    let mut lines = Lines::new(&skeleton, &rule, attacher);
+    let maker = match task.ready {
+        Some(ready) => Maker::Mended(ready.mender()),
+        None => Maker::Filled {
+            skeleton: &skeleton,
+            attacher: Attacher::new(&task.attach, source.columns())?,
+            media: Vec::new(),
+        },
+    };
+    let mut lines = Lines::new(maker, &rule, Watch::new(task.input_limit));
     let mut bad = BadRows::new(task.rows.text(), task.problems);
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
@@ -74,7 +93,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             Err(problem) => bad.push(&problem)?,
         }
         // A row with media may take as long as many without.
-        if writer.requests() % STRIDE == 0 || !lines.media.is_empty() {
+        if writer.requests() % STRIDE == 0 || !lines.maker.is_uniform() {
             monitor.check("building requests")?;
             monitor.report(&Progress {
                 stage: "building requests".into(),
@@ -89,24 +108,25 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     if bad.count > 0 && (task.on_bad_row == OnBadRow::Fail || writer.requests() == 0) {
         return Err(bad.refusal(writer.requests())?);
     }
-    lines.attacher.refuse_withheld()?;
+    lines.maker.refuse_withheld()?;
     if writer.requests() == 0 {
         return Err(Error::new(ErrorKind::InvalidInput, "building requests", "there is no row to make a request of")
             .hint("check that the source has rows, and that they are not all left out"));
     }
     let mut warnings = lines.warnings();
     warnings.extend(source.notes());
-    if !skeleton.has_templates() && writer.requests() > 1 {
-        warnings.push("every request is the same: the template names no column".to_owned());
-    }
     if is_trial {
         warnings.push(trial(task.limit));
     }
     let load = lines.load();
+    let (fixes, expected) = match &lines.maker {
+        Maker::Mended(mender) => (mender.fixes(), Some(mender.expected())),
+        Maker::Filled { .. } => (Vec::new(), None),
+    };
     let written = writer.finish()?;
     let (problems_file, unlisted) = bad.finish()?;
     warnings.extend(unlisted);
-    Ok(Built { written, load, first: lines.first, bad, problems_file, warnings })
+    Ok(Built { written, load, first: lines.first, bad, problems_file, warnings, fixes, expected })
 }
 
 /// What is attached has to go somewhere.
@@ -125,12 +145,49 @@ fn trial(limit: u64) -> String {
     )
 }
 
+/// Makes the line of a row.
+enum Maker<'s> {
+    /// Out of the request in which every string is a template, and what the row brings along.
+    Filled { skeleton: &'s Skeleton, attacher: Attacher, media: Vec<u8> },
+    /// Out of the request that the row is already.
+    Mended(Mender),
+}
+
+impl Maker<'_> {
+    /// Appends the line; returns how many bytes of text for the model it holds.
+    fn line(&mut self, key: &str, row: &Row<'_>, out: &mut Vec<u8>) -> Result<usize, RowProblem> {
+        match self {
+            Self::Mended(mender) => mender.line(key, row, out),
+            Self::Filled { skeleton, attacher, media } => {
+                media.clear();
+                attacher.parts(row, media)?;
+                skeleton.render_line_with(key, row, media, out)
+            }
+        }
+    }
+
+    /// Files that were not uploaded, as the build cannot succeed, are in no request.
+    fn refuse_withheld(&self) -> Result<()> {
+        match self {
+            Self::Mended(_) => Ok(()),
+            Self::Filled { attacher, .. } => attacher.refuse_withheld(),
+        }
+    }
+
+    /// Whether all lines ask for the same, but for their texts.
+    fn is_uniform(&self) -> bool {
+        match self {
+            Self::Mended(_) => false,
+            Self::Filled { attacher, .. } => !attacher.is_asked(),
+        }
+    }
+}
+
 /// Makes request lines of rows and keeps count.
 struct Lines<'s> {
-    skeleton: &'s Skeleton,
+    maker: Maker<'s>,
     rule: &'s KeyRule,
-    attacher: Attacher,
-    media: Vec<u8>,
+    watch: Watch,
     keys: KeySet,
     key: String,
     line: Vec<u8>,
@@ -145,12 +202,11 @@ struct Lines<'s> {
 }
 
 impl<'s> Lines<'s> {
-    fn new(skeleton: &'s Skeleton, rule: &'s KeyRule, attacher: Attacher) -> Self {
+    fn new(maker: Maker<'s>, rule: &'s KeyRule, watch: Watch) -> Self {
         Self {
-            skeleton,
+            maker,
             rule,
-            attacher,
-            media: Vec::new(),
+            watch,
             keys: KeySet::new(),
             key: String::new(),
             line: Vec::new(),
@@ -169,17 +225,15 @@ impl<'s> Lines<'s> {
     fn make(&mut self, row: &Row<'_>) -> Result<bool, RowProblem> {
         let key = self.rule.key(row, &mut self.key)?;
         self.line.clear();
-        self.media.clear();
-        self.attacher.parts(row, &mut self.media)?;
-        let text_bytes = self.skeleton.render_line_with(key, row, &self.media, &mut self.line)? as u64;
-        // Media differ from row to row, and so do their tokens.
-        if self.made < CHECKED || self.attacher.is_asked() {
+        let text_bytes = self.maker.line(key, row, &mut self.line)? as u64;
+        if self.made < CHECKED || !self.maker.is_uniform() {
             self.check(row, text_bytes)?;
         }
         let key = self.key.trim();
         if !self.keys.insert(key.as_bytes()) {
             return self.repeats.push(row, self.rule, key).map(|()| false);
         }
+        self.watch.see(key, &self.line).map_err(|cause| row.problem(None, cause))?;
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
@@ -202,7 +256,15 @@ impl<'s> Lines<'s> {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.findings.groups().into_iter().map(|group| group.message).collect()
+        let found = self.findings.groups().into_iter().map(|group| match group.hint {
+            Some(hint) => format!("{} ({hint})", group.message),
+            None => group.message,
+        });
+        let lost = match &self.maker {
+            Maker::Mended(mender) => mender.losses(),
+            Maker::Filled { .. } => Vec::new(),
+        };
+        found.chain(lost).chain(self.watch.warnings()).collect()
     }
 
     /// What the requests add up to, told from those that were checked.

@@ -10,7 +10,7 @@ use super::App;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
 use super::media_life::media_life;
-use super::model::availability;
+use super::model::{availability, suits};
 use super::sample::create_sample;
 use super::submit::{Plan, submit};
 use super::vault::Vault;
@@ -143,6 +143,7 @@ pub(super) async fn submit_file(
     let model = choose_model(app, args.model.as_deref(), origin.as_ref(), checked.kind);
     let mut warnings = checked.warnings();
     warnings.extend(availability(app, &model)?);
+    suits(app, &model, checked.kind)?;
 
     let same_model = |origin: &&BuildOrigin| choose_model(app, None, Some(origin), checked.kind) == model;
     let counted = origin.as_ref().filter(same_model).and_then(|origin| origin.counted);

@@ -10,23 +10,26 @@ use crate::job::models::{Makes, bare_name};
 
 /// What the API takes of speakers in one request.
 const SPEAKERS: usize = 2;
+/// Fields of a request as they are written once it was mended.
+const CONFIG: &str = "generationConfig";
+const MODALITIES: &str = "responseModalities";
+const SPEECH: &str = "speechConfig";
 const HINT: &str = "give one voice, \"Kore\", or one for each of two speakers of the script, \"Ann=Kore,Bob=Puck\"";
 
 /// The model these requests are for; each kind has a default of its own.
-pub(super) fn model(app: &App, args: &BuildArgs) -> String {
-    let kind = args.kind.unwrap_or_default();
-    let default = match kind.of_batch() {
+pub(super) fn model(app: &App, args: &BuildArgs, kind: Kind) -> String {
+    let default = match kind {
         Kind::Embed => app.models().default_for(Kind::Embed),
-        Kind::Generate => app.models().default_to_make(makes(kind)),
+        Kind::Generate => app.models().default_to_make(makes(args.kind.unwrap_or_default())),
     };
     bare_name(args.model.as_deref().unwrap_or(default)).to_owned()
 }
 
-/// The settings of a request that asks for this kind. The caller's own are left as they are.
-pub(super) fn with_kind(args: &BuildArgs, mut config: Map<String, Value>) -> Result<Map<String, Value>> {
+/// Gives a request the settings of its kind. The caller's own are left as they are.
+pub(super) fn settle(args: &BuildArgs, request: &mut Map<String, Value>) -> Result<()> {
     let kind = args.kind.unwrap_or_default();
     let modalities: &[&str] = match kind {
-        BuildKind::Generate | BuildKind::Embed => return Ok(config),
+        BuildKind::Generate | BuildKind::Embed => return Ok(()),
         BuildKind::Image => &["TEXT", "IMAGE"],
         BuildKind::Speech => &["AUDIO"],
     };
@@ -34,16 +37,16 @@ pub(super) fn with_kind(args: &BuildArgs, mut config: Map<String, Value>) -> Res
         let cause = format!("an answer of kind {} cannot follow a response_schema", kind.as_str());
         return Err(wrong(cause).hint("leave one of them out"));
     }
-    if get(&config, "responseModalities", "response_modalities").is_none() {
-        config.insert("responseModalities".to_owned(), json!(modalities));
-    }
+    let config = request.entry(CONFIG).or_insert_with(|| json!({}));
+    let Value::Object(config) = config else { return Err(wrong("generationConfig is not an object")) };
+    config.entry(MODALITIES).or_insert_with(|| json!(modalities));
     if let Some(voice) = &args.voice {
-        if get(&config, "speechConfig", "speech_config").is_some() {
+        if config.contains_key(SPEECH) {
             return Err(wrong("both voice and generation_config.speechConfig choose a voice").hint("give one of them"));
         }
-        config.insert("speechConfig".to_owned(), speech_config(voice)?);
+        config.insert(SPEECH.to_owned(), speech_config(voice)?);
     }
-    Ok(config)
+    Ok(())
 }
 
 /// Refuses a voice where nothing is spoken.
@@ -63,10 +66,8 @@ pub(super) fn warnings(app: &App, args: &BuildArgs, model: &str, request: &Value
     let mut warnings = Vec::new();
     let (asked, made) = (asked(kind), made(known.kind, known.makes));
     // Who says what is to come back knows what the model makes.
-    let said = request.get("generationConfig").or_else(|| request.get("generation_config"));
-    let said = said.and_then(Value::as_object);
-    let by_hand = kind == BuildKind::Generate
-        && said.is_some_and(|config| get(config, "responseModalities", "response_modalities").is_some());
+    let said = request.get(CONFIG).and_then(|config| config.get(MODALITIES));
+    let by_hand = kind == BuildKind::Generate && said.is_some();
     if asked != made && !by_hand {
         let hint = match kind {
             BuildKind::Generate => format!("pass kind: \"{}\"", kind_for(made).as_str()),
@@ -74,8 +75,7 @@ pub(super) fn warnings(app: &App, args: &BuildArgs, model: &str, request: &Value
         };
         warnings.push(format!("{model} makes {made}, and the requests ask for {asked}: {hint}"));
     }
-    let task = request.get("taskType").or_else(|| request.get("task_type"));
-    if known.name == "gemini-embedding-2" && task.is_some() {
+    if known.name == "gemini-embedding-2" && request.get("taskType").is_some() {
         warnings.push("gemini-embedding-2 does not take taskType: say the task in the template instead".to_owned());
     }
     warnings
@@ -104,10 +104,6 @@ fn made(kind: Kind, makes: Makes) -> &'static str {
 
 fn kind_for(made: &str) -> BuildKind {
     BuildKind::ALL.into_iter().find(|kind| asked(*kind) == made).unwrap_or_default()
-}
-
-fn get<'c>(config: &'c Map<String, Value>, camel: &str, snake: &str) -> Option<&'c Value> {
-    config.get(camel).or_else(|| config.get(snake))
 }
 
 /// "Kore", or "Ann=Kore,Bob=Puck" for a script of two.

@@ -26,6 +26,7 @@ mod nearest;
 mod observe;
 mod off_thread;
 mod problems;
+mod ready;
 mod repeats;
 mod request;
 pub mod results;
@@ -37,5 +38,6 @@ mod submit;
 mod survey;
 mod uploads;
 mod vault;
+mod watch;
 
 pub use app::App;

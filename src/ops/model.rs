@@ -2,7 +2,11 @@
 
 use super::App;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::Kind;
 use crate::job::models::Availability;
+
+/// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
+const INPUT_LIMIT: i64 = 1_048_576;
 
 /// Refuses a model that is shut down, or will be before the job could end; warns of one that soon will be.
 pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
@@ -23,4 +27,22 @@ pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
             Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), text).hint(hint))
         }
     }
+}
+
+/// Refuses a model that does not do what the requests ask for.
+pub(super) fn suits(app: &App, model: &str, kind: Kind) -> Result<()> {
+    let Some(known) = app.models().get(model).filter(|known| known.kind != kind) else { return Ok(()) };
+    let (makes, asked, other) = match kind {
+        Kind::Generate => ("makes vectors, not text", "generate", "build with kind: \"embed\", or "),
+        Kind::Embed => ("makes no vectors", "embed", ""),
+    };
+    let hint = format!("{other}pass model: \"{}\"; nothing was sent", app.models().default_for(kind));
+    let cause = format!("{} {makes}, and the requests ask to {asked}", known.name);
+    Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause).hint(hint))
+}
+
+/// The longest prompt that a model takes, in tokens, and whether a longer one is refused rather than cut off.
+pub(super) fn input_limit(app: &App, model: &str, kind: Kind) -> (i64, bool) {
+    let known = app.models().get(model).and_then(|known| known.input_limit);
+    (known.unwrap_or(INPUT_LIMIT), kind == Kind::Generate)
 }

@@ -1,85 +1,213 @@
-//! What a build asks of the model: the request in which every string is a template.
+//! What a build asks of the model: the request in which every string is a template, or the requests that the rows are.
+
+use std::io::Read;
 
 use serde_json::{Map, Value};
 
 use super::App;
 use super::build::BuildArgs;
+use super::ready::Ready;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::source::{embed_request, generate_request};
+use crate::jsonl::mend::mend;
+use crate::jsonl::notes::{Fault, Notes};
+use crate::source::{Template, embed_request, generate_request};
+
+const SCHEMAS: [&str; 3] = ["responseSchema", "responseJsonSchema", "_responseJsonSchema"];
+/// A schema file larger than this is something else.
+const LARGEST_SCHEMA: u64 = 1024 * 1024;
 
 /// A request to be filled for each row, and what is known of it.
 pub(super) struct Asked {
     /// The request; its strings are templates.
     pub(super) request: Value,
+    /// Which of the API's two kinds of batch it is for.
+    pub(super) kind: Kind,
+    /// The rows are request lines already, and only have to be mended.
+    pub(super) ready: Option<Ready>,
     /// Whether the answers are to be JSON.
     pub(super) expects_json: bool,
-    /// The schema that the answers are to follow, as it is sent.
+    /// The schema that the answers are to follow, as JSON Schema.
     pub(super) response_schema: Option<Value>,
     /// What was mended.
     pub(super) fixes: Vec<String>,
+    /// What was lost on the way, or is to be known.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Asked {
     /// Makes the request out of the caller's words.
-    pub(super) fn of(_app: &App, args: &BuildArgs, rows: &Rows) -> Result<Self> {
-        let request = request_skeleton(args, rows, args.kind.unwrap_or_default().of_batch())?;
-        let config = request.get("generationConfig").or_else(|| request.get("generation_config"));
-        let schema = config.and_then(|config| config.get("responseSchema").or_else(|| config.get("response_schema")));
-        Ok(Self { expects_json: expects_json(&request), response_schema: schema.cloned(), fixes: Vec::new(), request })
+    pub(super) fn of(app: &App, args: &BuildArgs, rows: &Rows) -> Result<Self> {
+        let mut request = given(app, args)?;
+        let kind = args.kind.unwrap_or_default().of_batch();
+        let template = match (&args.template, rows) {
+            (Some(template), _) => Some(template.as_str()),
+            (None, Rows::Prompts(_)) => Some("{{ prompt }}"),
+            (None, _) => None,
+        };
+        let ready = match template {
+            None if !has_content(&request) => Some(Ready::of(rows)?.ok_or_else(nothing_to_ask)?),
+            None => None,
+            Some(_) if has_content(&request) => {
+                let cause = "both template and request.contents say what to ask";
+                return Err(wrong(cause).hint("give one of them"));
+            }
+            Some(template) => {
+                ask(&mut request, template, kind);
+                None
+            }
+        };
+        let mut notes = Notes::default();
+        let response_schema = mend(&mut request, &mut notes).map_err(refused)?;
+        super::kinds::settle(args, &mut request)?;
+        let expects_json = expects_json(&request);
+        let has_schema = args.response_schema.is_some();
+        match &ready {
+            Some(_) => refuse_templates(&request, has_schema)?,
+            None if has_schema => mark_schema(&mut request),
+            None => {}
+        }
+        Ok(Self {
+            kind: ready.as_ref().map_or(kind, |ready| args.kind.map_or(ready.kind(), |_| kind)),
+            ready: ready.map(|ready| ready.with(&request, response_schema.as_ref())),
+            request: Value::Object(request),
+            expects_json,
+            response_schema,
+            fixes: notes.fixes(),
+            warnings: notes.losses(),
+        })
     }
 }
 
-/// The request in which every string is a template.
-fn request_skeleton(args: &BuildArgs, rows: &Rows, kind: Kind) -> Result<Value> {
+/// The caller's request, with the settings and the schema that have arguments of their own.
+fn given(app: &App, args: &BuildArgs) -> Result<Map<String, Value>> {
     let mut request = args.request.clone().unwrap_or_default();
-    let template = match (&args.template, rows) {
-        (Some(template), _) => Some(template.as_str()),
-        (None, Rows::Prompts(_)) => Some("{{ prompt }}"),
-        (None, _) => None,
-    };
-    let has_content = request.contains_key("contents") || request.contains_key("content");
-    match template {
-        Some(_) if has_content => {
-            return Err(wrong("both template and request.contents say what to ask").hint("give one of them"));
+    if let Some(mut settings) = args.generation_config.clone() {
+        // Settings given twice are merged, those named by their own argument win.
+        for name in ["generationConfig", "generation_config"] {
+            if let Some(Value::Object(config)) = request.shift_remove(name) {
+                let is_new = |name: &String| !settings.keys().any(|there| same(there, name));
+                let more: Vec<_> = config.into_iter().filter(|(name, _)| is_new(name)).collect();
+                settings.extend(more);
+            }
         }
-        None if !has_content => {
-            return Err(wrong("nothing says what to ask")
-                .hint("give a template such as \"Describe {{name}}\" over the columns of the source"));
-        }
-        _ => {}
+        request.insert("generationConfig".to_owned(), Value::Object(settings));
     }
-    let made = match kind {
-        Kind::Embed => embed_request(template.unwrap_or_default(), None, None, None),
-        Kind::Generate => {
-            // Settings given twice are merged, those named by their own argument win.
-            let mut config = request.shift_remove("generationConfig").unwrap_or(Value::Object(Map::new()));
-            if let (Value::Object(config), Some(given)) = (&mut config, &args.generation_config) {
-                config.extend(given.clone());
-            }
-            if let Value::Object(config) = &mut config {
-                *config = super::kinds::with_kind(args, std::mem::take(config))?;
-            }
-            let schema = args.response_schema.clone().map(Value::Object);
-            generate_request(template.unwrap_or_default(), args.system.as_deref(), Some(&config), schema.as_ref())?
+    if let Some(system) = &args.system {
+        if request.keys().any(|name| same(name, "systemInstruction")) {
+            return Err(wrong("both system and request.systemInstruction are given").hint("give one of them"));
         }
+        let content = serde_json::json!({"parts": [{"text": system}]});
+        request.insert("systemInstruction".to_owned(), content);
+    }
+    if let Some(schema) = &args.response_schema {
+        let schema = schema_file(app, schema)?;
+        let config = request.entry("generationConfig").or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(config) = config else { return Err(wrong("generationConfig is not an object")) };
+        if config.keys().any(|name| SCHEMAS.iter().any(|schema| same(name, schema))) {
+            let cause = "both response_schema and generation_config.responseSchema are given";
+            return Err(wrong(cause).hint("give one of them"));
+        }
+        config.insert("responseSchema".to_owned(), Value::Object(schema));
+    }
+    Ok(request)
+}
+
+/// Whether two spellings name one field.
+fn same(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.trim_start_matches('_').replace('_', "").to_ascii_lowercase();
+    plain(one) == plain(other)
+}
+
+/// The schema itself, or what is in the file it refers to.
+fn schema_file(app: &App, given: &Map<String, Value>) -> Result<Map<String, Value>> {
+    let reference = match given.get("$ref") {
+        Some(Value::String(reference)) if given.len() == 1 && !reference.starts_with('#') => reference,
+        _ => return Ok(given.clone()),
+    };
+    let path = app.roots().existing(reference)?;
+    let act = format!("reading the response schema {path}");
+    let mut text = String::new();
+    path.open()?.take(LARGEST_SCHEMA).read_to_string(&mut text).map_err(|e| Error::io(act.clone(), e))?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(schema)) => Ok(schema),
+        Ok(_) => Err(Error::new(ErrorKind::InvalidInput, act, "it is not a JSON object").hint(SCHEMA_HINT)),
+        Err(e) => Err(Error::new(ErrorKind::InvalidInput, act, format!("it is not JSON: {e}")).hint(SCHEMA_HINT)),
+    }
+}
+
+const SCHEMA_HINT: &str = "give a file with a JSON Schema, such as {\"type\": \"object\", \"properties\": {…}}";
+
+/// Marks the strings of a schema as texts, not templates: a pattern may well hold braces.
+fn mark_schema(request: &mut Map<String, Value>) {
+    let config = request.get_mut("generationConfig").and_then(|config| config.get_mut("responseSchema"));
+    if let Some(schema) = config {
+        *schema = literal(schema.take());
+    }
+}
+
+fn literal(value: Value) -> Value {
+    match value {
+        Value::String(text) if Template::is_template(&text) => format!("{{% raw %}}{text}{{% endraw %}}").into(),
+        Value::Array(items) => items.into_iter().map(literal).collect(),
+        Value::Object(object) => object.into_iter().map(|(name, value)| (name, literal(value))).collect(),
+        other => other,
+    }
+}
+
+/// Requests that are ready are texts: what is added to them has no columns to name.
+fn refuse_templates(request: &Map<String, Value>, has_schema: bool) -> Result<()> {
+    let mut request = request.clone();
+    if has_schema && let Some(Value::Object(config)) = request.get_mut("generationConfig") {
+        config.shift_remove("responseSchema");
+    }
+    if has_templates(&Value::Object(request)) {
+        return Err(wrong("the rows are requests already, and have no columns for a template to name")
+            .hint("give plain text here, or a template that makes the prompt of each row"));
+    }
+    Ok(())
+}
+
+fn has_templates(value: &Value) -> bool {
+    match value {
+        Value::String(text) => Template::is_template(text),
+        Value::Array(items) => items.iter().any(has_templates),
+        Value::Object(object) => object.values().any(has_templates),
+        _ => false,
+    }
+}
+
+fn has_content(request: &Map<String, Value>) -> bool {
+    request.contains_key("contents") || request.contains_key("content")
+}
+
+/// Puts what is asked first.
+fn ask(request: &mut Map<String, Value>, template: &str, kind: Kind) {
+    let settings = std::mem::take(request);
+    let made = match kind {
+        Kind::Embed => embed_request(template, None, None, None),
+        Kind::Generate => generate_request(template, None),
     };
     if let Value::Object(made) = made {
-        for (name, value) in made {
-            let empty_prompt = template.is_none() && (name == "contents" || name == "content");
-            if !empty_prompt {
-                request.insert(name, value);
-            }
-        }
+        request.extend(made);
     }
-    Ok(Value::Object(request))
+    request.extend(settings);
 }
 
-fn expects_json(request: &Value) -> bool {
-    let config = request.get("generationConfig").or_else(|| request.get("generation_config"));
-    let mime = config.and_then(|config| config.get("responseMimeType").or_else(|| config.get("response_mime_type")));
+/// Whether a request asks for JSON.
+pub(super) fn expects_json(request: &Map<String, Value>) -> bool {
+    let mime = request.get("generationConfig").and_then(|config| config.get("responseMimeType"));
     mime.and_then(Value::as_str) == Some("application/json")
+}
+
+fn nothing_to_ask() -> Error {
+    wrong("nothing says what to ask")
+        .hint("give a template such as \"Describe {{name}}\" over the columns of the source")
+}
+
+fn refused(fault: Fault) -> Error {
+    wrong(fault.told()).hint(fault.hint)
 }
 
 fn wrong(cause: impl Into<String>) -> Error {

@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 
+/// Rows that are looked at for one that can be read.
+const LOOKED_AT: usize = 20;
+
 /// Where the rows come from.
 #[derive(Debug, Clone)]
 pub(super) enum Rows {
@@ -35,6 +38,25 @@ impl Rows {
             Self::Dataset(dataset) => dataset.open(),
             Self::Given(rows) => Ok(Source::inline(rows.clone())),
             Self::Prompts(prompts) => Ok(Source::prompts(prompts.iter().cloned())),
+        }
+    }
+
+    /// The first row that can be read, as an object.
+    pub(super) fn first(&self) -> Result<Option<Map<String, Value>>> {
+        match self {
+            Self::Dataset(dataset) => {
+                let mut source = dataset.open()?;
+                for _ in 0..LOOKED_AT {
+                    match source.next_row()? {
+                        None => break,
+                        Some(Ok(row)) => return Ok(Some(row.to_map())),
+                        Some(Err(_)) => {}
+                    }
+                }
+                Ok(None)
+            }
+            Self::Given(rows) => Ok(rows.first().cloned()),
+            Self::Prompts(_) => Ok(None),
         }
     }
 

@@ -237,7 +237,10 @@ fn told(error: &minijinja::Error, expression: &str) -> String {
         None => error.kind().to_string(),
     };
     match expression.get(..expression.floor_char_boundary(80)) {
-        Some(shown) if !shown.is_empty() => format!("{cause} (at {shown:?}, line {})", error.line().unwrap_or(1)),
+        Some(shown) if !shown.is_empty() => {
+            let place = place(error.template_source().unwrap_or_default(), error);
+            format!("{cause} (at {shown:?}, {place})")
+        }
         _ => cause,
     }
 }

@@ -1,6 +1,6 @@
 //! What to tell the author of a line: the likely cause, and how to write it instead.
 
-use crate::jsonl::schema::{Message, Schema, Shape, snake_case};
+use crate::jsonl::schema::{Message, Schema, Shape, camel_case, snake_case};
 
 use crate::jsonl::finding::quoted;
 
@@ -198,18 +198,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
-}
-
-/// `thinking_config` as `thinkingConfig`; a leading underscore stays.
-fn camel_case(name: &str) -> String {
-    let mut camel = String::with_capacity(name.len());
-    let mut raise = false;
-    for letter in name.chars() {
-        if letter == '_' && !camel.is_empty() {
-            raise = true;
-        } else {
-            camel.push(if std::mem::take(&mut raise) { letter.to_ascii_uppercase() } else { letter });
-        }
-    }
-    camel
 }

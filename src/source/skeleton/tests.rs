@@ -62,7 +62,7 @@ fn a_syntax_error_says_where_in_the_request_it_is() {
 
 #[test]
 fn columns_are_listed_once_and_checked() {
-    let request = generate_request("{{ a }} {{ b | upper }}", Some("{{ a }}"), None, None).unwrap();
+    let request = generate_request("{{ a }} {{ b | upper }}", Some("{{ a }}"));
     let skeleton = Skeleton::compile(&request).unwrap();
     assert_eq!(skeleton.columns(), ["a", "b"]);
     assert!(skeleton.has_templates());
@@ -83,7 +83,7 @@ proptest! {
         key in any::<String>(), a in any::<String>(), b in "(?s).{0,40}", literal in "[^{}]{0,30}", system in "[^{}]{0,30}",
     ) {
         for logic in ["", "{# #}"] {
-            let request = generate_request(&format!("{literal}{{{{ a }}}}-{{{{b}}}}{logic}"), Some(&system), None, None).unwrap();
+            let request = generate_request(&format!("{literal}{{{{ a }}}}-{{{{b}}}}{logic}"), Some(&system));
             let mut expected = request.clone();
             expected["contents"][0]["parts"][0]["text"] = json!(format!("{literal}{a}-{b}"));
             let (line, text) = line(&request, &key, json!({"a": a, "b": b})).unwrap();

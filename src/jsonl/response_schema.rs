@@ -1,0 +1,69 @@
+//! A schema for answers in both languages: the API's own dialect, which is what works in a batch, and
+//! plain JSON Schema, which answers are held against here.
+
+use serde_json::Value;
+
+use super::finding::clipped;
+use super::notes::{Fault, Notes};
+
+mod choices;
+mod dialect;
+mod flatten;
+mod translate;
+
+/// Deeper schemas are refused: the API reads 127 levels of a whole line.
+const DEEPEST: usize = 25;
+/// Larger ones too: references written out can grow without end.
+const LARGEST: usize = 3_000;
+/// What no schema reaches that a person wrote.
+const MOST_LEVELS: usize = 120;
+
+/// A schema that answers are to follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResponseSchema {
+    /// As it is sent, in the API's dialect.
+    pub sent: Value,
+    /// As answers are held against it: JSON Schema.
+    pub plain: Value,
+}
+
+/// Reads a schema in either language. What changed on the way is noted.
+pub fn read(given: &Value, notes: &mut Notes) -> Result<ResponseSchema, Fault> {
+    if deeper_than(given, MOST_LEVELS) {
+        return Err(too_deep(""));
+    }
+    let plain = dialect::to_plain(given);
+    check(&plain)?;
+    let sent = Value::Object(translate::translate(given, notes)?);
+    Ok(ResponseSchema { sent, plain })
+}
+
+/// Refuses what is no JSON Schema, naming the place.
+fn check(plain: &Value) -> Result<(), Fault> {
+    let hint = r#"give a JSON Schema such as {"type": "object", "properties": {"name": {"type": "string"}}}"#;
+    let fault = |error: &jsonschema::ValidationError<'_>| {
+        let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
+        Fault::new(place, format!("not a schema: {}", clipped(&error.to_string())), hint)
+    };
+    if !plain.is_object() {
+        return Err(Fault::new("", "the schema is not an object", hint));
+    }
+    jsonschema::meta::validate(plain).map_err(|error| fault(&error))?;
+    jsonschema::validator_for(plain).map(drop).map_err(|error| fault(&error))
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else { return true };
+    match value {
+        Value::Object(object) => object.values().any(|value| deeper_than(value, left)),
+        Value::Array(array) => array.iter().any(|value| deeper_than(value, left)),
+        _ => false,
+    }
+}
+
+fn too_deep(place: &str) -> Fault {
+    Fault::new(clipped(place), "the schema is nested too deep", "flatten it: simple schemas are followed better, too")
+}
+
+#[cfg(test)]
+mod tests;

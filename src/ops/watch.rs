@@ -1,0 +1,113 @@
+//! An eye on the requests as they are made: what would be paid for nothing, or should not leave the house.
+
+use std::collections::HashSet;
+
+use memchr::memmem;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::answers::summary::clip;
+use crate::job::outcome::{counted, grouped};
+use crate::jsonl::check::check_line;
+use crate::jsonl::secrets;
+
+/// Requests that are compared with one another.
+const COMPARED: u64 = 5_000;
+/// One in so many requests that repeat another is worth a word.
+const ONE_IN: u64 = 10;
+/// A key that a warning names.
+const KEY_BYTES: usize = 60;
+
+/// What has been seen so far.
+pub(super) struct Watch {
+    secret_lines: i64,
+    /// The first key whose request holds something that looks like a secret, and what.
+    first_secret: Option<(String, &'static str)>,
+    requests: HashSet<u64>,
+    compared: u64,
+    input_limit: i64,
+    /// Longer prompts are refused, not cut off.
+    refused: bool,
+    long: i64,
+    longest: i64,
+}
+
+impl Watch {
+    /// For a model that takes prompts of so many tokens, and refuses longer ones or cuts them off.
+    pub(super) fn new((input_limit, refused): (i64, bool)) -> Self {
+        Self {
+            secret_lines: 0,
+            first_secret: None,
+            requests: HashSet::new(),
+            compared: 0,
+            input_limit,
+            refused,
+            long: 0,
+            longest: 0,
+        }
+    }
+
+    /// Looks at a line. The error says why it should not be sent at all.
+    pub(super) fn see(&mut self, key: &str, line: &[u8]) -> Result<(), String> {
+        self.length(line)?;
+        if let Some(kind) = secrets::find(line) {
+            self.secret_lines += 1;
+            self.first_secret.get_or_insert_with(|| (clip(key, KEY_BYTES), kind));
+        }
+        if self.compared < COMPARED {
+            let start = memmem::find(line, b"\",\"request\":").unwrap_or_default();
+            self.requests.insert(xxh3_64(line.get(start..).unwrap_or_default()));
+            self.compared += 1;
+        }
+        Ok(())
+    }
+
+    /// Only the tokens of long lines are counted: none has more tokens than a quarter of its bytes, roughly.
+    fn length(&mut self, line: &[u8]) -> Result<(), String> {
+        let near = self.input_limit / 10 * 9;
+        if i64::try_from(line.len() / 4).unwrap_or(i64::MAX) < near {
+            return Ok(());
+        }
+        let tokens = i64::try_from(check_line(line, 1, &mut Vec::new()).input_tokens).unwrap_or(i64::MAX);
+        // The estimate may be a third too high.
+        if self.refused && tokens > self.input_limit / 2 * 3 {
+            let (tokens, limit) = (grouped(tokens), grouped(self.input_limit));
+            return Err(format!("the prompt has about {tokens} tokens, the model takes {limit}"));
+        }
+        if tokens >= near {
+            self.long += 1;
+            self.longest = self.longest.max(tokens);
+        }
+        Ok(())
+    }
+
+    /// What to say at the end.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let distinct = self.requests.len() as u64;
+        let repeated = self.compared - distinct;
+        if self.compared > 1 && distinct == 1 {
+            warnings.push("every request is the same: the template makes the same prompt of every row".to_owned());
+        } else if repeated > 0 && repeated * ONE_IN >= self.compared {
+            warnings.push(format!(
+                "{repeated} of the first {} repeat another one word by word, and each is paid for",
+                counted(i64::try_from(self.compared).unwrap_or(i64::MAX), "request")
+            ));
+        }
+        if let Some((key, kind)) = &self.first_secret {
+            let (count, holds) =
+                (counted(self.secret_lines, "request"), if self.secret_lines == 1 { "holds" } else { "hold" });
+            warnings.push(format!(
+                "{count} {holds} what looks like {kind} or another secret, first in {key:?}: take it out before sending"
+            ));
+        }
+        if self.long > 0 {
+            let what = if self.refused { "near or over" } else { "near or over, and cut off at," };
+            let (longest, limit) = (grouped(self.longest), grouped(self.input_limit));
+            warnings.push(format!(
+                "{} {what} the model's input limit of {limit} tokens; the longest has about {longest}",
+                counted(self.long, "prompt")
+            ));
+        }
+        warnings
+    }
+}

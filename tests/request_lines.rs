@@ -1,0 +1,179 @@
+//! Files of requests made elsewhere: converted and mended, each thing told once, and what cannot be mended named.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::world::World;
+
+/// A world with these lines in `old.jsonl`.
+fn world(lines: &[Value]) -> World {
+    let world = World::new();
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    world.write("old.jsonl", &lines.join("\n"));
+    world
+}
+
+/// The reply to a build of these lines, and the lines it made.
+fn mended(lines: &[Value]) -> (Value, Vec<Value>) {
+    let world = world(lines);
+    let reply = world.reply(&["build", "old.jsonl"]);
+    // What comes out is taken by the API.
+    let made = world.lines("old.requests.jsonl");
+    let created = world.run(&["create", "old.requests.jsonl", "--json"]);
+    assert_eq!(created.code, 0, "{created:?}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+    (reply, made)
+}
+
+fn has(list: &Value, text: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|line| line.as_str().unwrap().contains(text)))
+}
+
+fn user(text: &str) -> Value {
+    json!([{"role": "user", "parts": [{"text": text}]}])
+}
+
+#[test]
+fn lines_without_a_flaw_come_out_as_they_went_in() {
+    let line = |key: &str| json!({"key": key, "request": {"contents": [{"parts": [{"text": format!("{{{{ not a template }}}} {key}")}]}]}});
+    let (reply, made) = mended(&[line("a"), line("b")]);
+    assert_eq!(made, [line("a"), line("b")]);
+    assert!(reply["fixes"].is_null() && reply["warnings"].is_null(), "{reply}");
+}
+
+#[test]
+fn minor_flaws_are_mended_and_told_with_their_number() {
+    let line = |n: i32, system: Value| json!({"key": format!("k{n}"), "request": {"contents": [{"parts": [{"text": format!("q{n}")}]}], "system_instruction": system, "temperature": 0.5}});
+    let tidy = json!({"parts": [{"text": "s"}]});
+    let (reply, made) = mended(&[line(1, json!("s")), line(2, tidy.clone()), line(3, json!("s"))]);
+    for line in &made {
+        assert_eq!(line["request"]["systemInstruction"], tidy);
+        assert_eq!(line["request"]["generationConfig"], json!({"temperature": 0.5}));
+    }
+    assert!(has(&reply["fixes"], "2 requests: `systemInstruction` was a string: made an object"), "{reply}");
+    assert!(has(&reply["fixes"], "3 requests: `temperature` in the wrong place: moved to generationConfig"), "{reply}");
+}
+
+#[test]
+fn bare_requests_are_wrapped_and_named() {
+    let (reply, made) = mended(&[json!({"contents": "one"}), json!({"contents": ["two"]})]);
+    assert_eq!(made[1], json!({"key": "row-2", "request": {"contents": user("two")}}));
+    assert!(has(&reply["fixes"], "2 requests: the request was not wrapped"), "{reply}");
+    let (_, made) =
+        mended(&[json!({"id": 7, "contents": [{"parts": [{"text": "x"}]}], "config": {"max_output_tokens": 5}})]);
+    let expected = json!({"key": "7", "request": {"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"maxOutputTokens": 5}}});
+    assert_eq!(made, [expected]);
+}
+
+#[test]
+fn vertex_lines_and_lines_with_metadata_become_ours() {
+    let request = json!({"contents": user("x")});
+    let (reply, made) = mended(&[json!({"request": request, "url": "kept elsewhere"})]);
+    assert_eq!(made, [json!({"key": "row-1", "request": request})]);
+    assert!(has(&reply["warnings"], "1 request: `url` beside `request`: left out"), "{reply}");
+    let (_, made) = mended(&[json!({"metadata": {"key": "m"}, "request": request})]);
+    assert_eq!(made, [json!({"key": "m", "request": request})]);
+}
+
+#[test]
+fn an_openai_chat_becomes_a_request() {
+    let body = json!({"model": "gpt-4o", "max_completion_tokens": 50, "stop": "END", "temperature": 0.1, "top_p": 0.9, "n": 1, "seed": 4,
+        "user": "u", "response_format": {"type": "json_schema", "json_schema": {"name": "c", "strict": true,
+            "schema": {"type": "object", "properties": {"c": {"type": "string"}}, "required": ["c"], "additionalProperties": false}}},
+        "tools": [{"type": "function", "function": {"name": "look", "description": "d", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}}}],
+        "tool_choice": {"type": "function", "function": {"name": "look"}},
+        "messages": [{"role": "system", "content": "Be brief"}, {"role": "developer", "content": "And kind"},
+            {"role": "user", "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"q\": \"x\"}"}}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "found"},
+            {"role": "user", "content": "So?"}]});
+    let (reply, made) =
+        mended(&[json!({"custom_id": "one", "method": "POST", "url": "/v1/chat/completions", "body": body})]);
+    let schema = json!({"type": "OBJECT", "properties": {"c": {"type": "STRING"}}, "required": ["c"]});
+    let expected = json!({"key": "one", "request": {
+        "contents": [
+            {"role": "user", "parts": [{"text": "What is it?"}, {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {"q": "x"}}}]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "look", "response": {"result": "found"}}}, {"text": "So?"}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief"}, {"text": "And kind"}]},
+        "generationConfig": {"maxOutputTokens": 50, "stopSequences": ["END"], "temperature": 0.1, "topP": 0.9, "candidateCount": 1, "seed": 4,
+            "responseMimeType": "application/json", "responseSchema": schema},
+        "tools": [{"functionDeclarations": [{"name": "look", "description": "d", "parameters": {"type": "OBJECT", "properties": {"q": {"type": "STRING"}}}}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["look"]}}}});
+    assert_eq!(made, [expected]);
+    assert!(has(&reply["fixes"], "1 request: the model of the OpenAI request: left out"), "{reply}");
+    assert!(has(&reply["fixes"], "1 request: an OpenAI request: written as a Gemini request"), "{reply}");
+    assert!(has(&reply["warnings"], "`user` of the OpenAI request: left out"), "{reply}");
+}
+
+#[test]
+fn openai_embeddings_become_requests_for_vectors() {
+    let body = json!({"model": "text-embedding-3-small", "input": "hello", "dimensions": 256});
+    let (reply, made) = mended(&[json!({"custom_id": "e", "method": "POST", "url": "/v1/embeddings", "body": body})]);
+    assert_eq!(
+        made,
+        [json!({"key": "e", "request": {"content": {"parts": [{"text": "hello"}]}, "outputDimensionality": 256}})]
+    );
+    assert_eq!(reply["kind"], "embed");
+}
+
+#[test]
+fn a_line_that_cannot_be_converted_is_a_problem_of_its_row() {
+    let chat = |id: &str, content: Value| json!({"custom_id": id, "body": {"messages": [{"role": "user", "content": content}]}});
+    let elsewhere = json!([{"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}]);
+    let vectors = json!({"custom_id": "v", "url": "/v1/embeddings", "body": {"input": "x"}});
+    let lines = [chat("a", json!("x")), chat("b", elsewhere), json!({"other": 1}), chat("c", json!("y")), vectors];
+    let world = world(&lines);
+    let error = world.refusal(&["build", "old.jsonl"]);
+    let cause = error["cause"].as_str().unwrap();
+    assert!(cause.contains("row 2 (line 2): messages.0: it refers to a picture or file elsewhere"), "{error}");
+    assert!(cause.contains("row 3 (line 3): ") && cause.contains("row 5 (line 5): one file holds one kind"), "{error}");
+    let reply = world.reply(&["build", "old.jsonl", "--skip-bad-rows"]);
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(2), &json!(3)));
+}
+
+#[test]
+fn settings_of_the_call_are_set_in_each_request() {
+    let world = world(&[
+        json!({"key": "a", "request": {"contents": user("x"), "generationConfig": {"topP": 1, "temperature": 1}}}),
+    ]);
+    let schema = r#"{"type": "object", "properties": {"n": {"type": "integer"}}}"#;
+    let settings =
+        ["--generation-config", r#"{"temperature": 0}"#, "--response-schema", schema, "--system", "Be brief"];
+    world.reply(&[&["build", "old.jsonl"], &settings[..]].concat());
+    let request = world.lines("old.requests.jsonl")[0]["request"].clone();
+    assert_eq!(request["generationConfig"]["temperature"], 0);
+    assert_eq!(request["generationConfig"]["topP"], 1);
+    assert_eq!(request["generationConfig"]["responseSchema"]["type"], "OBJECT");
+    assert_eq!(request["systemInstruction"], json!({"parts": [{"text": "Be brief"}]}));
+    let template = world.run(&["build", "old.jsonl", "--system", "For {{ name }}", "--overwrite"]);
+    assert!(template.stderr.contains("requests already"), "{template:?}");
+}
+
+#[test]
+fn a_create_of_a_flawed_or_foreign_file_names_the_call_that_mends_it() {
+    let flawed = json!({"key": "a", "request": {"contents": user("x"), "systemInstruction": "s"}});
+    let foreign = json!({"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"messages": [{"role": "user", "content": "x"}]}});
+    for line in [flawed, foreign] {
+        let world = world(&[line]);
+        let error = world.refusal(&["create", "old.jsonl"]);
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("build_jsonl {\"source\": \"") && hint.contains("old.jsonl"), "{error}");
+        world.reply(&["build", "old.jsonl"]);
+        world.reply(&["create", "old.requests.jsonl"]);
+        assert_eq!(world.jobs_at_the_api(), 1);
+    }
+}
+
+#[test]
+fn a_data_set_without_a_template_is_still_asked_for_one() {
+    for row in [
+        json!({"id": 1, "content": "text", "request": "a column"}),
+        json!({"id": 1, "body": {"html": "a mail"}}),
+        json!({"key": "a", "response": {"text": "an answer"}, "request": {"contents": []}}),
+    ] {
+        let ran = world(&[row]).run(&["build", "old.jsonl", "--json"]);
+        assert!(ran.stderr.contains("nothing says what to ask"), "{ran:?}");
+    }
+}
