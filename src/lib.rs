@@ -12,19 +12,19 @@
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; stdio, HTTP and SSE beside it.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
-//!   - `ops/build.rs`, `ops/request.rs`, `ops/compose.rs`: rows to request lines. `ops/rows.rs`, `ops/dataset.rs`,
-//!     `ops/nearest.rs`: where the rows come from. `ops/ready.rs`: rows that are requests already. `ops/watch.rs`: an
-//!     eye on what is made.
-//!   - `ops/kinds.rs`: what pictures, speech and vectors ask of a model. `ops/attach.rs`, `ops/survey.rs`,
-//!     `ops/uploads.rs`, `ops/media_life.rs`: media into the requests, or to the API before them.
-//!   - `ops/problems.rs`, `ops/repeats.rs`: rows that make no request, told by cause and listed in a file.
+//!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
+//!     (`ops/build/rows.rs`, over `ops/dataset.rs`), what is asked (`ops/build/request.rs`, `ops/build/kinds.rs`), rows
+//!     that are requests already (`ops/build/ready.rs`), media (`ops/build/attach.rs`, looked for by
+//!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs`), the lines (`ops/build/compose.rs`, under the eye of
+//!     `ops/build/watch.rs`), and the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
-//!   - `ops/estimate.rs`, `ops/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
+//!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
-//!   - `ops/results.rs`, `ops/collect.rs`, `ops/answer_file.rs`, `ops/account.rs`: results come home and are accounted for.
-//!   - `ops/family.rs`: a job and its retries as one set. `ops/budget.rs`: replies about answers stay small.
-//!   - `ops/manifest.rs`: what a results file is of, beside it.
+//!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
+//!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
+//!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), a small reply (`ops/results/budget.rs`), and what the
+//!     file is of (`ops/results/manifest.rs`).
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
@@ -42,7 +42,7 @@
 //!   - `answers/media.rs`, `answers/media_name.rs`, `answers/sound.rs`: pictures and sounds as files.
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading. `jsonl/mend/`: requests as
 //!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
-//! - [`job`]: the domain, pure: handles, states, outcomes, models and money.
+//! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
 //! - [`config`]: flags and environment, read once.
 //! - [`paths`]: paths that were checked against the allowed folders. [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.
@@ -55,7 +55,7 @@
 //!
 //! # The life of a job
 //!
-//! 1. Rows become request lines in a file that appears whole (`ops/compose.rs`, `source/skeleton.rs`,
+//! 1. Rows become request lines in a file that appears whole (`ops/build/compose.rs`, `source/skeleton.rs`,
 //!    `jsonl/writer.rs`); the ledger remembers what it was built from (`ledger/builds.rs`).
 //! 2. The file is read once: checked, counted, hashed (`ops/checked.rs`, `jsonl/validate.rs`). The hash makes the
 //!    handle (`job/id.rs`).

@@ -3,10 +3,10 @@
 //! It is rendered where people read it, so nothing in it acts: no markup, no link and no picture of a
 //! stranger's. Long cells are cut off.
 
+use crate::job::text::clip;
 use std::io::{self, Write};
 
 use super::record::Record;
-use super::summary::clip;
 use super::table::{Shape, Table};
 use super::write::{Finished, Layout, Sink};
 

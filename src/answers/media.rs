@@ -17,6 +17,7 @@ use super::sound::Pcm;
 use super::write::BUFFER;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
+use crate::job::text::{clip, one_line};
 use crate::jsonl::keys::KeySet;
 use crate::paths::{AllowedFolder, AllowedPath};
 
@@ -136,7 +137,7 @@ impl MediaFolder {
             Err(Failure::Base64) => {
                 self.unread += 1;
                 if self.unreadable.len() < NAMED {
-                    self.unreadable.push(super::clip(key, 100).replace(char::is_control, " "));
+                    self.unreadable.push(one_line(&clip(key, 100)));
                 }
                 return Ok(None);
             }

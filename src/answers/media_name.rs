@@ -46,7 +46,7 @@ fn stem(key: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || "-_.@+ ".contains(c) { c } else { '_' };
     let mapped: String = key.chars().map(plain).collect();
     let cut = mapped.get(..mapped.floor_char_boundary(LONGEST)).unwrap_or_default();
-    let cut = cut.trim_matches(|c| c == '.' || c == ' ').trim_start_matches('-');
+    let cut = cut.trim_start_matches(['.', ' ', '-']).trim_end_matches(['.', ' ']);
     if cut.is_empty() { "_".to_owned() } else { cut.to_owned() }
 }
 
@@ -73,7 +73,7 @@ mod tests {
     fn keys_that_would_share_a_file_get_one_each() {
         let mut names = Names::default();
         names.note("old.png", "somebody else");
-        let keys = ["a", "A", "a/b", "a_b", "old", "k-2", "../../etc", "con", "Com1", ".", "", "x.", " x"];
+        let keys = ["a", "A", "a/b", "a_b", "old", "k-2", "../../etc", "con", "Com1", ".", "", "x.", " x", "-.x"];
         let mut seen: Vec<_> = keys.iter().map(|key| names.name(key, 1, "png").to_lowercase()).collect();
         seen.push(names.name("k", 2, "png"));
         seen.sort();

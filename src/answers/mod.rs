@@ -45,7 +45,7 @@ pub use reasons::remedy;
 pub use record::Record;
 pub use select::Filter;
 pub use source_format::answered_in;
-pub use summary::{FailureGroup, Sample, Summary, clip};
+pub use summary::{FailureGroup, Sample, Summary};
 pub use table::Shape;
 pub use tally::Tally;
 pub use validate::Checker;

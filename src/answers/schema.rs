@@ -7,8 +7,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-
-use super::summary::clip;
+use crate::job::text::clip;
 
 const MOST_BYTES: usize = 300;
 

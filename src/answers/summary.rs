@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::job::models::Price;
+use crate::job::text::clip;
 use crate::job::{Cost, Outcome, OutcomeCounts, Usage};
 
 use super::Answer;
@@ -175,17 +176,6 @@ impl Summary {
     fn find(&self, outcome: Outcome, reason: &str) -> Option<usize> {
         self.groups.iter().position(|group| group.outcome == outcome && group.reason == reason)
     }
-}
-
-/// The text in at most `most` bytes, cut between characters and marked with `…` where there is room.
-pub fn clip(text: &str, most: usize) -> String {
-    const MARK: &str = "…";
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    let mark = if most >= MARK.len() { MARK } else { "" };
-    let kept = text.get(..text.floor_char_boundary(most - mark.len())).unwrap_or_default();
-    format!("{kept}{mark}")
 }
 
 #[cfg(test)]

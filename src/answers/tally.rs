@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::job::outcome::grouped;
+use crate::job::text::clip;
 
 use super::select::FieldPath;
-use super::summary::clip;
 
 /// Values told apart: bounds the memory.
 const MOST_VALUES: usize = 10_000;

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::job::Outcome;
+use crate::job::text::clip;
 
 use super::reasons;
-use super::summary::clip;
 use super::{Answer, schema};
 
 /// How much of a value or a rule a message may quote.

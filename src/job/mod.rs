@@ -7,6 +7,7 @@ pub mod models;
 pub mod money;
 pub mod outcome;
 pub mod state;
+pub mod text;
 pub mod tokens;
 
 pub use id::{ContentHash, Handle};

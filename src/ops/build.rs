@@ -1,5 +1,22 @@
 //! `build_jsonl`: a request file out of a data set and a template.
 
+mod attach;
+mod compose;
+mod count_tokens;
+mod kinds;
+mod media_life;
+mod problems;
+mod ready;
+mod repeats;
+mod request;
+mod rows;
+mod survey;
+mod uploads;
+mod watch;
+
+pub(super) use media_life::media_life;
+pub(super) use ready::hint;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -7,24 +24,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
-use super::attach::Attach;
-use super::compose::{Task, write};
-use super::count_tokens;
 use super::estimate::Estimate;
-use super::media_life::media_life;
 use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
-use super::ready::Ready;
-use super::request::Asked;
-use super::rows::Rows;
-use super::survey::Survey;
-use super::uploads::place;
 use crate::error::{ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
+use attach::Attach;
+use compose::{Task, write};
+use ready::Ready;
+use request::Asked;
+use rows::Rows;
+use survey::Survey;
+use uploads::place;
 
 /// What to build, out of what.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -196,17 +211,17 @@ impl fmt::Display for BuildReply {
 
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
-    super::kinds::refuse_stray_voice(&args)?;
+    kinds::refuse_stray_voice(&args)?;
     let rows = Rows::find(app, &args, monitor).await?;
     let asked = Asked::of(app, &args, &rows)?;
     let kind = asked.kind;
-    let model = super::kinds::model(app, &args, kind);
+    let model = kinds::model(app, &args, kind);
     let model_warning = availability(app, &model)?;
     suits(app, &model, kind)?;
     let output = output_file(app, &args, &rows)?;
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
-    let kind_warnings = super::kinds::warnings(app, &args, &model, &asked.request);
+    let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),

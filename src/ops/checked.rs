@@ -86,7 +86,7 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
                 "this looks like a data set; build_jsonl {{\"source\": \"{input}\", \"template\": \"…\"}} makes a request file of it"
             )
         }
-        _ => super::ready::hint(input).unwrap_or_else(|| {
+        _ => super::build::hint(input).unwrap_or_else(|| {
             "mend these lines, or build the file anew with build_jsonl; nothing was sent".to_owned()
         }),
     };

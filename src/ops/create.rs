@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::media_life::media_life;
 use super::model::{availability, suits};
 use super::sample::create_sample;
 use super::submit::{Plan, submit};

@@ -166,6 +166,6 @@ async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Al
         .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
     }
     let path = Vault::open(app, &job.handle)?.answers()?;
-    super::answer_file::write_rows(app, job, path.clone(), monitor).await?;
+    super::results::write_rows(app, job, path.clone(), monitor).await?;
     Ok(path)
 }

@@ -1,43 +1,25 @@
 //! The verbs, one file each: plain async functions of what a caller asks, blind to who is calling.
 
-mod account;
-mod answer_file;
 mod app;
-mod attach;
-mod budget;
 pub mod build;
 pub mod cancel;
 mod checked;
 mod collect;
-mod compose;
-mod count_tokens;
 pub mod create;
 mod dataset;
 pub mod delete;
 pub mod estimate;
-mod family;
 mod find;
-mod kinds;
 pub mod list;
-mod manifest;
-mod media_life;
 mod model;
 mod nearest;
 mod observe;
 mod off_thread;
-mod problems;
-mod ready;
-mod repeats;
-mod request;
 pub mod results;
 pub mod retry;
-mod rows;
 mod sample;
 pub mod status;
 mod submit;
-mod survey;
-mod uploads;
 mod vault;
-mod watch;
 
 pub use app::App;

@@ -1,5 +1,15 @@
 //! `get_results`: the answers of a job, whole, in a file.
 
+mod account;
+mod answer_file;
+mod budget;
+mod family;
+mod manifest;
+
+pub(super) use account::Keys;
+pub(super) use answer_file::write_rows;
+pub(super) use family::{Family, Member, checker_of};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -9,18 +19,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::App;
-use super::account::{Wanted, one_line};
-use super::answer_file::{Done, Join, View, account, join, prepare};
-use super::manifest;
 use super::off_thread::off_thread;
-use crate::answers::summary::{FailureGroup, clip};
+use crate::answers::summary::FailureGroup;
 use crate::answers::{Filter, Format, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
+use crate::job::text::{clip, one_line};
 use crate::job::{Cost, JobState, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
+use account::Wanted;
+use answer_file::{Done, Join, View, account, join, prepare};
 
 /// Which answers, and how to write them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -246,7 +256,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         }
         reply.whole = Some(whole.to_string());
     }
-    super::budget::fit(&mut reply);
+    budget::fit(&mut reply);
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
     }

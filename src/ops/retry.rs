@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
-use super::account::Keys;
 use super::create::{CreateArgs, CreateReply, Submission};
-use super::family::{Family, Member, checker_of};
 use super::off_thread::off_thread;
+use super::results::{Family, Keys, Member, checker_of};
 use super::vault::Vault;
 use crate::answers::Checker;
 use crate::error::{Error, ErrorKind, Result};

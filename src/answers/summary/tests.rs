@@ -82,11 +82,4 @@ proptest! {
             prop_assert_eq!(grouped, if quiet { 0 } else { summary.outcomes.get(outcome) });
         }
     }
-
-    #[test]
-    fn a_clipped_text_fits_and_is_the_start_of_the_text(text in ".{0,40}", most in 0usize..60) {
-        let clipped = clip(&text, most);
-        prop_assert!(clipped.len() <= most);
-        prop_assert!(clipped == text || text.starts_with(clipped.strip_suffix('…').unwrap_or(&clipped)));
-    }
 }

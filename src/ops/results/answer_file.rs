@@ -2,11 +2,8 @@
 
 use serde_json::Value;
 
-use super::App;
 use super::account::{Account, Counted, Wanted, unanswered};
-use super::dataset::Dataset;
 use super::family::{Family, checker_of, named};
-use super::off_thread::off_thread;
 use crate::answers::{
     AnswerWriter, Checker, Column, Fields, Format, Kind, MediaFolder, Merged, Shape, Written, answered_in,
 };
@@ -14,12 +11,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
 use crate::job::{Cost, Kind as JobKind};
 use crate::ledger::JobRecord;
+use crate::ops::App;
+use crate::ops::dataset::Dataset;
+use crate::ops::off_thread::off_thread;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
 use crate::source::{Cell, KeyRule, Source, Style};
 
 /// What accounting for a job needs.
-pub(super) struct Task {
+pub(in crate::ops) struct Task {
     family: Family,
     checker: Checker,
     output: Option<(AllowedPath, Format)>,
@@ -34,22 +34,22 @@ pub(super) struct Task {
 
 /// Which results to account for, and what they have to be.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub(in crate::ops) struct View {
     /// The job alone, without its retries.
-    pub(super) alone: bool,
+    pub(in crate::ops) alone: bool,
     /// The schema to hold the answers against; else that which they were asked for.
-    pub(super) schema: Option<Value>,
+    pub(in crate::ops) schema: Option<Value>,
 }
 
 impl Task {
     /// The same, but pictures and sounds become files in this folder.
-    pub(super) fn with_media(self, media: Option<AllowedFolder>) -> Self {
+    pub(in crate::ops) fn with_media(self, media: Option<AllowedFolder>) -> Self {
         Self { media, ..self }
     }
 }
 
 /// Rows to put beside the answers.
-pub(super) struct Join {
+pub(in crate::ops) struct Join {
     rows: Dataset,
     key: Option<String>,
     /// The data set is not what it was when the requests were built.
@@ -60,22 +60,27 @@ pub(super) struct Join {
 
 impl Join {
     /// The name of a file with the rows and their answers: `products.answered.csv`.
-    pub(super) fn answered_name(&self) -> String {
+    pub(in crate::ops) fn answered_name(&self) -> String {
         format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))
     }
 }
 
 /// What accounting gave.
-pub(super) struct Done {
-    pub(super) counted: Counted,
-    pub(super) family: Family,
-    pub(super) file: Option<(AllowedPath, Format, Written)>,
-    pub(super) warnings: Vec<String>,
+pub(in crate::ops) struct Done {
+    pub(in crate::ops) counted: Counted,
+    pub(in crate::ops) family: Family,
+    pub(in crate::ops) file: Option<(AllowedPath, Format, Written)>,
+    pub(in crate::ops) warnings: Vec<String>,
 }
 
 /// Writes all answers of a job that has ended as rows for a next stage, with the columns of their own
 /// data set where that is still to be had.
-pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, monitor: &dyn Monitor) -> Result<()> {
+pub(in crate::ops) async fn write_rows(
+    app: &App,
+    job: &JobRecord,
+    output: AllowedPath,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let join = join(app, job, monitor).await.ok();
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
@@ -84,7 +89,7 @@ pub(super) async fn write_rows(app: &App, job: &JobRecord, output: AllowedPath, 
 }
 
 /// The data set that the job's requests were built from.
-pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Join> {
+pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Join> {
     let cannot = |cause: &str| {
         Error::new(ErrorKind::InvalidArgument, format!("joining the answers of {}", job.handle), cause)
             .hint("leave join out, and format source: the answers carry their keys")
@@ -110,7 +115,7 @@ pub(super) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> R
     Ok(Join { rows, key: origin.key, changed, style })
 }
 
-pub(super) async fn prepare(
+pub(in crate::ops) async fn prepare(
     app: &App,
     job: &JobRecord,
     output: Option<(AllowedPath, Format)>,
@@ -148,7 +153,7 @@ pub(super) async fn prepare(
 }
 
 /// Reads everything once and writes the file. Heavy: runs on a thread of its own.
-pub(super) fn account(mut task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
+pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Monitor) -> Result<Done> {
     let rows = task.join.as_ref().map(JoinedRows::open).transpose()?;
     let (merged, mut warnings) = Family::open(&task.family.members, task.checker.clone(), monitor)?;
     let writer = match &task.output {

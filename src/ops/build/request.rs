@@ -4,14 +4,14 @@ use std::io::Read;
 
 use serde_json::{Map, Value};
 
-use super::App;
-use super::build::BuildArgs;
+use super::BuildArgs;
 use super::ready::Ready;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::jsonl::mend::mend;
 use crate::jsonl::notes::{Fault, Notes};
+use crate::ops::App;
 use crate::source::{Template, embed_request, generate_request};
 
 const SCHEMAS: [&str; 3] = ["responseSchema", "responseJsonSchema", "_responseJsonSchema"];

@@ -9,16 +9,16 @@ use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::App;
 use super::attach::{Attach, Large, Placed, PlacedFile};
-use super::checked::modified;
-use super::off_thread::off_thread;
 use super::rows::Rows;
 use super::survey::{Same, Seen, Survey, by_content, survey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{Gemini, RemoteFile};
 use crate::job::outcome::counted;
 use crate::ledger::uploads::{Content, Upload};
+use crate::ops::App;
+use crate::ops::checked::modified;
+use crate::ops::off_thread::off_thread;
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 

@@ -3,16 +3,16 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::App;
-use super::estimate::Load;
-use super::off_thread::off_thread;
-use super::sample::Evenly;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::tokens::Counted;
 use crate::jsonl::check::check_line;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::validate::Totals;
+use crate::ops::App;
+use crate::ops::estimate::Load;
+use crate::ops::off_thread::off_thread;
+use crate::ops::sample::Evenly;
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
 
 /// When the API drops the media of a request file, if any were uploaded for it. Fails when it has.
-pub(super) fn media_life(origin: Option<&BuildOrigin>, now: DateTime<Utc>) -> Result<Option<String>> {
+pub(in crate::ops) fn media_life(origin: Option<&BuildOrigin>, now: DateTime<Utc>) -> Result<Option<String>> {
     let Some(expires) = origin.and_then(|origin| origin.media_expires) else { return Ok(None) };
     let at = expires.format("%Y-%m-%d %H:%M UTC");
     if expires <= now {

@@ -2,47 +2,47 @@
 
 use std::fs::File;
 
-use super::App;
-use super::account::{Keys, one_line};
-use super::vault::Vault;
+use super::account::Keys;
 use crate::answers::index::Problems;
 use crate::answers::schema::has_templates;
-use crate::answers::summary::clip;
 use crate::answers::{Checker, Generation, Merged, ResultIndex, Spill};
 use crate::error::{ErrorKind, Result};
 use crate::job::models::Price;
+use crate::job::text::{clip, one_line};
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
+use crate::ops::App;
+use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 /// A job that has ended, with its results on this machine.
-pub(super) struct Member {
-    pub(super) job: JobRecord,
+pub(in crate::ops) struct Member {
+    pub(in crate::ops) job: JobRecord,
     /// Which retry it is, from 1; 0 for the job itself.
-    pub(super) number: u32,
-    pub(super) results: AllowedPath,
+    pub(in crate::ops) number: u32,
+    pub(in crate::ops) results: AllowedPath,
     /// Its keys, unless it was made elsewhere.
-    pub(super) keys: Option<AllowedPath>,
+    pub(in crate::ops) keys: Option<AllowedPath>,
     /// Fewer results came than the API says that requests succeeded.
-    pub(super) lacking: bool,
+    pub(in crate::ops) lacking: bool,
     price: Option<Price>,
 }
 
 /// A job and those of its retries that have ended.
-pub(super) struct Family {
+pub(in crate::ops) struct Family {
     /// The job itself comes first, then its retries in the order in which they were made.
-    pub(super) members: Vec<Member>,
+    pub(in crate::ops) members: Vec<Member>,
     /// Retries that have not ended.
-    pub(super) unfinished: Vec<JobRecord>,
+    pub(in crate::ops) unfinished: Vec<JobRecord>,
     /// Retries whose results could not be had.
     unread: bool,
-    pub(super) warnings: Vec<String>,
+    pub(in crate::ops) warnings: Vec<String>,
 }
 
 impl Family {
     /// Brings home the results of a job, and with `merge` those of its retries.
-    pub(super) async fn gather(app: &App, job: &JobRecord, merge: bool, monitor: &dyn Monitor) -> Result<Self> {
+    pub(in crate::ops) async fn gather(app: &App, job: &JobRecord, merge: bool, monitor: &dyn Monitor) -> Result<Self> {
         let itself = Member::gather(app, job.clone(), 0, monitor).await?;
         let mut family = Self { members: vec![itself], unfinished: Vec::new(), unread: false, warnings: Vec::new() };
         let retries = if merge { app.ledger()?.retries_of(&job.handle)? } else { Vec::new() };
@@ -73,7 +73,7 @@ impl Family {
     }
 
     async fn retry(app: &App, retry: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Retry> {
-        let job = super::observe::refresh(app, retry).await?;
+        let job = crate::ops::observe::refresh(app, retry).await?;
         if !job.state.is_terminal() {
             return Ok(Retry::Unfinished(Box::new(job)));
         }
@@ -81,17 +81,21 @@ impl Family {
     }
 
     /// Whether results that were paid for are not there.
-    pub(super) fn is_lacking(&self) -> bool {
+    pub(in crate::ops) fn is_lacking(&self) -> bool {
         self.unread || self.members.iter().any(|member| member.lacking)
     }
 
     /// The retries that are merged.
-    pub(super) fn retries(&self) -> impl Iterator<Item = &Member> {
+    pub(in crate::ops) fn retries(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().skip(1)
     }
 
     /// Indexes all results. Heavy. Returns what is odd about them as well.
-    pub(super) fn open(members: &[Member], checker: Checker, monitor: &dyn Monitor) -> Result<(Merged, Vec<String>)> {
+    pub(in crate::ops) fn open(
+        members: &[Member],
+        checker: Checker,
+        monitor: &dyn Monitor,
+    ) -> Result<(Merged, Vec<String>)> {
         let mut generations = Vec::new();
         let mut odd = Vec::new();
         for member in members {
@@ -120,7 +124,7 @@ enum Retry {
 
 impl Member {
     async fn gather(app: &App, job: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Self> {
-        let collected = super::collect::collect(app, &job, monitor).await?;
+        let collected = crate::ops::collect::collect(app, &job, monitor).await?;
         let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
         let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
         let price = app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned();
@@ -152,7 +156,7 @@ impl Member {
 }
 
 /// The first of these keys, fit for a message.
-pub(super) fn named<'k>(keys: impl IntoIterator<Item = &'k String>) -> String {
+pub(in crate::ops) fn named<'k>(keys: impl IntoIterator<Item = &'k String>) -> String {
     let keys: Vec<_> = keys.into_iter().take(3).map(|key| one_line(&clip(key, 100))).collect();
     keys.join(", ")
 }
@@ -166,7 +170,7 @@ fn expect_all(index: &mut ResultIndex, keys: File) -> Result<()> {
 }
 
 /// What the answers of a job have to be by what was asked for, and a warning if that cannot be told.
-pub(super) fn checker_of(origin: Option<&BuildOrigin>) -> Result<(Checker, Option<String>)> {
+pub(in crate::ops) fn checker_of(origin: Option<&BuildOrigin>) -> Result<(Checker, Option<String>)> {
     let Some(origin) = origin.filter(|origin| origin.expects_json) else { return Ok((Checker::default(), None)) };
     let schema = origin.response_schema.as_ref().filter(|schema| !has_templates(schema));
     match Checker::new(true, schema) {

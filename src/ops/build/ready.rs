@@ -171,7 +171,7 @@ impl Tally {
 }
 
 /// What to do about a file of request lines that cannot be sent as they are; none if they are something else.
-pub(super) fn hint(input: &AllowedPath) -> Option<String> {
+pub(in crate::ops) fn hint(input: &AllowedPath) -> Option<String> {
     let reading = Reading { format: Some(Format::Jsonl), ..Reading::default() };
     let mut source = source::open(input, &reading).ok()?;
     let first = source.next_row().ok()??.ok()?.to_map();

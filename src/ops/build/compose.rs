@@ -2,21 +2,21 @@
 
 use serde_json::Value;
 
+use super::OnBadRow;
 use super::attach::{Attach, Attacher, without_media};
-use super::build::OnBadRow;
-use super::estimate::Load;
 use super::problems::BadRows;
 use super::ready::{Expected, Mender, Ready};
 use super::repeats::Repeats;
 use super::rows::Rows;
 use super::watch::Watch;
-use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::text::clip;
 use crate::jsonl::check::check_line;
 use crate::jsonl::finding::{Findings, Severity};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::validate::Totals;
 use crate::jsonl::writer::{RequestWriter, Written};
+use crate::ops::estimate::Load;
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 use crate::source::{KeyRule, Row, RowProblem, Skeleton, Source};

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::App;
-use super::build::{BuildArgs, BuildKind};
+use super::{BuildArgs, BuildKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::{Makes, bare_name};
+use crate::ops::App;
 
 /// What the API takes of speakers in one request.
 const SPEAKERS: usize = 2;

@@ -1,8 +1,8 @@
 //! Keeps the reply of `get_results` small, whatever the answers are: it says what was left out and where it is.
 
-use super::results::{ResultsReply, Sample};
-use crate::answers::summary::clip;
+use super::{ResultsReply, Sample};
 use crate::job::outcome::{counted, grouped};
+use crate::job::text::clip;
 
 /// Bytes of a reply as JSON, its last line apart.
 const BUDGET: usize = 7_000;

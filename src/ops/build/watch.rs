@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use memchr::memmem;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::answers::summary::clip;
 use crate::job::outcome::{counted, grouped};
+use crate::job::text::clip;
 use crate::jsonl::check::check_line;
 use crate::jsonl::secrets;
 

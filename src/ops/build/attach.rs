@@ -9,9 +9,9 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use super::checked::modified;
-use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::text::{clip, one_line};
+use crate::ops::checked::modified;
 use crate::paths::{AllowedPath, Roots};
 use crate::source::media::{HEAD, PDF, file_part, inline_part, mime_of_file, mime_of_name};
 use crate::source::{Attachment, Row, RowProblem};
@@ -174,12 +174,7 @@ impl Attacher {
 }
 
 fn problem(row: &Row<'_>, place: &str, cause: &str) -> RowProblem {
-    row.problem(None, format!("cannot attach {}: {cause}", one_line(place)))
-}
-
-/// A place as it is shown: it may be anybody's text.
-fn one_line(place: &str) -> String {
-    clip(place, SHOWN).replace(char::is_control, " ")
+    row.problem(None, format!("cannot attach {}: {cause}", one_line(&clip(place, SHOWN))))
 }
 
 /// What stands at a place, in a row that has so many bytes inline already. The start of a file is left in `head`.

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 use crate::answers::merged::Found;
-use crate::answers::summary::{Summary, clip};
+use crate::answers::summary::Summary;
 use crate::answers::{Answer, AnswerWriter, Filter, Merged, Record, Tally, Window, Written};
 use crate::error::{Error, Result};
 use crate::job::Outcome;
+use crate::job::text::{clip, one_line};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
 use crate::source::{Cell, KeyRule, Source};
 
-use super::results::Sample;
+use super::Sample;
 
 /// Bytes of an answer in a reply that is not about single answers.
 const SAMPLE_BYTES: usize = 400;
@@ -28,57 +29,57 @@ const STRIDE: i64 = 4096;
 
 /// What to show and write.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::ops) struct Wanted {
     /// Which answers.
-    pub(super) filter: Filter,
+    pub(in crate::ops) filter: Filter,
     /// The keys that it names.
-    pub(super) keys: Vec<String>,
+    pub(in crate::ops) keys: Vec<String>,
     /// Samples to pass over.
-    pub(super) offset: usize,
+    pub(in crate::ops) offset: usize,
     /// Samples to show.
-    pub(super) limit: usize,
+    pub(in crate::ops) limit: usize,
     /// Somebody looks at answers: all that are selected are shown, and not only those that answered.
-    pub(super) look: bool,
+    pub(in crate::ops) look: bool,
     /// The field whose values are counted.
-    pub(super) tally: Option<Tally>,
+    pub(in crate::ops) tally: Option<Tally>,
 }
 
 impl Wanted {
     /// Whether the JSON of the answers is needed.
-    pub(super) fn needs_json(&self) -> bool {
+    pub(in crate::ops) fn needs_json(&self) -> bool {
         self.filter.needs_json() || self.tally.is_some()
     }
 }
 
 /// What was counted and shown.
-pub(super) struct Counted {
-    pub(super) summary: Summary,
-    pub(super) shown: Vec<Sample>,
+pub(in crate::ops) struct Counted {
+    pub(in crate::ops) summary: Summary,
+    pub(in crate::ops) shown: Vec<Sample>,
     /// Requests that the filter lets through.
-    pub(super) selected: i64,
-    pub(super) tally: Option<Tally>,
+    pub(in crate::ops) selected: i64,
+    pub(in crate::ops) tally: Option<Tally>,
     /// Answers by the version of the model that gave them.
-    pub(super) versions: BTreeMap<String, i64>,
+    pub(in crate::ops) versions: BTreeMap<String, i64>,
     /// Answers whose code fence was taken off.
-    pub(super) unfenced: i64,
+    pub(in crate::ops) unfenced: i64,
 }
 
 /// Accounts for the requests of one job, one after the other.
-pub(super) struct Account<'m> {
-    pub(super) merged: Merged,
+pub(in crate::ops) struct Account<'m> {
+    pub(in crate::ops) merged: Merged,
     counted: Counted,
     samples: Samples,
     filter: Filter,
     look: bool,
     /// Keys that were asked for and did not come by so far.
-    pub(super) unfound: BTreeSet<String>,
+    pub(in crate::ops) unfound: BTreeSet<String>,
     writer: Option<AnswerWriter>,
     requests: i64,
     monitor: &'m dyn Monitor,
 }
 
 impl<'m> Account<'m> {
-    pub(super) fn new(
+    pub(in crate::ops) fn new(
         merged: Merged,
         wanted: Wanted,
         writer: Option<AnswerWriter>,
@@ -108,7 +109,7 @@ impl<'m> Account<'m> {
 
     /// All requests in the order of their keys; after a join only those that were not accounted for with their
     /// rows. `unanswered` are the keys without answer that were. Returns how many these requests are.
-    pub(super) fn by_keys(&mut self, keys: File, unanswered: Option<&KeySet>) -> Result<i64> {
+    pub(in crate::ops) fn by_keys(&mut self, keys: File, unanswered: Option<&KeySet>) -> Result<i64> {
         let mut count = 0;
         let mut keys = Keys::new(keys);
         while let Some(key) = keys.next_key()? {
@@ -128,7 +129,7 @@ impl<'m> Account<'m> {
     ///
     /// A row that was never asked for, because it was bad or beyond a limit, is passed over: `asked`
     /// tells for rows without an answer. Returns the keys without answer that were accounted for.
-    pub(super) fn by_rows(
+    pub(in crate::ops) fn by_rows(
         &mut self,
         mut rows: Source,
         rule: &KeyRule,
@@ -154,7 +155,7 @@ impl<'m> Account<'m> {
     }
 
     /// All results in the order in which they came, for a job whose keys are not known here.
-    pub(super) fn by_results(&mut self) -> Result<()> {
+    pub(in crate::ops) fn by_results(&mut self) -> Result<()> {
         let mut window = Window::new();
         for number in 0.. {
             let Some(index) = self.merged.original() else { break };
@@ -169,7 +170,7 @@ impl<'m> Account<'m> {
     }
 
     /// What was counted, and the finished file.
-    pub(super) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
+    pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
@@ -250,18 +251,9 @@ impl Samples {
     }
 }
 
-/// Answers, keys and reasons are a stranger's text: on one line, and without marks that turn the direction of
-/// writing, they cannot pass for a line of the reply.
-pub(super) fn one_line(text: &str) -> String {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let turns = |c: &char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let parts = text.split(breaks).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(" ").chars().filter(|c| !turns(c)).collect()
-}
-
 /// The keys without an answer, while those with one are noted: needed to tell rows that were asked from rows
 /// that never were.
-pub(super) fn unanswered(keys: File, merged: &mut Merged) -> Result<KeySet> {
+pub(in crate::ops) fn unanswered(keys: File, merged: &mut Merged) -> Result<KeySet> {
     let mut missing = KeySet::default();
     let mut keys = Keys::new(keys);
     while let Some(key) = keys.next_key()? {
@@ -276,16 +268,16 @@ pub(super) fn unanswered(keys: File, merged: &mut Merged) -> Result<KeySet> {
 }
 
 /// The keys of a job, as they are kept: one JSON string a line.
-pub(super) struct Keys {
+pub(in crate::ops) struct Keys {
     lines: LineReader<File>,
 }
 
 impl Keys {
-    pub(super) fn new(file: File) -> Self {
+    pub(in crate::ops) fn new(file: File) -> Self {
         Self { lines: LineReader::new(file) }
     }
 
-    pub(super) fn next_key(&mut self) -> Result<Option<Cow<'_, str>>> {
+    pub(in crate::ops) fn next_key(&mut self) -> Result<Option<Cow<'_, str>>> {
         const ACT: &str = "reading the keys of the job";
         let Some(line) = self.lines.next_line().map_err(|e| Error::io(ACT, e))? else { return Ok(None) };
         let plain = line.bytes.strip_prefix(b"\"").and_then(|bytes| bytes.strip_suffix(b"\""));

@@ -8,10 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tempfile::NamedTempFile;
 
-use super::account::one_line;
-use crate::answers::summary::clip;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
+use crate::job::text::{clip, one_line};
 use crate::paths::AllowedPath;
 use crate::source::RowProblem;
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::App;
-use super::build::BuildArgs;
-use super::dataset::Dataset;
+use super::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::App;
+use crate::ops::dataset::Dataset;
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 

@@ -5,14 +5,14 @@ use std::io::{Read, Write};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::App;
+use super::ResultsArgs;
 use super::answer_file::Done;
 use super::family::Member;
-use super::off_thread::off_thread;
-use super::results::ResultsArgs;
-use super::retry::sha256_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
+use crate::ops::App;
+use crate::ops::off_thread::off_thread;
+use crate::ops::retry::sha256_of;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
