@@ -8,6 +8,10 @@ use super::{JobRecord, Ledger, NewJob, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{ContentHash, Handle, JobState};
 
+/// Jobs that a beginning may fit before it is no help, and those of them that are named.
+const MOST_ALIKE: usize = 200;
+const MOST_NAMED: usize = 6;
+
 /// A job found at the API that this ledger did not know.
 #[derive(Debug, Clone)]
 pub struct Adoption<'a> {
@@ -86,21 +90,25 @@ impl Ledger {
         self.one(&format!("{SELECT} WHERE remote_name = ?1"), name)
     }
 
-    /// The job that a caller means: a handle or the unique beginning of one.
+    /// The job that a caller means: a handle, the readable part of one, or the unique beginning of one. What only a
+    /// job and its retries share means the job.
     pub fn find(&self, asked: &str) -> Result<Option<JobRecord>> {
         if let Some(exact) = self.one(&format!("{SELECT} WHERE jobs.handle = ?1"), asked)? {
             return Ok(Some(exact));
         }
         let starts = self.read("finding a job", |connection| {
-            let mut query =
-                connection.prepare(&format!("{SELECT} WHERE substr(jobs.handle, 1, length(?1)) = ?1 LIMIT 6"))?;
-            query.query_map([asked], JobRecord::from_row)?.collect::<rusqlite::Result<Vec<_>>>()
+            let query = format!("{SELECT} WHERE substr(jobs.handle, 1, length(?1)) = ?1 LIMIT {MOST_ALIKE}");
+            connection.prepare(&query)?.query_map([asked], JobRecord::from_row)?.collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        match starts.len() {
-            0 => Ok(None),
-            1 => Ok(starts.into_iter().next()),
+        let (named, others): (Vec<_>, Vec<_>) = starts.into_iter().partition(|job| job.handle.slug() == asked);
+        let starts = if named.is_empty() { others } else { named };
+        let handles: Vec<_> = starts.iter().map(|job| job.handle.clone()).collect();
+        let is_retry = |job: &JobRecord| job.retry_of.as_ref().is_some_and(|first| handles.contains(first));
+        let mut firsts = starts.into_iter().filter(|job| !is_retry(job));
+        match (firsts.next(), firsts.next()) {
+            (only, None) if handles.len() < MOST_ALIKE => Ok(only),
             _ => {
-                let names: Vec<_> = starts.iter().map(|job| job.handle.as_str()).collect();
+                let names: Vec<_> = handles.iter().take(MOST_NAMED).map(Handle::as_str).collect();
                 Err(Error::new(
                     ErrorKind::InvalidArgument,
                     format!("finding the job {asked}"),

@@ -90,6 +90,26 @@ fn a_job_that_has_ended_does_not_come_back_to_life() {
 }
 
 #[test]
+fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let handle = |content: &str| Handle::new("toys", &ContentHash::of_job(content, "m", Kind::Generate, 1));
+    let first = ledger.intend(&job("toys", 1)).unwrap().0;
+    ledger.intend(&job("toys-sample", 1)).unwrap();
+    for (name, retry_of) in [("once", first.handle.clone()), ("twice", handle("once"))] {
+        let content = ContentHash::of_job(name, "m", Kind::Generate, 1);
+        let retry = NewJob { handle: handle(name), content, retry_of: Some(retry_of), ..job(name, 1) };
+        ledger.intend(&retry).unwrap();
+    }
+    assert_eq!(ledger.find("toys").unwrap().unwrap().handle, first.handle);
+    assert_eq!(ledger.find("toys-s").unwrap().unwrap().handle.slug(), "toys-sample");
+    // Another job of the same name, which repeats nothing.
+    let content = ContentHash::of_job("other", "m", Kind::Generate, 1);
+    ledger.intend(&NewJob { handle: handle("other"), content, ..job("other", 1) }).unwrap();
+    assert!(ledger.find("toys").is_err());
+}
+
+#[test]
 fn a_unique_beginning_names_a_job_and_an_ambiguous_one_lists_them() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
