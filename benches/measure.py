@@ -11,6 +11,7 @@ google-genai) are left out, and the table says so.
 """
 
 import argparse
+import gzip
 import importlib.util
 import json
 import os
@@ -135,6 +136,25 @@ def build(bench):
         bench.add(f"build, {name}", f"{bench.rows:,} rows, {megabytes(rows)}", costs)
 
 
+def build_packed(bench):
+    """The same rows, compressed."""
+    rows = bench.folder / "rows.csv"
+    made_data.apart(made_data.table, rows, bench.rows, 150)
+    packed = bench.folder / "rows.csv.gz"
+    with open(rows, "rb") as plain, gzip.open(packed, "wb", compresslevel=6) as file:
+        shutil.copyfileobj(plain, file)
+    output, peer_output = bench.folder / "built.jsonl", bench.folder / "peer.jsonl"
+
+    def ours():
+        output.unlink(missing_ok=True)
+        return bench.ours("build", packed, "--template", PLAIN, "--key", "sku", "--output", output)
+
+    contenders = {"build": ours, "Python gzip + csv + json.dumps": bench.peer("build", packed, peer_output, "plain")}
+    costs = in_turn(contenders, bench.rounds)
+    same_requests(output, peer_output)
+    bench.add("build, gzip", f"{bench.rows:,} rows, {megabytes(packed)}", costs)
+
+
 def same_requests(ours, theirs):
     """Both made the same requests: otherwise the comparison means nothing."""
     with open(ours, encoding="utf-8") as left, open(theirs, encoding="utf-8") as right:
@@ -151,7 +171,7 @@ def results(bench):
     made_data.apart(made_data.results, kept, "SKU-{:07}", bench.rows)
     output, peer_output = bench.folder / "answers.csv", bench.folder / "peer.csv"
 
-    def ours(*more):
+    def ours(*more, output=output):
         output.unlink(missing_ok=True)
         return bench.ours("results", job, "--output", output, *more, home="wire", expected=(4,), simulate=False)
 
@@ -167,6 +187,13 @@ def results(bench):
 
     compare("results", (), "results", ())
     compare("results --join", ("--join",), "join", (rows,))
+    if bench.has("duckdb"):
+        output, peer_output = bench.folder / "answers.parquet", bench.folder / "peer.parquet"
+        contenders = {
+            "results -o x.parquet": lambda: ours(output=output),
+            "duckdb": bench.peer("duckdb_parquet", kept, peer_output),
+        }
+        bench.add("results to Parquet", f"{bench.rows:,} lines, {megabytes(kept)}", in_turn(contenders, bench.rounds))
 
 
 def start(bench):
@@ -204,6 +231,7 @@ def round_trips(server, name, arguments):
 SECTIONS = {
     "validate": validate,
     "build": build,
+    "packed": build_packed,
     "results": results,
     "start": start,
     "wire": wire.measure,

@@ -4,6 +4,7 @@ Each is a process of its own: `python3 peers.py WORK ARGUMENTS`.
 """
 
 import csv
+import gzip
 import hashlib
 import json
 import sys
@@ -58,7 +59,8 @@ def condition(row):
 
 def build(source, output, texts):
     text_of = {"plain": plain, "filters": filters, "condition": condition}[texts]
-    with open(source, newline="", encoding="utf-8") as rows, open(output, "w", encoding="utf-8") as lines:
+    opened = gzip.open(source, "rt", newline="", encoding="utf-8") if source.endswith(".gz") else open(source, newline="", encoding="utf-8")
+    with opened as rows, open(output, "w", encoding="utf-8") as lines:
         for row in csv.DictReader(rows):
             request = {"contents": [{"parts": [{"text": text_of(row)}]}]}
             lines.write(json.dumps({"key": row["sku"], "request": request}) + "\n")
@@ -122,6 +124,10 @@ def duckdb(query):
 
 def duckdb_results(path, output):
     duckdb(f"COPY ({answers(path)}) TO '{output}' (HEADER)")
+
+
+def duckdb_parquet(path, output):
+    duckdb(f"COPY ({answers(path)}) TO '{output}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def duckdb_join(path, source, output):
