@@ -14,7 +14,7 @@ Examples:
   Answers in JSON, by a schema:
     build products.csv --key sku --template 'Sort {{name}}' --response-schema @schema.json
   Vectors:
-    build products.csv --key sku --kind embed --template '{{name}}' --request '{\"outputDimensionality\": 768}'
+    build products.csv --kind embed --template '{{name}}' --request '{\"outputDimensionality\": 768}'
   Pictures:
     build products.csv --key sku --kind image --template 'A photo of {{name}}'
   Speech, in one voice or in one for each of two speakers:
