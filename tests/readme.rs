@@ -5,10 +5,11 @@
 #[allow(dead_code, unreachable_pub)]
 mod program;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -33,7 +34,12 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The words of a command line as a shell takes them; single quotes only.
+/// The text below a heading, up to the next one of its rank.
+fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
+    markdown.split(heading).nth(1).unwrap().split("\n## ").next().unwrap()
+}
+
+/// The words of a command line as a shell takes them, up to a `||`; single quotes only.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     for (number, part) in line.split('\'').enumerate() {
@@ -49,7 +55,7 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
-    words
+    words.into_iter().take_while(|word| word != "||").collect()
 }
 
 /// The arguments of every `gemini-batch-mcp` command line in a text's shell blocks.
@@ -109,11 +115,99 @@ fn the_story_runs_as_it_is_told() {
     assert_eq!(joined.lines().count(), 4);
 }
 
+/// The simulator as a server whose jobs are done at once; it ends with this value.
+struct Simulator(Child, String);
+
+impl Simulator {
+    fn start(folder: &Path) -> Self {
+        let mut command = program::program(folder);
+        command.args(["simulate", "--pace", "instant"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self(child, address.trim().to_owned())
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A shell in a folder, in which `gemini-batch-mcp` is this build of the program.
+fn shell(folder: &Path, script: &str) -> Command {
+    let program = program::program(folder);
+    let path = std::env::join_paths(
+        std::iter::once(folder.join("bin")).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut command = Command::new("bash");
+    command.args(["-eu", "-o", "pipefail", "-c", script]).current_dir(folder).env("PATH", path.unwrap());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+/// The tasks run against a simulator of their own, as its jobs end at once: what is shown is what a real job needs.
+#[cfg(unix)]
+#[test]
+fn every_task_runs_as_it_is_printed() {
+    let readme = read("README.md");
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("bin")).unwrap();
+    let program = folder.join("bin").join(env!("CARGO_PKG_NAME"));
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gemini-batch-mcp"), program).unwrap();
+    std::fs::write(folder.join("products.csv"), blocks(&readme, "csv")[0].clone() + "\n").unwrap();
+    let simulator = Simulator::start(folder);
+    let scripts = blocks(section(&readme, "## Tasks"), "sh");
+    assert!(scripts.len() > 15, "{}", scripts.len());
+    for script in scripts {
+        let mut shell = shell(folder, &script);
+        let output = shell.env("GOOGLE_GEMINI_BASE_URL", &simulator.1).env("GOOGLE_API_KEY", "any").output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{script}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+    }
+    // What the text says is there.
+    for file in ["photos/A1.png", "photos/media.jsonl", "sounds/hello.wav", "vectors.npy.keys.jsonl", "preview.md"] {
+        assert!(folder.join(file).exists(), "{file}");
+    }
+    let header = |file| std::fs::read_to_string(folder.join(file)).unwrap().lines().next().unwrap().to_owned();
+    assert!(header("products.sorted.csv").starts_with("sku,name,features,category,confidence,answer,outcome,"));
+    assert!(header("slogans.csv").contains(",answer_2,"), "{}", header("slogans.csv"));
+    assert!(header("photos.csv").contains(",media,"), "{}", header("photos.csv"));
+}
+
+#[test]
+fn every_tool_call_shown_has_arguments_that_the_tool_takes() {
+    let mut server = program::Server::start();
+    server.initialize("2025-11-25");
+    let tools = server.ask(&program::request("tools/list", &json!({})))["result"]["tools"].clone();
+    let takes = |tool: &Value, call: &Value| {
+        let schema = &tool["inputSchema"];
+        let required = schema["required"].as_array().into_iter().flatten();
+        call.as_object().unwrap().keys().all(|name| schema["properties"].get(name).is_some())
+            && required.into_iter().all(|name| call.get(name.as_str().unwrap()).is_some())
+    };
+    let (readme, skill) = (read("README.md"), read("SKILL.md"));
+    let told = quoted(&skill).into_iter().filter(|text| text.starts_with("{\"")).map(str::to_owned);
+    let calls: Vec<String> = blocks(section(&readme, "## Tasks"), "json").into_iter().chain(told).collect();
+    assert!(calls.len() > 20, "{}", calls.len());
+    for call in calls {
+        let call: Value = serde_json::from_str(&call).unwrap();
+        assert!(tools.as_array().unwrap().iter().any(|tool| takes(tool, &call)), "{call}");
+    }
+}
+
 #[test]
 fn every_tool_and_every_command_stands_in_the_table_and_no_other() {
     let readme = read("README.md");
-    let section = readme.split("## Tools and commands").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let rows = section(&readme, "## Tools and commands").lines().filter(|line| line.starts_with("| ")).skip(1);
     let columns: Vec<Vec<&str>> =
         rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).collect()).collect();
     let tools: Vec<&str> = columns.iter().map(|row| row[1]).filter(|tool| !tool.is_empty()).collect();

@@ -27,8 +27,17 @@ pub struct ServeFlags {
     pub http: Option<String>,
 }
 
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  create products.requests.jsonl --dry-run
+  create products.requests.jsonl --sample 50
+  create products.requests.jsonl --max-cost-usd 5
+  create products.requests.jsonl --model gemini-3.5-flash-lite --name products-lite
+The kind (text, vectors, pictures, speech) and the model are those of `build`.";
+
 /// `create`.
 #[derive(Debug, Args)]
+#[command(after_long_help = CREATE_EXAMPLES)]
 pub struct CreateFlags {
     /// Request file, as `build` writes it: JSONL with {"key", "request"} a line
     file: String,

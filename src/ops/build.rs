@@ -65,17 +65,17 @@ pub struct BuildArgs {
     pub key: Option<String>,
     /// Model the requests are meant for.
     pub model: Option<String>,
-    /// What to ask for: `generate` (default) text, `embed` vectors, `image` or `speech`.
+    /// `generate` (default) text, `embed` vectors, `image` or `speech`; `template` is then what to embed, draw or say: `A photo of {{name}}`.
     pub kind: Option<BuildKind>,
     /// For speech: voice, e.g. `Kore`, or one per speaker, `Ann=Kore,Bob=Puck`.
     pub voice: Option<String>,
-    /// Media sent along: columns or templates that give the path or URL of a picture, PDF, sound or video.
+    /// Media sent along: columns or templates that give the path or URL of a picture, PDF, sound or video, e.g. `photos/{{sku}}.png`.
     pub attach: Vec<String>,
     /// Gemini generationConfig, e.g. {"maxOutputTokens": 300}.
     pub generation_config: Option<Map<String, Value>>,
     /// JSON Schema every answer must follow, or {"$ref": "schema.json"}; asks for JSON.
     pub response_schema: Option<Map<String, Value>>,
-    /// Further fields of the Gemini request (tools, safetySettings, contents, taskType…); strings in it are templates.
+    /// Further fields of the Gemini request (tools, safetySettings, contents, taskType…), e.g. {"outputDimensionality": 768}; strings in it are templates.
     pub request: Option<Map<String, Value>>,
     /// Use only the first so many rows, for a trial.
     pub limit: Option<i64>,

@@ -7,8 +7,30 @@ use crate::cli::input;
 use crate::error::Result;
 use crate::ops::build::{BuildArgs, BuildKind, OnBadRow};
 
+const EXAMPLES: &str = "\
+Examples:
+  Text, one request a row:
+    build products.csv --key sku --template 'Describe {{name}}: {{features}}'
+  Answers in JSON, by a schema:
+    build products.csv --key sku --template 'Sort {{name}}' --response-schema @schema.json
+  Vectors:
+    build products.csv --kind embed --template '{{name}}' --request '{\"outputDimensionality\": 768}'
+  Pictures:
+    build products.csv --key sku --kind image --template 'A photo of {{name}}'
+  Speech, in one voice or in one for each of two speakers:
+    build lines.csv --kind speech --voice Kore --template '{{text}}'
+    build scenes.csv --kind speech --voice Ann=Kore,Bob=Puck --template '{{script}}'
+  Pictures, PDF, sound or video sent along:
+    build products.csv --key sku --attach 'photos/{{sku}}.png' --template 'Describe this {{name}}'
+    build 'scans/**/*.pdf' --attach path --template 'Sum up this document'
+  The answers of an earlier job as rows:
+    build job:products --template 'A slogan out of: {{answer}}' -o slogans.requests.jsonl
+  Requests written for OpenAI, an SDK or Vertex, put right:
+    build requests.jsonl -o mended.requests.jsonl";
+
 /// `build`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct BuildFlags {
     /// Data file (CSV, TSV, JSON, JSONL, Parquet, text; .gz and .zst too), a folder or glob of files, or job:HANDLE
     #[arg(required_unless_present = "prompts")]

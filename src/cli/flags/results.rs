@@ -12,8 +12,25 @@ use crate::ops::App;
 use crate::ops::results::{ResultsArgs, ResultsReply, results};
 use crate::progress::Monitor;
 
+const EXAMPLES: &str = "\
+Examples:
+  To a file, in the format of its extension, beside the rows:
+    results products --join -o products.answered.csv
+  Your own file back, with the answers in columns behind:
+    results products --format source
+  Vectors for numpy, pictures and sounds into a folder:
+    results vectors -o vectors.npy
+    results photos --media-dir photos
+  A look, without a file:
+    results products --key A1 --key B2
+    results products --outcome failed --outcome truncated --limit 20
+    results products --search kettle --offset 20 --limit 20
+    results products --where category=toys --where price=12
+    results products --count-by category";
+
 /// `results`.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct ResultsFlags {
     /// Handle of the job, its unique beginning, or a batches/… name
     job: String,

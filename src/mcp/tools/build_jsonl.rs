@@ -11,7 +11,7 @@ use crate::ops::build::{self, BuildArgs, BuildReply};
 #[tool_router(router = build_jsonl_router, vis = "pub(super)")]
 impl BatchServer {
     /// Write a request file: one Gemini request per row of a data file, out of a template. Replies with path, tokens,
-    /// price, the first requests as sent, and bad rows by line. Sends no request, costs nothing.
+    /// price, the first requests as sent, and bad rows by line. Sends no request, only large attachments; costs nothing.
     #[tool(
         title = "Build requests",
         input_schema = schema::input::<BuildArgs>(),
