@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::finding::clipped;
 use super::notes::{Fault, Notes};
+use crate::job::text::{clip, one_line};
 
 mod choices;
 mod dialect;
@@ -15,6 +16,8 @@ mod translate;
 const DEEPEST: usize = 25;
 /// Larger ones too: references written out can grow without end.
 const LARGEST: usize = 3_000;
+/// Bytes of what a validator says of a schema.
+const MOST_SHOWN: usize = 160;
 /// What no schema reaches that a person wrote.
 const MOST_LEVELS: usize = 120;
 
@@ -43,7 +46,7 @@ fn check(plain: &Value) -> Result<(), Fault> {
     let hint = r#"give a JSON Schema such as {"type": "object", "properties": {"name": {"type": "string"}}}"#;
     let fault = |error: &jsonschema::ValidationError<'_>| {
         let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
-        Fault::new(place, format!("not a schema: {}", clipped(&error.to_string())), hint)
+        Fault::new(place, format!("not a schema: {}", clip(&one_line(&error.to_string()), MOST_SHOWN)), hint)
     };
     if !plain.is_object() {
         return Err(Fault::new("", "the schema is not an object", hint));

@@ -186,6 +186,9 @@ impl fmt::Display for BuildReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let there = if self.unchanged { " (was there already, identical)" } else { "" };
         writeln!(f, "{} in {} ({} bytes){there}", counted(self.requests, "request"), self.path, grouped(self.bytes))?;
+        if let Some(format) = &self.source_format {
+            writeln!(f, "source read as {format}")?;
+        }
         writeln!(f, "{}", self.estimate)?;
         for request in &self.first_requests {
             writeln!(f, "first: {request}")?;
@@ -238,6 +241,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         counted: None,
         sample_of: None,
     };
+    let is_ready = asked.ready.is_some();
     let task = Task {
         key,
         source: rows.open()?,
@@ -269,7 +273,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
             Err(e) => warnings.push(format!("the tokens are estimated here, not counted by the API: {e}")),
         }
     }
-    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
+    remember(app, &built.written.sha256, &origin, is_ready)?;
     built.load.counted = origin.counted;
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
@@ -290,6 +294,16 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         warnings,
         next,
     })
+}
+
+/// Notes what the requests were made of. A copy of requests that were made of rows tells nothing new: answers are
+/// joined to those rows.
+fn remember(app: &App, sha256: &str, origin: &BuildOrigin, is_ready: bool) -> Result<()> {
+    let ledger = app.ledger()?;
+    if is_ready && ledger.build_origin(sha256)?.is_some() {
+        return Ok(());
+    }
+    ledger.remember_build(sha256, origin)
 }
 
 /// What is attached, large files at the API already.

@@ -175,6 +175,12 @@ impl Translation<'_> {
                 self.notes.lose(name, place, "not known to the API, dropped")
             }
             "additionalProperties" if value == &Value::Bool(true) => {}
+            // Nearly every schema says so, and it is nothing to be warned of.
+            "additionalProperties" if value == &Value::Bool(false) => self.notes.fix(
+                "additionalProperties: false",
+                place,
+                "left out, as the API does not know it; answers are held against it here",
+            ),
             "uniqueItems" if value == &Value::Bool(false) => {}
             _ => self.notes.lose(crate::jsonl::finding::clipped(name), place, HELD),
         }

@@ -6,6 +6,7 @@ use super::{BuildArgs, BuildKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::{Makes, bare_name};
+use crate::job::outcome::counted;
 use crate::ops::App;
 
 /// What the API takes of speakers in one request.
@@ -128,7 +129,10 @@ fn speech_config(voice: &str) -> Result<Value> {
         speakers.push((speaker, voice));
     }
     if speakers.len() != SPEAKERS {
-        let cause = format!("voice names {} speakers; the API takes {SPEAKERS}", speakers.len());
+        let cause = format!(
+            "voice names {}; the API takes {SPEAKERS}",
+            counted(i64::try_from(speakers.len()).unwrap_or(i64::MAX), "speaker")
+        );
         return Err(wrong(cause).hint(HINT));
     }
     let configs: Vec<Value> =
