@@ -61,7 +61,7 @@ fn voices_that_the_api_would_refuse_are_refused_here() {
     let world = World::new();
     let voice = |voice: &str| refused(&world, &["--kind", "speech", "--voice", voice]);
     assert!(voice("A=Kore,B=Puck,C=Zephyr").contains("3 speakers"));
-    assert!(voice("A=Kore").contains("1 speakers"));
+    assert!(voice("A=Kore").contains("1 speaker;"));
     assert!(voice("A=Kore,A=Puck").contains("named twice"));
     assert!(voice("Kore,Puck").contains("\"Kore\" is not SPEAKER=VOICE"));
     assert!(voice("A=,B=Puck").contains("not SPEAKER=VOICE"));

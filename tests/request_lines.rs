@@ -177,3 +177,16 @@ fn a_data_set_without_a_template_is_still_asked_for_one() {
         assert!(ran.stderr.contains("nothing says what to ask"), "{ran:?}");
     }
 }
+
+#[test]
+fn a_copy_of_a_request_file_leaves_the_job_its_rows() {
+    let world = World::new();
+    world.write("towns.csv", "id,name\nt1,Bonn\n");
+    world.reply(&["build", "towns.csv", "--key", "id", "--template", "Where is {{name}}?"]);
+    let job = world.reply(&["create", "towns.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let copy = world.reply(&["build", "towns.requests.jsonl", "-o", "copy.jsonl"]);
+    assert_eq!(world.read("copy.jsonl"), world.read("towns.requests.jsonl"), "{copy}");
+    world.reply(&["results", &job, "--join", "-o", "joined.csv"]);
+    assert!(world.read("joined.csv").starts_with("id,name,answer,"), "{}", world.read("joined.csv"));
+}

@@ -172,7 +172,7 @@ impl Translation<'_> {
             "format" => self.format(value, made, place),
             _ if BOUNDS.contains(&name) => self.bound(name, value, made, place),
             "$schema" | "$id" | "id" | "$comment" | "examples" => {
-                self.notes.lose(name, place, "not known to the API, dropped")
+                self.notes.fix(name, place, "left out, as it says nothing of answers")
             }
             "additionalProperties" if value == &Value::Bool(true) => {}
             // Nearly every schema says so, and it is nothing to be warned of.
