@@ -24,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::dataset::is_made_of;
 use super::estimate::Estimate;
 use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
@@ -222,6 +223,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
     let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
+    let problems = problems_file(app, &output, &rows)?;
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),
@@ -242,7 +244,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         key,
         source: rows.open()?,
         rows,
-        problems: problems_file(app, &output)?,
+        problems,
         request: asked.request,
         ready: asked.ready,
         input_limit: input_limit(app, &model, kind),
@@ -269,7 +271,12 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
             Err(e) => warnings.push(format!("the tokens are estimated here, not counted by the API: {e}")),
         }
     }
-    app.ledger()?.remember_build(&built.written.sha256, &origin)?;
+    // The very requests of a job, out of its own answers: where its rows really came from is known better.
+    let is_circle =
+        origin.source.as_deref().map(|source| is_made_of(app, source, &built.written.sha256)).transpose()?;
+    if is_circle != Some(true) {
+        app.ledger()?.remember_build(&built.written.sha256, &origin)?;
+    }
     built.load.counted = origin.counted;
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
     let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
@@ -316,13 +323,26 @@ fn limit(args: &BuildArgs) -> u64 {
 }
 
 fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> {
-    match &args.output {
-        Some(output) => app.roots().writable(output),
-        None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem())),
-    }
+    let output = match &args.output {
+        Some(output) => app.roots().writable(output)?,
+        None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem()))?,
+    };
+    refuse_source(rows, output)
 }
 
 /// `products.requests.problems.jsonl` for products.requests.jsonl.
-fn problems_file(app: &App, output: &AllowedPath) -> Result<AllowedPath> {
-    app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())
+fn problems_file(app: &App, output: &AllowedPath, rows: &Rows) -> Result<AllowedPath> {
+    let list = app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())?;
+    refuse_source(rows, list)
+}
+
+/// The source is not written over, whatever else may be.
+fn refuse_source(rows: &Rows, file: AllowedPath) -> Result<AllowedPath> {
+    if rows.is_file(&file) {
+        let cause = "it is the source itself, and would be lost";
+        return Err(
+            Error::new(ErrorKind::InvalidArgument, format!("writing {file}"), cause).hint("name another output")
+        );
+    }
+    Ok(file)
 }

@@ -62,6 +62,11 @@ fn references_that_double_at_each_level_are_refused_and_do_not_fill_the_memory()
         schema["$defs"][format!("d{level}")] = json!({"type": "object", "properties": {"a": next, "b": next}});
     }
     assert!(read(&schema, &mut Notes::default()).is_err());
+    for level in 0..20 {
+        let next = json!({"$ref": format!("#/$defs/d{}", level + 1)});
+        schema["$defs"][format!("d{level}")] = json!({"allOf": [next, next]});
+    }
+    assert!(read(&schema, &mut Notes::default()).is_err());
 }
 
 #[test]
