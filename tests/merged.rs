@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,4 +173,69 @@ fn results_of_a_retry_that_cannot_be_had_are_missed_aloud() {
     let reply = ended(&world, &["results", &first, "--limit", "4"]);
     assert_eq!(reply["outcomes"]["answered"], 3);
     assert!(reply["cost_usd"].is_number());
+}
+
+#[test]
+fn nothing_is_asked_again_while_the_answers_of_a_retry_cannot_be_had() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
+    let body = ErrorBody::Google { retry_after: None };
+    world.simulator.faults().always(Call::Download, Fault::Status { code: 403, body });
+    let error = world.refusal(&["retry", &first]);
+    assert!(error["cause"].as_str().unwrap().contains(&second), "{error}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    world.simulator.faults().clear();
+    let third = world.reply(&["retry", &first]);
+    assert_eq!((&third["submission"], &third["requests"]), (&json!("created"), &json!(1)), "{third}");
+}
+
+#[test]
+fn a_retry_that_was_never_sent_is_in_nobodys_way() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let body = ErrorBody::Google { retry_after: None };
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 400, body });
+    world.refusal(&["retry", &first]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let reply = ended(&world, &["results", &first, "--limit", "0"]);
+    assert!(reply["warnings"].is_null() && reply["next"].as_str().unwrap().starts_with("retry_batch"), "{reply}");
+    retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
+}
+
+#[test]
+fn two_retries_at_the_same_moment_never_ask_for_the_same_keys() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let first = submitted(&world, ROWS);
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let configs = [8192, 4096, 2048].map(|tokens| format!(r#"{{"maxOutputTokens": {tokens}}}"#));
+    let running = configs.map(|config| {
+        let mut command = world.command();
+        command.args(["retry", &first, "--generation-config", &config, "--json"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    });
+    let codes: Vec<_> = running.map(|mut child| child.wait().unwrap().code()).into_iter().collect();
+    assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn answers_that_may_still_come_are_not_asked_for_again() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    world.simulator.faults().always(Call::Download, Fault::EndBodyAfter(0));
+    let reply = ended(&world, &["results", &first, "--limit", "0"]);
+    assert_eq!(reply["outcomes"]["missing"], 4, "{reply}");
+    world.refusal(&["retry", &first]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let forced = world.reply(&["retry", &first, "--outcome", "missing"]);
+    assert_eq!(forced["requests"], 4);
 }

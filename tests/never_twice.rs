@@ -418,3 +418,20 @@ fn a_batch_with_the_name_of_a_job_does_not_take_its_place() {
     let job = jobs.iter().find(|job| job["job"] == *handle).unwrap();
     assert_eq!(job["remote_name"], format!("batches/{ours}"), "{listed}");
 }
+
+#[test]
+fn a_file_that_was_retried_whole_is_still_known_for_its_model() {
+    let world = World::new();
+    let prompt = "[[simulate:job-failed]] one";
+    world.reply(&["build", "--prompt", prompt, "--model", "gemini-2.5-flash-lite", "--output", "r.jsonl"]);
+    let first = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &first, "--wait"]);
+    let second = world.reply(&["retry", &first]);
+    let again = world.reply(&["create", "r.jsonl"]);
+    assert_eq!(
+        (&again["submission"], &again["job"]),
+        (&"found".into(), &second["job"]),
+        "no other model is paid: {again}"
+    );
+    assert_eq!(world.jobs_at_the_api(), 2);
+}

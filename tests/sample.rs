@@ -137,3 +137,17 @@ fn a_dry_run_of_a_sample_sends_nothing_and_prices_the_sample() {
     assert!((ratio - 10.0).abs() < 0.5, "{ratio}");
     assert_eq!(world.jobs_at_the_api(), 0);
 }
+
+#[test]
+fn a_sample_that_took_nothing_tells_nothing_of_the_whole() {
+    let world = World::new();
+    let rows: String = (0..40).map(|n| format!("k{n},[[simulate:failed]] {n}\n")).collect();
+    world.write("products.csv", &format!("id,name\n{rows}"));
+    world.reply(&["build", "products.csv", "--template", "Describe {{ name }}", "--key", "id"]);
+    let reply = results(&world, &sampled(&world, "5"), &["--output", "out.jsonl"]);
+    let whole = reply["whole"].as_str().unwrap();
+    assert!(
+        whole.starts_with("this sample answered 0 of 5; no tokens were counted") && !whole.contains('$'),
+        "{whole}"
+    );
+}

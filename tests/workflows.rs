@@ -415,3 +415,45 @@ fn no_output_overwrites_what_is_remembered_of_jobs() {
     let error = world.refusal(&["results", &handle, "--output", "home/ledger.sqlite3", "--overwrite"]);
     assert_eq!(error["kind"], "path_not_allowed");
 }
+
+#[test]
+fn the_same_requests_out_of_their_own_answers_do_not_make_a_circle() {
+    let world = World::new();
+    world.write("p.csv", "id,name\na,x\nb,y\n");
+    world.reply(&["build", "p.csv", "--template", "D {{ name }}", "--key", "id", "--output", "a.jsonl"]);
+    let job = world.reply(&["create", "a.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let source = format!("job:{job}");
+    world.reply(&["build", &source, "--template", "D {{ name }}", "--key", "id", "--output", "b.jsonl"]);
+    assert_eq!(world.read("a.jsonl"), world.read("b.jsonl"));
+    world.reply(&["results", &job, "--join", "--output", "joined.csv"]);
+    assert!(world.read("joined.csv").starts_with("id,name,"), "joined to what it was built from");
+
+    // Requests that nobody built have no rows but their own answers.
+    world.write("mine.jsonl", "{\"key\":\"k\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"one\"}]}]}}\n");
+    let job = world.reply(&["create", "mine.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    world.reply(&["build", &format!("job:{job}"), "--template", "one", "--output", "c.jsonl"]);
+    assert_eq!(world.read("mine.jsonl"), world.read("c.jsonl"));
+    let error = world.run(&["results", &job, "--join", "--output", "no.csv", "--json"]).json()["error"].clone();
+    assert_eq!(error["kind"], "invalid_argument", "{error}");
+}
+
+#[test]
+fn a_data_set_is_never_written_over() {
+    let world = World::new();
+    let rows = "{\"id\":\"a\",\"name\":\"x\"}\n";
+    world.write("data.jsonl", rows);
+    world.write("data.problems.jsonl", rows);
+    let build = ["--template", "D {{ name }}", "--key", "id", "--overwrite", "--output"];
+    for (source, output) in [("data.jsonl", "data.jsonl"), ("data.problems.jsonl", "data.jsonl")] {
+        let ran = world.run(&[["build", source].as_slice(), &build, &[output, "--json"]].concat());
+        assert_eq!(ran.json()["error"]["kind"], "invalid_argument", "{ran:?}");
+    }
+    world.reply(&[["build", "data.jsonl"].as_slice(), &build, &["r.jsonl"]].concat());
+    let job = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let joined = world.run(&["results", &job, "--join", "--output", "data.jsonl", "--overwrite", "--json"]);
+    assert_eq!(joined.json()["error"]["kind"], "invalid_argument", "{joined:?}");
+    assert_eq!((world.read("data.jsonl"), world.read("data.problems.jsonl")), (rows.to_owned(), rows.to_owned()));
+}

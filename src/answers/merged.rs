@@ -69,8 +69,8 @@ impl Merged {
         self.generations.iter().any(|generation| generation.index.has_media())
     }
 
-    /// What became of a request: its newest usable answer, or else the newest line there is. `paid` is told
-    /// of every line that came back for it.
+    /// What became of a request: its newest usable answer, else the newest that is cut off or not as asked, else
+    /// the newest line there is. `paid` is told of every line that came back for it.
     pub fn get(&mut self, key: &str, mut paid: impl FnMut(&Answer<'_>, Option<&Price>)) -> Result<Found<'_>> {
         let mut best: Option<Found<'_>> = None;
         for generation in &mut self.generations {
@@ -81,7 +81,7 @@ impl Merged {
             let (mut answer, json) = self.checker.check(Answer::read(line, false));
             paid(&answer, generation.price.as_ref());
             answer.generation = generation.number;
-            let better = best.as_ref().is_none_or(|best| is_usable(&answer) && !is_usable(&best.answer));
+            let better = best.as_ref().is_none_or(|best| worth(&answer) > worth(&best.answer));
             if better {
                 best = Some(Found { answer, line: Some(line), json });
             }
@@ -126,8 +126,13 @@ fn any(generations: &[Generation], has: impl Fn(&Generation) -> Result<bool>) ->
     Ok(false)
 }
 
-fn is_usable(answer: &Answer<'_>) -> bool {
-    answer.outcome == Outcome::Answered
+/// An answer that was paid for is not given up for a failure that came later.
+fn worth(answer: &Answer<'_>) -> u8 {
+    match answer.outcome {
+        Outcome::Answered => 2,
+        Outcome::Truncated | Outcome::Invalid => 1,
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +167,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn the_newest_usable_answer_counts_or_else_the_newest_and_every_line_is_paid(
+        fn the_newest_of_the_best_answers_counts_and_every_line_is_paid(
             lines in prop::collection::vec(prop::collection::btree_map(0u8..10, 0usize..3, 0..10), 1..4),
         ) {
             let one = |(number, lines): (usize, &BTreeMap<u8, usize>)| match number {
@@ -173,8 +178,9 @@ mod tests {
             for key in 0u8..10 {
                 let came = lines.iter().enumerate().filter(|(number, _)| *number == 0 || key < 8);
                 let came: Vec<_> = came.filter_map(|(number, lines)| Some((number, *lines.get(&key)?))).collect();
-                let usable = came.iter().rev().find(|(_, stop)| *stop == 0);
-                let expected = usable.or(came.last()).map(|(number, _)| format!("{key} of {number}"));
+                let newest = |wanted: &str| came.iter().rev().find(|(_, stop)| STOPS[*stop] == wanted);
+                let best = newest("STOP").or(newest("MAX_TOKENS")).or(newest("SAFETY"));
+                let expected = best.map(|(number, _)| format!("{key} of {number}"));
                 let mut paid = 0;
                 let found = merged.get(&key.to_string(), |_, _| paid += 1).unwrap();
                 prop_assert_eq!(found.answer.text.as_deref(), expected.as_deref());

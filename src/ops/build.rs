@@ -24,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::dataset::is_made_of;
 use super::estimate::Estimate;
 use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
@@ -225,6 +226,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
     let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
+    let problems = problems_file(app, &output, &rows)?;
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),
@@ -246,7 +248,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         key,
         source: rows.open()?,
         rows,
-        problems: problems_file(app, &output)?,
+        problems,
         request: asked.request,
         ready: asked.ready,
         input_limit: input_limit(app, &model, kind),
@@ -296,14 +298,16 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     })
 }
 
-/// Notes what the requests were made of. A copy of requests that were made of rows tells nothing new: answers are
-/// joined to those rows.
+/// Notes what the requests were made of, unless that is known better: a copy of requests that were made of rows, or
+/// the very requests of a job out of its own answers, tell nothing new.
 fn remember(app: &App, sha256: &str, origin: &BuildOrigin, is_ready: bool) -> Result<()> {
     let ledger = app.ledger()?;
-    if is_ready && ledger.build_origin(sha256)?.is_some() {
-        return Ok(());
-    }
-    ledger.remember_build(sha256, origin)
+    let is_circle = match &origin.source {
+        Some(source) => is_made_of(app, source, sha256)?,
+        None => false,
+    };
+    let is_copy = is_ready && ledger.build_origin(sha256)?.is_some();
+    if is_circle || is_copy { Ok(()) } else { ledger.remember_build(sha256, origin) }
 }
 
 /// What is attached, large files at the API already.
@@ -330,13 +334,26 @@ fn limit(args: &BuildArgs) -> u64 {
 }
 
 fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> {
-    match &args.output {
-        Some(output) => app.roots().writable(output),
-        None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem())),
-    }
+    let output = match &args.output {
+        Some(output) => app.roots().writable(output)?,
+        None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem()))?,
+    };
+    refuse_source(rows, output)
 }
 
 /// `products.requests.problems.jsonl` for products.requests.jsonl.
-fn problems_file(app: &App, output: &AllowedPath) -> Result<AllowedPath> {
-    app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())
+fn problems_file(app: &App, output: &AllowedPath, rows: &Rows) -> Result<AllowedPath> {
+    let list = app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())?;
+    refuse_source(rows, list)
+}
+
+/// The source is not written over, whatever else may be.
+fn refuse_source(rows: &Rows, file: AllowedPath) -> Result<AllowedPath> {
+    if rows.is_file(&file) {
+        let cause = "it is the source itself, and would be lost";
+        return Err(
+            Error::new(ErrorKind::InvalidArgument, format!("writing {file}"), cause).hint("name another output")
+        );
+    }
+    Ok(file)
 }

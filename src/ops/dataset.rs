@@ -69,6 +69,11 @@ impl Dataset {
         }
     }
 
+    /// Whether this file is what is read.
+    pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
+        matches!(self, Self::File { path, .. } if path == file)
+    }
+
     /// How it is read.
     pub(super) fn reading(&self) -> Reading {
         match self {
@@ -104,6 +109,21 @@ impl Dataset {
             Self::Answers { handle, .. } => handle.rsplit_once('-').map_or(handle, |(slug, _)| slug),
         }
     }
+}
+
+/// Whether a data set is the answers to the requests with this hash, be it by way of further stages.
+pub(super) fn is_made_of(app: &App, source: &str, sha256: &str) -> Result<bool> {
+    let ledger = app.ledger()?;
+    let (mut source, mut seen) = (Some(source.to_owned()), Vec::new());
+    while let Some(handle) = source.as_deref().and_then(|source| source.strip_prefix(JOB)) {
+        let Some(asked) = ledger.find(handle)?.and_then(|job| job.input_sha256) else { break };
+        if asked == sha256 {
+            return Ok(true);
+        }
+        source = ledger.build_origin(&asked)?.filter(|_| !seen.contains(&asked)).and_then(|origin| origin.source);
+        seen.push(asked);
+    }
+    Ok(false)
 }
 
 /// A file, or the files that a folder or a pattern stands for.

@@ -353,6 +353,12 @@ fn output_file(
             app.roots().writable(&name)?
         }
     };
+    if join.is_some_and(|join| join.is_from(&path)) {
+        let cause = "it is the data set itself, and would be lost";
+        return Err(
+            Error::new(ErrorKind::InvalidArgument, format!("writing {path}"), cause).hint("name another output")
+        );
+    }
     let format = match asked {
         Some(format) => format,
         None => Format::of_file(&path)?,

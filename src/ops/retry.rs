@@ -14,6 +14,7 @@ use super::App;
 use super::create::{CreateArgs, CreateReply, Submission};
 use super::off_thread::off_thread;
 use super::results::{Family, Keys, Member, checker_of};
+use super::submit::Lease;
 use super::vault::Vault;
 use crate::answers::Checker;
 use crate::error::{Error, ErrorKind, Result};
@@ -93,10 +94,15 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         Some(sha256) => app.ledger()?.build_origin(sha256)?,
         None => None,
     };
+    input_of(app, &job)?;
+    // One after the other: two calls with different settings would not see each other's job, and pay twice.
+    let _turn = if args.dry_run { None } else { Some(Lease::take(app, &job.handle, monitor).await?) };
     let family = Family::gather(app, &job, true, monitor).await?;
+    family.refuse_unread()?;
+    let is_lacking = family.misses_results() && args.outcomes.is_empty();
     let model = args.model.clone().unwrap_or_else(|| job.model.clone());
     let chosen = write_requests(app, &args, family, origin.as_ref(), &model, monitor).await?;
-    if let Some(origin) = origin {
+    if let Some(origin) = origin.filter(|_| job.input_sha256.as_ref() != Some(&chosen.sha256)) {
         // The rows are the same: the answers of the retry can be joined to them as well.
         app.ledger()?
             .remember_build(&chosen.sha256, &BuildOrigin { model: None, counted: None, sample_of: None, ..origin })?;
@@ -109,6 +115,9 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         ..CreateArgs::default()
     };
     let mut created = super::create::submit_file(app, chosen.path, Some(&job), &create, monitor).await?;
+    if is_lacking {
+        created.warnings.push(STILL_TO_COME.to_owned());
+    }
     if created.submission == Submission::Found && chosen.ended.contains(&created.job) {
         created.warnings.push(format!(
             "these requests were repeated in that job already; to repeat what it left unanswered without any change, \
@@ -118,6 +127,9 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     }
     Ok(RetryReply { retry_of: job.handle.to_string(), repeated: chosen.repeated, created })
 }
+
+const STILL_TO_COME: &str = "the API counts more finished requests than the results it gave: requests without a result are \
+    billed and left out here, as their answers may still come; outcomes [\"missing\"] repeats them all the same";
 
 /// The request file of the retry.
 struct Chosen {
@@ -138,7 +150,9 @@ async fn write_requests(
     monitor: &dyn Monitor,
 ) -> Result<Chosen> {
     let wanted: Vec<_> = if args.outcomes.is_empty() {
-        Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Answered).collect()
+        // Results that the API says to have may still come.
+        let may_come = |outcome: &Outcome| *outcome == Outcome::Missing && family.misses_results();
+        Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Answered && !may_come(outcome)).collect()
     } else {
         args.outcomes.clone()
     };

@@ -205,6 +205,10 @@ impl fmt::Display for Whole {
         if self.came == 0 {
             return f.write_str("; nothing came back, so nothing can be told of the whole");
         }
+        // Where no request took anything, none did any work: that is no price for the whole.
+        if self.input.expected + self.output.expected <= 0.0 {
+            return f.write_str("; no tokens were counted, so nothing can be told of the whole");
+        }
         let (whole, input, output) = (counted(self.of.requests, "request"), self.input.tokens(), self.output.tokens());
         write!(f, "; the whole of {whole} would take about {input} input and {output} output tokens, ")?;
         match self.cost {

@@ -211,7 +211,7 @@ fn keep_keys(app: &App, handle: &Handle, keys: &NamedTempFile) -> Result<()> {
 }
 
 /// The right to submit a job, renewed until dropped.
-struct Lease {
+pub(super) struct Lease {
     app: App,
     handle: Handle,
     owner: String,
@@ -220,7 +220,7 @@ struct Lease {
 
 impl Lease {
     /// Takes the lease, waiting for another process that holds it.
-    async fn take(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<Self> {
+    pub(super) async fn take(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<Self> {
         let owner = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         while !app.ledger()?.lease(handle, &owner)? {
             monitor.check(&format!("waiting for another process that submits {handle}"))?;

@@ -43,8 +43,7 @@ struct Translation<'t> {
 
 impl Translation<'_> {
     fn schema(&mut self, given: &Value, place: &str, depth: usize) -> Result<Map<String, Value>, Fault> {
-        self.schemas += 1;
-        if depth > DEEPEST || self.schemas > LARGEST {
+        if depth > DEEPEST {
             return Err(too_deep(place));
         }
         let Value::Object(given) = given else {
@@ -61,6 +60,11 @@ impl Translation<'_> {
 
     /// The schema with what it refers to, and with all that must hold at the same time.
     fn whole(&mut self, mut schema: Map<String, Value>, place: &str) -> Result<Map<String, Value>, Fault> {
+        // Counted here, so that references that double below `allOf` come to an end, too.
+        self.schemas += 1;
+        if self.schemas > LARGEST {
+            return Err(too_deep(place));
+        }
         loop {
             let more = match (schema.shift_remove("$ref"), schema.shift_remove("allOf")) {
                 (None, None) => return Ok(schema),

@@ -6,6 +6,7 @@ use super::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 use crate::ops::dataset::Dataset;
+use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 
@@ -58,6 +59,11 @@ impl Rows {
             Self::Given(rows) => Ok(rows.first().cloned()),
             Self::Prompts(_) => Ok(None),
         }
+    }
+
+    /// Whether this file is what the rows come from.
+    pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
+        matches!(self, Self::Dataset(dataset) if dataset.is_file(file))
     }
 
     /// What finds the rows again for a join.

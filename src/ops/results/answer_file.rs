@@ -12,7 +12,7 @@ use crate::job::outcome::counted;
 use crate::job::{Cost, Kind as JobKind};
 use crate::ledger::JobRecord;
 use crate::ops::App;
-use crate::ops::dataset::Dataset;
+use crate::ops::dataset::{Dataset, is_made_of};
 use crate::ops::off_thread::off_thread;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
@@ -59,6 +59,11 @@ pub(in crate::ops) struct Join {
 }
 
 impl Join {
+    /// Whether this file is where the rows come from.
+    pub(in crate::ops) fn is_from(&self, file: &AllowedPath) -> bool {
+        self.rows.is_file(file)
+    }
+
     /// The name of a file with the rows and their answers: `products.answered.csv`.
     pub(in crate::ops) fn answered_name(&self) -> String {
         format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))
@@ -101,6 +106,9 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     let origin = origin.ok_or_else(|| cannot("its request file was not built by build_jsonl on this machine"))?;
     let source =
         origin.source.ok_or_else(|| cannot("its rows were given in the call, there is no data set to join"))?;
+    if is_made_of(app, &source, job.input_sha256.as_deref().unwrap_or_default())? {
+        return Err(cannot("its rows are known as its own answers only"));
+    }
     let reading = serde_json::from_value(origin.reading).unwrap_or_default();
     // Boxed: a source may be a job, whose answers are results again.
     let rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
@@ -180,7 +188,7 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
         counted.summary.cost = Cost::Unknown;
         counted.summary.live_cost = Cost::Unknown;
     }
-    if task.family.members.iter().any(|member| member.lacking) {
+    if task.family.misses_results() {
         warnings.push(LACKING.to_owned());
     }
     if counted.unfenced > 0 {
@@ -217,7 +225,7 @@ fn writer(task: &Task, path: &AllowedPath, format: Format, shape: Shape, overwri
 const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
     say something else than what was asked";
 const LACKING: &str = "the API counts more finished requests than the results it gave: those are billed and count as missing \
-    here; call again before a retry, they may still come";
+    here; they may still come, so a retry leaves them out unless outcomes names missing";
 
 /// Accounts for every request: beside its row where there is one, then the others. Returns what is odd.
 fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<JoinedRows>) -> Result<Vec<String>> {

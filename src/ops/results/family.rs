@@ -6,11 +6,12 @@ use super::account::Keys;
 use crate::answers::index::Problems;
 use crate::answers::schema::has_templates;
 use crate::answers::{Checker, Generation, Merged, ResultIndex, Spill};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::Handle;
 use crate::job::models::Price;
 use crate::job::text::{clip, one_line};
-use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
+use crate::ledger::{JobRecord, Step};
 use crate::ops::App;
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
@@ -35,8 +36,8 @@ pub(in crate::ops) struct Family {
     pub(in crate::ops) members: Vec<Member>,
     /// Retries that have not ended.
     pub(in crate::ops) unfinished: Vec<JobRecord>,
-    /// Retries whose results could not be had.
-    unread: bool,
+    /// Retries whose results could not be had, and why.
+    unread: Vec<(Handle, Error)>,
     pub(in crate::ops) warnings: Vec<String>,
 }
 
@@ -44,9 +45,12 @@ impl Family {
     /// Brings home the results of a job, and with `merge` those of its retries.
     pub(in crate::ops) async fn gather(app: &App, job: &JobRecord, merge: bool, monitor: &dyn Monitor) -> Result<Self> {
         let itself = Member::gather(app, job.clone(), 0, monitor).await?;
-        let mut family = Self { members: vec![itself], unfinished: Vec::new(), unread: false, warnings: Vec::new() };
+        let mut family =
+            Self { members: vec![itself], unfinished: Vec::new(), unread: Vec::new(), warnings: Vec::new() };
         let retries = if merge { app.ledger()?.retries_of(&job.handle)? } else { Vec::new() };
-        for (number, retry) in (1..).zip(retries) {
+        // What was never sent asks for nothing.
+        let is_sent = |retry: &JobRecord| !matches!(retry.step, Step::Intended | Step::Uploaded);
+        for (number, retry) in (1..).zip(retries.into_iter().filter(is_sent)) {
             family.add_retry(app, retry, number, monitor).await?;
         }
         Ok(family)
@@ -66,7 +70,7 @@ impl Family {
                 self.warnings.push(format!(
                     "the answers of the retry {handle} cannot be had ({cause}) and are not in it, nor is their cost"
                 ));
-                self.unread = true;
+                self.unread.push((handle, e));
             }
         }
         Ok(())
@@ -80,9 +84,26 @@ impl Family {
         Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
     }
 
+    /// Fails if there are retries whose answers may still be had: they would be asked for, and paid, again.
+    pub(in crate::ops) fn refuse_unread(&self) -> Result<()> {
+        let Some((retry, e)) = self.unread.iter().find(|(_, e)| e.kind() != ErrorKind::NotFound) else { return Ok(()) };
+        let cause = format!(
+            "the answers of its retry {retry} cannot be had now ({}), and would be paid for again",
+            one_line(&clip(e.cause(), 200))
+        );
+        Err(Error::new(e.kind(), "choosing what to retry", cause).hint(
+            "make the same call again in a while; if they are lost for good, submit the requests anew with create_batch",
+        ))
+    }
+
+    /// Whether results are missing that the API says to have.
+    pub(in crate::ops) fn misses_results(&self) -> bool {
+        self.members.iter().any(|member| member.lacking)
+    }
+
     /// Whether results that were paid for are not there.
     pub(in crate::ops) fn is_lacking(&self) -> bool {
-        self.unread || self.members.iter().any(|member| member.lacking)
+        !self.unread.is_empty() || self.misses_results()
     }
 
     /// The retries that are merged.
