@@ -12,7 +12,6 @@ pub(super) use family::{Family, Member, checker_of};
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,10 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::off_thread::off_thread;
+use super::schema_file::schema_file;
 use crate::answers::summary::FailureGroup;
 use crate::answers::{Filter, Format, Tally};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
 use crate::job::{Cost, JobState, Outcome, OutcomeCounts, Usage};
@@ -220,15 +220,15 @@ impl fmt::Display for ResultsReply {
 
 const USUAL_SAMPLES: i64 = 3;
 const MOST_SAMPLES: i64 = 50;
-/// Bytes of a schema file, of an example key, of a call named as the next one.
-const MOST_SCHEMA_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of an example key, of a call named as the next one.
 const MOST_KEY_BYTES: usize = 60;
 const MOST_CALL_BYTES: usize = 600;
 
 /// Brings the answers home and writes them down, accounting for every request.
 pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
     let wanted = wanted(&args)?;
-    let view = View { alone: args.merge_retries == Some(false), schema: schema(app, args.schema.as_ref())? };
+    let schema = args.schema.as_ref().map(|schema| schema_file(app.roots(), schema)).transpose()?;
+    let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh(app, job).await?;
     if !job.state.is_terminal() {
@@ -313,24 +313,6 @@ fn wanted(args: &ResultsArgs) -> Result<Wanted> {
 fn is_look(args: &ResultsArgs) -> bool {
     let filtered = !args.keys.is_empty() || args.search.is_some() || !args.fields.is_empty();
     filtered || args.count_by.is_some() || args.offset > 0 || args.limit.is_some()
-}
-
-/// The schema given in the call: itself, or the file that it names.
-fn schema(app: &App, given: Option<&Map<String, Value>>) -> Result<Option<Value>> {
-    let Some(given) = given else { return Ok(None) };
-    let file = given.get("$ref").and_then(Value::as_str).filter(|file| given.len() == 1 && !file.starts_with('#'));
-    let Some(file) = file else { return Ok(Some(Value::Object(given.clone()))) };
-    let wrong = |cause: String| {
-        Error::new(ErrorKind::InvalidArgument, format!("reading the schema {}", one_line(file)), cause)
-            .hint("name a file with a JSON Schema in an allowed folder, or give the schema itself")
-    };
-    if file.contains("://") {
-        return Err(wrong("schemas are not fetched from addresses".to_owned()));
-    }
-    let mut text = String::new();
-    let opened = app.roots().existing(file)?.open()?;
-    opened.take(MOST_SCHEMA_BYTES).read_to_string(&mut text).map_err(|e| wrong(e.to_string()))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| wrong(format!("it is not JSON: {e}")))
 }
 
 /// The file to write, none when somebody looks at answers.

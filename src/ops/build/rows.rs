@@ -6,6 +6,7 @@ use super::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 use crate::ops::dataset::Dataset;
+use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
 
@@ -29,6 +30,21 @@ impl Rows {
             (None, None, Some(prompts)) => Ok(Self::Prompts(prompts.clone())),
             _ => Err(wrong("give one of source (a file or job:HANDLE), rows or prompts")
                 .hint("for a few finished prompts: prompts; for a data set: source and template")),
+        }
+    }
+
+    /// What is odd about the data set.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Dataset(dataset) => dataset.warnings().to_vec(),
+            Self::Given(_) | Self::Prompts(_) => Vec::new(),
+        }
+    }
+
+    /// What is written is no row of the folder it is written to.
+    pub(super) fn leave_out(&mut self, made: &[&AllowedPath]) {
+        if let Self::Dataset(dataset) = self {
+            dataset.leave_out(made);
         }
     }
 
