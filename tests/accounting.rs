@@ -303,6 +303,59 @@ fn a_failed_job_accounts_for_every_key_with_and_without_results() {
 }
 
 #[test]
+fn what_was_done_before_a_job_ended_early_stands_in_every_format() {
+    let end = |state: &str, formats: &[&str]| {
+        let (world, clock) = slow();
+        let mut rows = PARTLY;
+        rows[2].1 = match state {
+            "EXPIRED" => "[[simulate:job-expired]] three",
+            "FAILED" => "[[simulate:job-failed]] three",
+            _ => "three",
+        };
+        let handle = submitted(&world, &rows);
+        if state == "CANCELLED" {
+            world.reply(&["cancel", &handle]);
+        }
+        clock.advance(Duration::from_secs(49 * 3600));
+        for format in formats {
+            let output = format!("out.{format}");
+            let reply = results(&world, &[&handle, "--join", "--format", format, "--output", &output]);
+            assert_eq!(reply["state"], format!("JOB_STATE_{state}"));
+            assert_eq!(reply["outcomes"], json!({"answered": 3, "missing": 3}), "{format}: {reply}");
+            let outcomes: Vec<String> = match *format {
+                "json" => serde_json::from_str::<Vec<Value>>(&world.read(&output)).unwrap(),
+                "parquet" => support::parquet::rows(&world.path(&output)),
+                "csv" | "tsv" | "source" => {
+                    let delimiter = if *format == "tsv" { b'\t' } else { b',' };
+                    let mut table =
+                        csv::ReaderBuilder::new().delimiter(delimiter).from_path(world.path(&output)).unwrap();
+                    table.deserialize::<BTreeMap<String, String>>().map(|row| json!(row.unwrap())).collect()
+                }
+                "md" => {
+                    let text = world.read(&output);
+                    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+                    let word = |row: &str| if row.contains("| missing |") { "missing" } else { "answered" };
+                    rows.map(|row| json!({"outcome": word(row)})).collect()
+                }
+                "raw" => {
+                    let word = |line: &Value| if line["error"].is_null() { "answered" } else { "missing" };
+                    world.lines(&output).iter().map(|line| json!({"outcome": word(line)})).collect()
+                }
+                _ => world.lines(&output),
+            }
+            .iter()
+            .map(|row| row["outcome"].as_str().unwrap().to_owned())
+            .collect();
+            let count = |outcome: &str| outcomes.iter().filter(|found| *found == outcome).count();
+            assert_eq!((count("answered"), count("missing")), (3, 3), "{format}: {outcomes:?}");
+        }
+    };
+    end("CANCELLED", &["jsonl", "json", "csv", "tsv", "parquet", "md", "source", "raw"]);
+    end("EXPIRED", &["parquet", "source"]);
+    end("FAILED", &["parquet", "source"]);
+}
+
+#[test]
 fn results_that_break_off_in_a_line_are_not_taken_for_all() {
     let world = World::new();
     let handle = submitted(&world, &PARTLY);
