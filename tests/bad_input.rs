@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 
 use serde_json::{Value, json};
 use support::world::World;
@@ -97,7 +98,7 @@ fn hints_name_the_flags_of_the_shell() {
 fn what_was_made_of_a_folder_is_no_row_of_it() {
     let world = World::new();
     fs::create_dir(world.path("docs")).unwrap();
-    for name in ["a.md", "b.md"] {
+    for name in ["a.md", "b-202611231200.md"] {
         world.write(&format!("docs/{name}"), "[[simulate:image]] text");
     }
     world.write("docs/bad.bin", "\0\u{1}\u{2}");
@@ -129,17 +130,22 @@ fn what_was_made_of_a_folder_is_no_row_of_it() {
     run(&["results", &handle]);
     assert!(world.path(&format!("docs/{handle}.media")).is_dir());
     run(&[&build[..], &["--output", "out.jsonl"]].concat());
-    assert_eq!(keys(&world, "docs/out.jsonl"), ["a.md", "b.md"]);
+    assert_eq!(keys(&world, "docs/out.jsonl"), ["a.md", "b-202611231200.md"]);
 }
 
 #[test]
-fn lines_of_text_in_utf_16_are_read() {
+fn lines_of_text_in_utf_16_are_read_packed_or_not() {
     let world = World::new();
     let units = "\u{FEFF}tea\ncafé\n".encode_utf16();
     fs::write(world.path("lines.txt"), units.flat_map(u16::to_be_bytes).collect::<Vec<_>>()).unwrap();
-    let reply = world.reply(&["build", "lines.txt", "--template", "{{ text }}"]);
-    assert_eq!(reply["source_format"], "text, UTF-16");
-    assert!(world.read("lines.requests.jsonl").contains("café"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&fs::read(world.path("lines.txt")).unwrap()).unwrap();
+    fs::write(world.path("packed.txt.gz"), packed.finish().unwrap()).unwrap();
+    for (name, format) in [("lines.txt", "text, UTF-16"), ("packed.txt.gz", "text, UTF-16, gzip")] {
+        let reply = world.reply(&["build", name, "--template", "{{ text }}", "--output", "out.jsonl", "--overwrite"]);
+        assert_eq!(reply["source_format"], format);
+        assert_eq!(world.lines("out.jsonl")[1]["request"]["contents"][0]["parts"][0]["text"], "café");
+    }
 }
 
 #[test]

@@ -15,7 +15,9 @@ const KEYS: &str = ".keys.jsonl";
 /// Whether this program wrote it, or everything in it.
 pub(super) fn is_own(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    let is_of_job = name.split_once('.').is_some_and(|(handle, _)| Handle::parse(handle).is_some());
+    let of_job = name.split_once('.').filter(|(handle, _)| Handle::parse(handle).is_some());
+    // A name and twelve digits may well be that of an invoice: what follows tells.
+    let is_of_job = of_job.is_some_and(|(_, rest)| rest == "media" || rest.starts_with("results."));
     is_of_job || REQUESTS.iter().any(|end| name.ends_with(end)) || is_result(path, name)
 }
 
