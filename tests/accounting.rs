@@ -392,6 +392,43 @@ fn kept_results_that_were_damaged_lose_only_the_damaged_lines_and_say_which() {
 }
 
 #[test]
+fn tokens_of_every_sort_are_counted_and_have_their_own_price() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    let model = "gemini-3.1-flash-lite";
+    let handle = world.reply(&["create", "r.jsonl", "-m", model])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    results(&world, &[&handle, "--limit", "0"]);
+    let usage = json!({
+        "promptTokenCount": 1_000_000, "cachedContentTokenCount": 400_000,
+        "candidatesTokenCount": 200_000, "thoughtsTokenCount": 50_000,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 300_000}, {"modality": "TEXT", "tokenCount": 700_000}],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 100_000}],
+    });
+    let candidate = json!({"content": {"parts": [{"text": "yes"}]}, "finishReason": "STOP"});
+    let line = json!({"key": "row-1", "response": {"candidates": [candidate], "usageMetadata": usage}});
+    std::fs::write(world.path(&format!("home/jobs/{handle}/results.jsonl")), format!("{line}\n")).unwrap();
+    let reply = results(&world, &[&handle, "--limit", "0"]);
+    let usage = json!({"input_tokens": 1_000_000, "cached_tokens": 400_000, "audio_input_tokens": 200_000,
+        "output_tokens": 250_000, "thinking_tokens": 50_000});
+    assert_eq!(reply["usage"], usage);
+    // Per million at the batch rate: 0.125 for text, 0.25 for sound, 0.0125 from the cache, 0.75 for output.
+    let cost = 0.4 * 0.125 + 0.2 * 0.25 + 0.4 * 0.0125 + 0.25 * 0.75;
+    assert!((reply["cost_usd"].as_f64().unwrap() - cost).abs() < 1e-6, "{reply}");
+    assert!(reply["saved_usd"].as_f64().unwrap() > 0.2, "{reply}");
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    table["models"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .filter(|row| row["name"] == model)
+        .for_each(|row| row["prices"] = json!([]));
+    world.write("models.json", &table.to_string());
+    let reply = results(&world, &[&handle, "--limit", "0", "--models", "models.json"]);
+    assert_eq!((&reply["usage"], &reply["cost_usd"]), (&usage, &Value::Null), "an unknown price is unknown");
+}
+
+#[test]
 fn a_stray_result_for_a_row_that_was_never_asked_does_not_count() {
     let world = World::new();
     world.write("rows.csv", "id,text\na,one\nb,[[simulate:stranger]] two\nnobody-sent-this,three\n");

@@ -149,7 +149,7 @@ fn lines_of_text_in_utf_16_are_read_packed_or_not() {
 }
 
 #[test]
-fn a_model_that_is_shut_down_soon_is_warned_of_and_one_that_ends_too_early_refused() {
+fn a_model_that_is_unknown_or_soon_shut_down_is_warned_of_and_one_that_ends_too_early_refused() {
     let world = world();
     let run = |days: i64| {
         let day = (chrono::Utc::now() + chrono::Duration::days(days)).date_naive();
@@ -162,6 +162,9 @@ fn a_model_that_is_shut_down_soon_is_warned_of_and_one_that_ends_too_early_refus
         let build = [&BUILD[..], &["--overwrite", "--model", "gemini-3.6-flash", "--models", "models.json"]].concat();
         (day.to_string(), world.run(&[&build[..], &["--json"]].concat()))
     };
+    let odd = world.reply(&[&BUILD[..], &["--model", "gemini-9-nobody"]].concat());
+    assert!(odd["warnings"].to_string().contains("gemini-9-nobody is not in the price table of"), "{odd}");
+    assert!(odd["estimate"]["expected_usd"].is_null(), "an unknown price is unknown: {odd}");
     let (day, soon) = run(20);
     let warnings = soon.json()["warnings"].to_string();
     assert!(warnings.contains(&format!("gemini-3.6-flash is shut down on {day}; use gemini-3.8-flash")), "{soon:?}");
