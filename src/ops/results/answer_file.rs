@@ -105,10 +105,10 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     let reading = serde_json::from_value(origin.reading).unwrap_or_default();
     // Boxed: a source may be a job, whose answers are results again.
     let mut rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
-    // The build left its own output out of the folder that it read.
-    let made = job.input_path.as_deref().and_then(|path| app.roots().existing(path).ok());
-    if let Some(requests) = made {
-        rows.leave_out(&[&requests, &problems_file(app.roots(), &requests)?]);
+    // The build left its own output out of the folder that it read. The requests of a retry lie in none.
+    if let Some(requests) = job.input_path.as_deref().and_then(|path| app.roots().existing(path).ok()) {
+        let problems = problems_file(app.roots(), &requests).ok();
+        rows.leave_out(&problems.iter().chain([&requests]).collect::<Vec<_>>());
     }
     let changed = origin.source_hash.is_some() && rows.hash(monitor).await? != origin.source_hash;
     if changed && origin.key.is_none() {
