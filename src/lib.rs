@@ -28,11 +28,13 @@
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
+//!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a path that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
-//!   decoded); `source/listing.rs` finds the files of a folder or a pattern.
+//!   decoded); `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern,
+//!   but not those of this program's own (`source/own_files.rs`).
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
 //!     line is of which key, in bounded memory.

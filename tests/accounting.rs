@@ -303,6 +303,59 @@ fn a_failed_job_accounts_for_every_key_with_and_without_results() {
 }
 
 #[test]
+fn what_was_done_before_a_job_ended_early_stands_in_every_format() {
+    let end = |state: &str, formats: &[&str]| {
+        let (world, clock) = slow();
+        let mut rows = PARTLY;
+        rows[2].1 = match state {
+            "EXPIRED" => "[[simulate:job-expired]] three",
+            "FAILED" => "[[simulate:job-failed]] three",
+            _ => "three",
+        };
+        let handle = submitted(&world, &rows);
+        if state == "CANCELLED" {
+            world.reply(&["cancel", &handle]);
+        }
+        clock.advance(Duration::from_secs(49 * 3600));
+        for format in formats {
+            let output = format!("out.{format}");
+            let reply = results(&world, &[&handle, "--join", "--format", format, "--output", &output]);
+            assert_eq!(reply["state"], format!("JOB_STATE_{state}"));
+            assert_eq!(reply["outcomes"], json!({"answered": 3, "missing": 3}), "{format}: {reply}");
+            let outcomes: Vec<String> = match *format {
+                "json" => serde_json::from_str::<Vec<Value>>(&world.read(&output)).unwrap(),
+                "parquet" => support::parquet::rows(&world.path(&output)),
+                "csv" | "tsv" | "source" => {
+                    let delimiter = if *format == "tsv" { b'\t' } else { b',' };
+                    let mut table =
+                        csv::ReaderBuilder::new().delimiter(delimiter).from_path(world.path(&output)).unwrap();
+                    table.deserialize::<BTreeMap<String, String>>().map(|row| json!(row.unwrap())).collect()
+                }
+                "md" => {
+                    let text = world.read(&output);
+                    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+                    let word = |row: &str| if row.contains("| missing |") { "missing" } else { "answered" };
+                    rows.map(|row| json!({"outcome": word(row)})).collect()
+                }
+                "raw" => {
+                    let word = |line: &Value| if line["error"].is_null() { "answered" } else { "missing" };
+                    world.lines(&output).iter().map(|line| json!({"outcome": word(line)})).collect()
+                }
+                _ => world.lines(&output),
+            }
+            .iter()
+            .map(|row| row["outcome"].as_str().unwrap().to_owned())
+            .collect();
+            let count = |outcome: &str| outcomes.iter().filter(|found| *found == outcome).count();
+            assert_eq!((count("answered"), count("missing")), (3, 3), "{format}: {outcomes:?}");
+        }
+    };
+    end("CANCELLED", &["jsonl", "json", "csv", "tsv", "parquet", "md", "source", "raw"]);
+    end("EXPIRED", &["parquet", "source"]);
+    end("FAILED", &["parquet", "source"]);
+}
+
+#[test]
 fn results_that_break_off_in_a_line_are_not_taken_for_all() {
     let world = World::new();
     let handle = submitted(&world, &PARTLY);
@@ -336,6 +389,43 @@ fn kept_results_that_were_damaged_lose_only_the_damaged_lines_and_say_which() {
     for word in ["3 result lines cannot be read", "line 2:", "line 4:", "never asked for (nobody)"] {
         assert!(warnings.contains(word), "{word} is missing in {warnings}");
     }
+}
+
+#[test]
+fn tokens_of_every_sort_are_counted_and_have_their_own_price() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    let model = "gemini-3.1-flash-lite";
+    let handle = world.reply(&["create", "r.jsonl", "-m", model])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    results(&world, &[&handle, "--limit", "0"]);
+    let usage = json!({
+        "promptTokenCount": 1_000_000, "cachedContentTokenCount": 400_000,
+        "candidatesTokenCount": 200_000, "thoughtsTokenCount": 50_000,
+        "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 300_000}, {"modality": "TEXT", "tokenCount": 700_000}],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 100_000}],
+    });
+    let candidate = json!({"content": {"parts": [{"text": "yes"}]}, "finishReason": "STOP"});
+    let line = json!({"key": "row-1", "response": {"candidates": [candidate], "usageMetadata": usage}});
+    std::fs::write(world.path(&format!("home/jobs/{handle}/results.jsonl")), format!("{line}\n")).unwrap();
+    let reply = results(&world, &[&handle, "--limit", "0"]);
+    let usage = json!({"input_tokens": 1_000_000, "cached_tokens": 400_000, "audio_input_tokens": 200_000,
+        "output_tokens": 250_000, "thinking_tokens": 50_000});
+    assert_eq!(reply["usage"], usage);
+    // Per million at the batch rate: 0.125 for text, 0.25 for sound, 0.0125 from the cache, 0.75 for output.
+    let cost = 0.4 * 0.125 + 0.2 * 0.25 + 0.4 * 0.0125 + 0.25 * 0.75;
+    assert!((reply["cost_usd"].as_f64().unwrap() - cost).abs() < 1e-6, "{reply}");
+    assert!(reply["saved_usd"].as_f64().unwrap() > 0.2, "{reply}");
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    table["models"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .filter(|row| row["name"] == model)
+        .for_each(|row| row["prices"] = json!([]));
+    world.write("models.json", &table.to_string());
+    let reply = results(&world, &[&handle, "--limit", "0", "--models", "models.json"]);
+    assert_eq!((&reply["usage"], &reply["cost_usd"]), (&usage, &Value::Null), "an unknown price is unknown");
 }
 
 #[test]

@@ -74,6 +74,27 @@ fn small_files_go_into_the_request_before_its_prompt() {
 }
 
 #[test]
+fn files_of_every_kind_in_a_folder_are_rows_and_go_along_by_their_paths() {
+    let world = World::new();
+    let files: [(&str, &[u8], &str); 7] = [
+        ("code.rs", b"fn main() {}\n", "text/plain"),
+        ("film.mp4", b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2", "video/mp4"),
+        ("notes.md", b"# Notes\n", "text/markdown"),
+        ("paper.pdf", PDF, "application/pdf"),
+        ("photo.png", PNG, "image/png"),
+        ("song.mp3", b"ID3\x03\0\0\0\0\0\0", "audio/mp3"),
+        ("voice.wav", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0", "audio/wav"),
+    ];
+    files.iter().for_each(|(name, bytes, _)| put(&world, &format!("all/{name}"), bytes));
+    let reply = world.reply(&["build", "all", "--template", "What is {{ name }}?", "--attach", "path"]);
+    assert_eq!((&reply["requests"], &reply["source_format"]), (&json!(7), &json!("files")), "{reply}");
+    for (line, (name, bytes, mime)) in world.lines("all.requests.jsonl").iter().zip(files) {
+        let inline = json!({"inlineData": {"mimeType": mime, "data": STANDARD.encode(bytes)}});
+        assert_eq!((&line["key"], parts(line)), (&json!(name), &json!([inline, {"text": format!("What is {name}?")}])));
+    }
+}
+
+#[test]
 fn a_large_file_is_uploaded_once_for_all_rows_and_builds() {
     let world = World::new();
     put(&world, "a.png", &large(PNG, 0));

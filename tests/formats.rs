@@ -160,6 +160,32 @@ fn rows_in_json_come_back_flat_with_their_types_and_no_more_fields_than_they_had
 }
 
 #[test]
+fn a_parquet_data_set_is_answered_in_parquet_with_the_types_it_has() {
+    let world = World::new();
+    let rows = [
+        json!({"id": "007", "count": 3, "price": 1.0, "new": true, "tags": ["a", "b"], "text": "one"}),
+        json!({"id": "8", "count": null, "price": 2.5, "new": null, "tags": [], "text": "two [[simulate:failed]]"}),
+    ];
+    world.write("made.jsonl", &rows.iter().map(|row| format!("{row}\n")).collect::<String>());
+    let handle = finished(&world, "made.jsonl", &[]);
+    results(&world, &[&handle, "--join", "--output", "rows.parquet"]);
+
+    let handle = finished(&world, "rows.parquet", &[]);
+    let reply = results(&world, &[&handle, "--format", "source"]);
+    assert!(reply["path"].as_str().unwrap().ends_with("rows.answered.parquet"), "{reply}");
+    assert!(reply["warnings"].to_string().contains("the answer column answer is called"), "{reply}");
+    let (given, read) = (parquet_rows(&world, "rows.parquet"), parquet_rows(&world, "rows.answered.parquet"));
+    assert_eq!(read.len(), 2);
+    for (given, read) in given.iter().zip(&read) {
+        for (name, value) in given.as_object().unwrap() {
+            assert_eq!(&read[name], value, "{name} keeps its value and its type");
+        }
+    }
+    assert_eq!((&read[0]["count"], &read[0]["price"], &read[0]["new"]), (&json!(3), &json!(1.0), &json!(true)));
+    assert_eq!((&read[1]["count"], &read[0]["tags"]), (&Value::Null, &json!(r#"["a","b"]"#)));
+}
+
+#[test]
 fn a_preview_is_a_table_in_which_nothing_acts() {
     let world = World::new();
     let rows: String = (0..130).map(|n| format!("{n},\"a | b\n![x](http://example.com/{n}) <b>\"\n")).collect();
@@ -251,31 +277,48 @@ fn the_same_results_again_are_the_same_file_in_every_format() {
 fn a_disk_that_fills_up_leaves_nothing_half_written() {
     let world = World::new();
     let noise = |n: u64| {
-        (1..12).map(|m| format!("{:x} ", (n * 12 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect::<String>()
+        (1..60).map(|m| format!("{:x} ", (n * 60 + m).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect::<String>()
     };
-    let rows: String = (0..2000).map(|n| format!("{n},{}\n", noise(n))).collect();
-    world.write("rows.csv", &format!("id,text\n{rows}"));
+    let rows: String = (0..300).map(|n| format!("{n},{0},{0},{0}\n", noise(n))).collect();
+    world.write("rows.csv", &format!("id,text,b,c\n{rows}"));
     let handle = finished(&world, "rows.csv", &[]);
     results(&world, &[&handle, "--output", "first.jsonl"]);
-    for format in ["jsonl", "csv", "parquet", "source", "raw"] {
-        // No file may grow beyond some KB, as if the disk were full then; the signal for it is ignored.
-        let output = format!("out.{format}");
-        let limited = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
-        let mut command = std::process::Command::new("bash");
-        let real = world.command();
-        command.args(["-c", limited]).arg(real.get_program()).current_dir(world.folder.path());
-        command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.args(["results", &handle, "--join", "--output", &output, "--format", format, "--json"]);
-        let ran = command.output().unwrap();
-        let reply = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert_eq!(ran.status.code(), Some(1), "{format}: {reply} {}", String::from_utf8_lossy(&ran.stderr));
-        assert!(reply.contains("too large") && reply.contains(&output), "{format}: {reply}");
+    let full = |handle: &str, format: &str| {
+        let output = format!("as-{format}.{format}");
+        let arguments = ["results", handle, "--join", "--output", &output, "--format", format];
+        let ran = world.with_files_of(100, &arguments);
+        assert_eq!(ran.code, 1, "{format}: {ran:?}");
+        assert!(ran.stdout.contains("too large") && ran.stdout.contains(&output), "{format}: {ran:?}");
         let left = std::fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let left: Vec<_> = left.map(|name| name.to_string_lossy().into_owned()).collect();
-        assert!(!left.iter().any(|name| *name == output || name.starts_with(".gemini-batch")), "{format}: {left:?}");
+        let is_left = |name: &String| name.starts_with(&output) || name.starts_with(".gemini-batch");
+        assert!(!left.iter().any(is_left), "{format}: {left:?}");
         // With room again, the same call succeeds.
-        results(&world, &[&handle, "--join", "--output", &output, "--format", format]);
-    }
+        world.reply(&arguments);
+    };
+    ["jsonl", "csv", "json", "md", "parquet", "source", "raw"].iter().for_each(|format| full(&handle, format));
+    // A disk as full when the requests are built.
+    let build = ["build", "rows.csv", "--template", "{{ text }} again", "--output", "again.jsonl"];
+    let ran = world.with_files_of(100, &build);
+    assert!(ran.code == 1 && ran.stdout.contains("too large"), "{ran:?}");
+    assert!(!world.path("again.jsonl").exists());
+    let dimensions = ["--kind", "embed", "--request", r#"{"outputDimensionality": 256}"#, "--overwrite"];
+    let vectors = finished(&world, "rows.csv", &dimensions);
+    results(&world, &[&vectors, "--limit", "0"]);
+    full(&vectors, "npy");
+}
+
+#[test]
+fn the_files_beside_an_output_are_not_written_over_either() {
+    let world = World::new();
+    let handle = vectors(&world);
+    world.write("v.npy.keys.jsonl", "mine");
+    let error = world.refusal(&["results", &handle, "--output", "v.npy"]);
+    assert_eq!(error["kind"], "already_exists", "{error}");
+    assert_eq!(world.read("v.npy.keys.jsonl"), "mine");
+    assert!(!world.path("v.npy").exists(), "a matrix without its keys is worth nothing");
+    results(&world, &[&handle, "--output", "v.npy", "--overwrite"]);
+    assert_eq!(world.lines("v.npy.keys.jsonl").len(), 2);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 mod support;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -98,6 +100,63 @@ fn speech_becomes_a_sound_that_any_player_knows() {
     let manifest = world.lines(&format!("{handle}.media/media.jsonl"));
     assert_eq!(manifest[0]["seconds"], 0.25);
     assert_eq!(manifest[0]["mime_type"], "audio/wav");
+}
+
+/// Replaces the kept answer of a job whose only key is A1 by one of these parts.
+fn answer_with(world: &World, handle: &str, parts: &[(&str, &[u8])]) {
+    results(world, &[handle, "--limit", "0"]);
+    let part = |(mime, bytes): &(&str, &[u8])| json!({"inlineData": {"mimeType": mime, "data": BASE64_STANDARD.encode(bytes)}});
+    let parts: Vec<_> = parts.iter().map(part).collect();
+    let candidate = json!({"content": {"parts": parts}, "finishReason": "STOP"});
+    let line = json!({"key": "A1", "response": {"candidates": [candidate]}});
+    std::fs::write(world.path(&format!("home/jobs/{handle}/results.jsonl")), format!("{line}\n")).unwrap();
+}
+
+#[test]
+fn several_media_of_one_answer_keep_their_types_rates_and_channels() {
+    let world = World::new();
+    let handle = finished(&world, "A1,x\n", &[]);
+    let jpeg =
+        b"\xFF\xD8\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xFF\xC0\0\x0B\x08\0\x05\0\x07\x01\x01\x11\0\xFF\xD9";
+    let sound = [1, 2, 3, 4].repeat(4_000);
+    let parts: [(&str, &[u8]); 3] =
+        [("image/png", jpeg), ("audio/L16;codec=pcm;rate=16000;channels=2", &sound), ("image/jpeg", jpeg)];
+    answer_with(&world, &handle, &parts);
+    let reply = results(&world, &[&handle, "--output", "out.csv"]);
+    let folder = format!("{handle}.media");
+    assert!(reply["media"].as_str().unwrap().ends_with("(3 files)"), "{reply}");
+    let manifest = world.lines(&format!("{folder}/media.jsonl"));
+    let told = |field: &str| manifest.iter().map(|entry| entry[field].clone()).collect::<Vec<_>>();
+    assert_eq!(told("mime_type"), ["image/jpeg", "audio/wav", "image/jpeg"], "by what is in it");
+    assert_eq!(told("file"), ["A1.jpg", "A1-2.wav", "A1-3.jpg"]);
+    assert_eq!((&manifest[0]["width"], &manifest[0]["height"]), (&json!(7), &json!(5)));
+    assert_eq!(manifest[1]["seconds"], 0.25);
+    assert_eq!(std::fs::read(world.path(&format!("{folder}/A1-3.jpg"))).unwrap(), jpeg);
+    let wav = std::fs::read(world.path(&format!("{folder}/A1-2.wav"))).unwrap();
+    let number = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().unwrap());
+    assert_eq!((wav[22], number(24), number(28), wav[32]), (2, 16_000, 64_000, 4));
+    assert_eq!(&wav[44..], sound);
+    let table = world.read("out.csv");
+    assert!(
+        ["A1.jpg", "A1-2.wav", "A1-3.jpg"].iter().all(|file| table.contains(&format!("{folder}/{file}"))),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_no_half_of_a_picture() {
+    let world = World::new();
+    let handle = finished(&world, "A1,x\n", &[]);
+    let large = [b"\x89PNG\r\n\x1a\n".as_slice(), &[7; 300_000]].concat();
+    answer_with(&world, &handle, &[("image/png", &large)]);
+    let ran = world.with_files_of(100, &["results", &handle, "--output", "out.jsonl"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("too large"), "{ran:?}");
+    let folder = format!("{handle}.media");
+    assert_eq!(std::fs::read_dir(world.path(&folder)).map_or(0, |files| files.count()), 0, "no half is left");
+    assert!(!world.path("out.jsonl").exists());
+    results(&world, &[&handle, "--output", "out.jsonl"]);
+    assert_eq!(std::fs::read(world.path(&format!("{folder}/A1.png"))).unwrap(), large);
 }
 
 #[test]

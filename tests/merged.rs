@@ -97,6 +97,30 @@ fn the_next_stage_reads_the_merged_answers() {
 }
 
 #[test]
+fn the_next_stage_is_told_of_answers_that_may_still_come() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let first = submitted(&world, ROWS);
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    let source = format!("job:{first}");
+    let build = ["build", &source, "--template", "Shorten: {{ answer }}", "--output", "next.jsonl", "--overwrite"];
+    let reply = world.reply(&build);
+    let warnings = reply["warnings"].to_string();
+    assert!(warnings.contains(&format!("the retry {second} is JOB_STATE_PENDING")), "{reply}");
+    assert_eq!(reply["requests"], 1);
+    clock.advance(Duration::from_secs(3600));
+    let reply = world.reply(&build);
+    assert!(!reply["warnings"].to_string().contains(&second), "{reply}");
+    assert_eq!(reply["requests"], 3);
+}
+
+#[test]
 fn a_retry_takes_what_earlier_retries_answered_off_the_list() {
     let world = World::new();
     let first = submitted(&world, ROWS);

@@ -17,7 +17,7 @@ type Row = ([String; 3], Option<String>);
 const COLUMNS: [&str; 3] = ["id", "a note", "naïve"];
 
 /// What answers are written as: the format, and that of the data set.
-const WRITTEN: [(Format, &str); 9] = [
+const WRITTEN: [(Format, &str); 10] = [
     (Format::Csv, "csv"),
     (Format::Tsv, "csv"),
     (Format::Json, "csv"),
@@ -27,6 +27,7 @@ const WRITTEN: [(Format, &str); 9] = [
     (Format::Source, "tsv"),
     (Format::Source, "json"),
     (Format::Source, "jsonl"),
+    (Format::Source, "parquet"),
 ];
 
 struct Folder {
@@ -77,11 +78,18 @@ fn write(output: &AllowedPath, format: Format, shape: &Shape, rows: &[Row]) {
     writer.finish().unwrap();
 }
 
-/// The rows of a file by our own readers; those of a Parquet file by its own.
+/// The rows of a file by our own readers; those of a Parquet file by the crate's own and by ours.
 fn read(path: &AllowedPath, format: &str) -> Vec<Map<String, Value>> {
     if format == "parquet" {
-        return parquet::rows(path.as_path()).into_iter().map(|row| row.as_object().unwrap().clone()).collect();
+        let rows = parquet::rows(path.as_path());
+        let rows: Vec<_> = rows.into_iter().map(|row| row.as_object().unwrap().clone()).collect();
+        assert_eq!(read_by_ours(path, format), rows);
+        return rows;
     }
+    read_by_ours(path, format)
+}
+
+fn read_by_ours(path: &AllowedPath, format: &str) -> Vec<Map<String, Value>> {
     let reading = Reading { format: source::Format::parse(format), ..Reading::default() };
     let mut source = source::open(path, &reading).unwrap();
     let mut rows = Vec::new();
@@ -144,7 +152,7 @@ proptest! {
 
     #[test]
     fn a_data_set_of_any_format_comes_whole_into_any_other(rows in rows()) {
-        for from in ["csv", "tsv", "json", "jsonl"] {
+        for from in ["csv", "tsv", "json", "jsonl", "parquet"] {
             let folder = Folder::new();
             let source = folder.path("source");
             write(&source, Format::Source, &shape(from), &rows);

@@ -18,6 +18,10 @@ const FORMATS: [Option<Format>; 5] =
 fuzz_target!(|data: (u8, &[u8])| {
     let (choice, bytes) = data;
     let format = FORMATS[usize::from(choice) % FORMATS.len()];
+    // The parquet crate panics on damaged files. That is caught and told, but this program would end before it.
+    if format.is_none() && bytes.starts_with(b"PAR1") {
+        return;
+    }
     FOLDER.with(|folder| {
         std::fs::write(folder.path().join("rows"), bytes).expect("writing the data set");
         let path = Roots::new([folder.path().to_owned()]).and_then(|roots| roots.existing("rows")).expect("its path");

@@ -1,7 +1,7 @@
 //! `parquet`: a [table](super::table) in columns, compressed with zstd.
 //!
-//! Columns of the source are text, unless all values of a JSON source's column are numbers or truths; fields of a
-//! schema have the type that the schema promises; vectors are lists of 32-bit floats. Nothing and null are null.
+//! Columns of the source are text, unless it is Parquet that says otherwise, or all values of a JSON source's column
+//! are numbers or truths; fields of a schema have the type that the schema promises; vectors are lists of 32-bit floats. Nothing and null are null.
 
 use std::io;
 use std::sync::Arc;

@@ -17,6 +17,10 @@ const COMMANDS: [(&str, &str, &str); 8] = [
     ("delete_batch", "delete", "job"),
 ];
 
+/// Arguments that are named in hints as `name: "value"`, and the flags for them.
+const FLAGS: [(&str, &str); 3] = [("kind", "--kind"), ("model", "--model"), ("format", "--format")];
+const SKIP: (&str, &str) = ("on_bad_row: \"skip\"", "--skip-bad-rows");
+
 /// The text with every tool call, and every tool named alone, spelled as a command of this program. Whoever
 /// works on the simulator goes on there.
 pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
@@ -30,6 +34,18 @@ pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
         rest = after;
     }
     shell.push_str(rest);
+    FLAGS.iter().fold(shell.replace(SKIP.0, SKIP.1), |shell, (name, flag)| with_flag(&shell, name, flag))
+}
+
+/// `pass kind: "embed"` as `pass --kind embed`.
+fn with_flag(text: &str, name: &str, flag: &str) -> String {
+    let argument = format!(" {name}: \"");
+    let mut parts = text.split(&argument);
+    let mut shell = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (value, rest) = part.split_once('"').unwrap_or((part, ""));
+        shell.push_str(&format!(" {flag} {}{rest}", quoted(&value.into())));
+    }
     shell
 }
 
@@ -127,6 +143,11 @@ mod tests {
             ),
             ("list_batches shows all jobs", "gemini-batch-mcp list shows all jobs"),
             ("cancel_batch {broken", "gemini-batch-mcp cancel {broken"),
+            ("mend it, or pass on_bad_row: \"skip\"", "mend it, or pass --skip-bad-rows"),
+            (
+                r#"build with kind: "embed", or pass model: "m-1"; then"#,
+                "build with --kind embed, or pass --model m-1; then",
+            ),
             ("nothing", "nothing"),
         ] {
             assert_eq!(at_the_shell(tool, false), shell);

@@ -6,6 +6,7 @@ pub mod media;
 pub mod models;
 pub mod money;
 pub mod outcome;
+pub mod spelling;
 pub mod state;
 pub mod text;
 pub mod tokens;

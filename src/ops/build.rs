@@ -32,7 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::outcome::{counted, grouped};
 use crate::ledger::builds::BuildOrigin;
-use crate::paths::AllowedPath;
+use crate::paths::{AllowedPath, Roots};
 use crate::progress::Monitor;
 use attach::Attach;
 use compose::{Task, write};
@@ -216,17 +216,18 @@ impl fmt::Display for BuildReply {
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
     kinds::refuse_stray_voice(&args)?;
-    let rows = Rows::find(app, &args, monitor).await?;
+    let mut rows = Rows::find(app, &args, monitor).await?;
+    let output = output_file(app, &args, &rows)?;
+    let problems = refuse_source(&rows, problems_file(app.roots(), &output)?)?;
+    rows.leave_out(&[&output, &problems]);
     let asked = Asked::of(app, &args, &rows)?;
     let kind = asked.kind;
     let model = kinds::model(app, &args, kind);
     let model_warning = availability(app, &model)?;
     suits(app, &model, kind)?;
-    let output = output_file(app, &args, &rows)?;
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
     let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
-    let problems = problems_file(app, &output, &rows)?;
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),
@@ -244,6 +245,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         sample_of: None,
     };
     let is_ready = asked.ready.is_some();
+    let mut warnings = rows.warnings();
     let task = Task {
         key,
         source: rows.open()?,
@@ -263,7 +265,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     if let Some(expected) = built.expected {
         (origin.expects_json, origin.response_schema) = (expected.json, expected.schema);
     }
-    let mut warnings = asked.warnings;
+    warnings.extend(asked.warnings);
     warnings.extend(built.warnings);
     warnings.extend(model_warning);
     warnings.extend(kind_warnings);
@@ -342,9 +344,8 @@ fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> 
 }
 
 /// `products.requests.problems.jsonl` for products.requests.jsonl.
-fn problems_file(app: &App, output: &AllowedPath, rows: &Rows) -> Result<AllowedPath> {
-    let list = app.roots().writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())?;
-    refuse_source(rows, list)
+pub(super) fn problems_file(roots: &Roots, output: &AllowedPath) -> Result<AllowedPath> {
+    roots.writable(&output.as_path().with_extension("problems.jsonl").to_string_lossy())
 }
 
 /// The source is not written over, whatever else may be.

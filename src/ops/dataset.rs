@@ -25,7 +25,7 @@ pub(super) enum Dataset {
     /// Files, one row each.
     Files(Listing),
     /// The answers of a job, written down for the purpose.
-    Answers { path: AllowedPath, handle: String },
+    Answers { path: AllowedPath, handle: String, warnings: Vec<String> },
 }
 
 impl Dataset {
@@ -39,8 +39,8 @@ impl Dataset {
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh(app, job).await?;
-                let path = answers(app, &job, monitor).await?;
-                Ok(Self::Answers { path, handle: job.handle.to_string() })
+                let (path, warnings) = answers(app, &job, monitor).await?;
+                Ok(Self::Answers { path, handle: job.handle.to_string(), warnings })
             }
         }
     }
@@ -98,6 +98,21 @@ impl Dataset {
             Self::File { path, .. } => path.to_string(),
             Self::Files(listing) => listing.text(),
             Self::Answers { handle, .. } => format!("{JOB}{handle}"),
+        }
+    }
+
+    /// What is odd about it: answers that are missing, or may still come.
+    pub(super) fn warnings(&self) -> &[String] {
+        match self {
+            Self::File { .. } | Self::Files(_) => &[],
+            Self::Answers { warnings, .. } => warnings,
+        }
+    }
+
+    /// Takes files that are made of it out of a folder.
+    pub(super) fn leave_out(&mut self, made: &[&AllowedPath]) {
+        if let Self::Files(listing) = self {
+            listing.leave_out(made);
         }
     }
 
@@ -175,8 +190,8 @@ fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {
     }
 }
 
-/// The job's answers as a file of rows.
-async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<AllowedPath> {
+/// The job's answers as a file of rows, and what is odd about them.
+async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, Vec<String>)> {
     if !job.state.is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,
@@ -186,6 +201,6 @@ async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Al
         .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
     }
     let path = Vault::open(app, &job.handle)?.answers()?;
-    super::results::write_rows(app, job, path.clone(), monitor).await?;
-    Ok(path)
+    let warnings = super::results::write_rows(app, job, path.clone(), monitor).await?;
+    Ok((path, warnings))
 }

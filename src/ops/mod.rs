@@ -18,6 +18,7 @@ mod off_thread;
 pub mod results;
 pub mod retry;
 mod sample;
+mod schema_file;
 pub mod status;
 mod submit;
 mod vault;

@@ -12,7 +12,6 @@ pub(super) use family::{Family, Member, checker_of};
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::off_thread::off_thread;
+use super::schema_file::schema_file;
 use crate::answers::summary::FailureGroup;
 use crate::answers::{Filter, Format, Tally};
 use crate::error::{Error, ErrorKind, Result};
@@ -220,15 +220,15 @@ impl fmt::Display for ResultsReply {
 
 const USUAL_SAMPLES: i64 = 3;
 const MOST_SAMPLES: i64 = 50;
-/// Bytes of a schema file, of an example key, of a call named as the next one.
-const MOST_SCHEMA_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of an example key, of a call named as the next one.
 const MOST_KEY_BYTES: usize = 60;
 const MOST_CALL_BYTES: usize = 600;
 
 /// Brings the answers home and writes them down, accounting for every request.
 pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
     let wanted = wanted(&args)?;
-    let view = View { alone: args.merge_retries == Some(false), schema: schema(app, args.schema.as_ref())? };
+    let schema = args.schema.as_ref().map(|schema| schema_file(app.roots(), schema)).transpose()?;
+    let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh(app, job).await?;
     if !job.state.is_terminal() {
@@ -259,6 +259,9 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     budget::fit(&mut reply);
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
+    }
+    if reply.selected == Some(0) && !args.fields.is_empty() {
+        reply.warnings.push("no answer has these values in where; count_by shows which values a field has".to_owned());
     }
     if let Some(selected) = reply.selected.filter(|selected| args.offset >= *selected && args.offset > 0) {
         reply.warnings.push(format!("offset {} is beyond the last of {} selected", args.offset, grouped(selected)));
@@ -315,24 +318,6 @@ fn is_look(args: &ResultsArgs) -> bool {
     filtered || args.count_by.is_some() || args.offset > 0 || args.limit.is_some()
 }
 
-/// The schema given in the call: itself, or the file that it names.
-fn schema(app: &App, given: Option<&Map<String, Value>>) -> Result<Option<Value>> {
-    let Some(given) = given else { return Ok(None) };
-    let file = given.get("$ref").and_then(Value::as_str).filter(|file| given.len() == 1 && !file.starts_with('#'));
-    let Some(file) = file else { return Ok(Some(Value::Object(given.clone()))) };
-    let wrong = |cause: String| {
-        Error::new(ErrorKind::InvalidArgument, format!("reading the schema {}", one_line(file)), cause)
-            .hint("name a file with a JSON Schema in an allowed folder, or give the schema itself")
-    };
-    if file.contains("://") {
-        return Err(wrong("schemas are not fetched from addresses".to_owned()));
-    }
-    let mut text = String::new();
-    let opened = app.roots().existing(file)?.open()?;
-    opened.take(MOST_SCHEMA_BYTES).read_to_string(&mut text).map_err(|e| wrong(e.to_string()))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| wrong(format!("it is not JSON: {e}")))
-}
-
 /// The file to write, none when somebody looks at answers.
 fn output_file(
     app: &App,
@@ -381,9 +366,19 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     let Done { counted: tallied, family, file, warnings } = done;
     let summary = tallied.summary;
     let selected = (is_look(args) || !args.outcomes.is_empty()).then_some(tallied.selected);
-    let next = next_step(job, &family.unfinished, &summary.outcomes);
     let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
+    let next = match &file {
+        _ if summary.outcomes.answered < summary.outcomes.total() => unanswered_step(job, &family.unfinished),
+        None => "done; the same call with output writes what was selected to a file".to_owned(),
+        Some((path, ..)) if media.is_some() => format!(
+            "done; as a table (csv), build_jsonl {{\"source\": \"{path}\", \"attach\": [\"media\"], \"template\": \"…\"}} asks about these files"
+        ),
+        Some(_) => format!(
+            "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
+            job.handle
+        ),
+    };
     let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
     ResultsReply {
         job: job.handle.to_string(),
@@ -413,13 +408,8 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
 /// Reasons listed in a reply.
 const MOST_FAILURES: usize = 10;
 
-fn next_step(job: &JobRecord, running: &[JobRecord], outcomes: &OutcomeCounts) -> String {
-    if outcomes.answered == outcomes.total() {
-        return format!(
-            "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
-            job.handle
-        );
-    }
+/// What to do about requests without an answer.
+fn unanswered_step(job: &JobRecord, running: &[JobRecord]) -> String {
     if let Some(retry) = running.first() {
         return format!(
             "check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until that retry has ended, then the same call again",

@@ -9,6 +9,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use walkdir::{DirEntry, WalkDir};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::own_files::is_own;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::{AllowedPath, Roots};
 use crate::progress::Monitor;
@@ -37,6 +38,7 @@ pub(super) struct ListedFile {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct PassedOver {
     hidden: usize,
+    own: usize,
     links: usize,
     others: usize,
 }
@@ -89,6 +91,11 @@ impl Listing {
                     entries.skip_current_dir();
                 }
                 listing.passed_over.hidden += usize::from(is_wanted);
+            } else if is_own(entry.path()) {
+                if is_folder {
+                    entries.skip_current_dir();
+                }
+                listing.passed_over.own += usize::from(is_wanted);
             } else if is_wanted && !is_folder {
                 listing.take(roots, entry.path(), name);
             }
@@ -155,15 +162,23 @@ impl Listing {
         format!("{:032x}", hasher.digest128())
     }
 
+    /// Takes files that are made of this data set out of it.
+    pub fn leave_out(&mut self, made: &[&AllowedPath]) {
+        let before = self.files.len();
+        self.files.retain(|file| !made.contains(&&file.path));
+        self.passed_over.own += before - self.files.len();
+    }
+
     pub(super) fn files(&self) -> &[ListedFile] {
         &self.files
     }
 
     /// What was not taken, for the user.
     pub(super) fn notes(&self) -> Vec<String> {
-        let PassedOver { hidden, links, others } = self.passed_over;
+        let PassedOver { hidden, own, links, others } = self.passed_over;
         let kinds = [
             (hidden, "hidden file or folder", "hidden files and folders"),
+            (own, "file of this program's own", "files of this program's own"),
             (links, "link to a folder, to nowhere or outside", "links to folders, to nowhere or outside"),
             (others, "file that cannot be reached", "files that cannot be reached"),
         ];

@@ -7,6 +7,7 @@
 mod attach;
 mod bytes;
 mod chain;
+mod column_type;
 mod damage;
 mod escape;
 mod filters;
@@ -15,6 +16,7 @@ mod key;
 mod listing;
 mod logic;
 pub mod media;
+mod own_files;
 mod reading;
 mod request;
 mod row;
@@ -31,6 +33,7 @@ use crate::paths::AllowedPath;
 use serde_json::{Map, Value};
 
 pub use attach::Attachment;
+pub use column_type::ColumnType;
 pub use format::Format;
 pub use key::KeyRule;
 pub use listing::Listing;
@@ -132,6 +135,11 @@ impl Source {
     /// The names of the columns, where the format tells them up front.
     pub fn columns(&self) -> Option<&[String]> {
         self.rows.columns()
+    }
+
+    /// The types of these columns, where the format has any.
+    pub fn column_types(&self) -> Option<Vec<ColumnType>> {
+        self.rows.column_types()
     }
 
     /// What was passed over so far, to be told to the user.

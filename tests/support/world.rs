@@ -55,6 +55,17 @@ impl World {
         Ran::of(self.command().args(arguments).output().unwrap())
     }
 
+    /// Runs a command while no file may grow beyond so many KB, as if the disk were full then.
+    pub fn with_files_of(&self, kilobytes: u32, arguments: &[&str]) -> Ran {
+        // The signal that comes with it is ignored, as it does not come when a disk is full.
+        let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
+        let mut command = Command::new("bash");
+        let real = self.command();
+        command.args(["-c", &limited]).arg(real.get_program()).current_dir(self.folder.path());
+        command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ran::of(command.args(arguments).arg("--json").output().unwrap())
+    }
+
     /// Runs a command that has to succeed; its structured reply.
     pub fn reply(&self, arguments: &[&str]) -> Value {
         let ran = self.run(&[arguments, &["--json"]].concat());

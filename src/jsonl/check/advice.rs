@@ -1,8 +1,8 @@
 //! What to tell the author of a line: the likely cause, and how to write it instead.
 
-use crate::jsonl::schema::{Message, Schema, Shape, camel_case, snake_case};
-
+use crate::job::spelling::distance;
 use crate::jsonl::finding::quoted;
+use crate::jsonl::schema::{Message, Schema, Shape, camel_case, snake_case};
 
 const WRAPPED: &str = r#"write {"key":"…","request":{"contents":[{"parts":[{"text":"…"}]}]}}"#;
 const CONTENT: &str = r#"write {"parts":[{"text":"…"}]}"#;
@@ -181,21 +181,4 @@ fn nearest<'n>(name: &str, candidates: impl Iterator<Item = &'n str>) -> Option<
         .filter(|(distance, _)| *distance <= slips)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be added, dropped or changed to make one text the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (to, above) in b.iter().zip(row.iter_mut().skip(1)) {
-            let best = (diagonal + usize::from(from != *to)).min(left + 1).min(*above + 1);
-            diagonal = *above;
-            *above = best;
-            left = best;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

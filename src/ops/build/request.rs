@@ -1,7 +1,5 @@
 //! What a build asks of the model: the request in which every string is a template, or the requests that the rows are.
 
-use std::io::Read;
-
 use serde_json::{Map, Value};
 
 use super::BuildArgs;
@@ -12,11 +10,10 @@ use crate::job::Kind;
 use crate::jsonl::mend::mend;
 use crate::jsonl::notes::{Fault, Notes};
 use crate::ops::App;
+use crate::ops::schema_file::schema_file;
 use crate::source::{Template, embed_request, generate_request};
 
 const SCHEMAS: [&str; 3] = ["responseSchema", "responseJsonSchema", "_responseJsonSchema"];
-/// A schema file larger than this is something else.
-const LARGEST_SCHEMA: u64 = 1024 * 1024;
 
 /// A request to be filled for each row, and what is known of it.
 pub(super) struct Asked {
@@ -102,7 +99,7 @@ fn given(app: &App, args: &BuildArgs) -> Result<Map<String, Value>> {
         request.insert("systemInstruction".to_owned(), content);
     }
     if let Some(schema) = &args.response_schema {
-        let schema = schema_file(app, schema)?;
+        let schema = schema_file(app.roots(), schema)?;
         let config = request.entry("generationConfig").or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(config) = config else { return Err(wrong("generationConfig is not an object")) };
         if config.keys().any(|name| SCHEMAS.iter().any(|schema| same(name, schema))) {
@@ -119,25 +116,6 @@ fn same(one: &str, other: &str) -> bool {
     let plain = |name: &str| name.trim_start_matches('_').replace('_', "").to_ascii_lowercase();
     plain(one) == plain(other)
 }
-
-/// The schema itself, or what is in the file it refers to.
-fn schema_file(app: &App, given: &Map<String, Value>) -> Result<Map<String, Value>> {
-    let reference = match given.get("$ref") {
-        Some(Value::String(reference)) if given.len() == 1 && !reference.starts_with('#') => reference,
-        _ => return Ok(given.clone()),
-    };
-    let path = app.roots().existing(reference)?;
-    let act = format!("reading the response schema {path}");
-    let mut text = String::new();
-    path.open()?.take(LARGEST_SCHEMA).read_to_string(&mut text).map_err(|e| Error::io(act.clone(), e))?;
-    match serde_json::from_str(&text) {
-        Ok(Value::Object(schema)) => Ok(schema),
-        Ok(_) => Err(Error::new(ErrorKind::InvalidInput, act, "it is not a JSON object").hint(SCHEMA_HINT)),
-        Err(e) => Err(Error::new(ErrorKind::InvalidInput, act, format!("it is not JSON: {e}")).hint(SCHEMA_HINT)),
-    }
-}
-
-const SCHEMA_HINT: &str = "give a file with a JSON Schema, such as {\"type\": \"object\", \"properties\": {…}}";
 
 /// Marks the strings of a schema as texts, not templates: a pattern may well hold braces.
 fn mark_schema(request: &mut Map<String, Value>) {

@@ -33,6 +33,21 @@ impl Rows {
         }
     }
 
+    /// What is odd about the data set.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Dataset(dataset) => dataset.warnings().to_vec(),
+            Self::Given(_) | Self::Prompts(_) => Vec::new(),
+        }
+    }
+
+    /// What is written is no row of the folder it is written to.
+    pub(super) fn leave_out(&mut self, made: &[&AllowedPath]) {
+        if let Self::Dataset(dataset) = self {
+            dataset.leave_out(made);
+        }
+    }
+
     /// The rows, from the start.
     pub(super) fn open(&self) -> Result<Source> {
         match self {

@@ -12,11 +12,12 @@ use crate::job::outcome::counted;
 use crate::job::{Cost, Kind as JobKind};
 use crate::ledger::JobRecord;
 use crate::ops::App;
+use crate::ops::build::problems_file;
 use crate::ops::dataset::{Dataset, is_made_of};
 use crate::ops::off_thread::off_thread;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use crate::source::{Cell, KeyRule, Source, Style};
+use crate::source::{Cell, ColumnType, KeyRule, Source, Style};
 
 /// What accounting for a job needs.
 pub(in crate::ops) struct Task {
@@ -79,18 +80,18 @@ pub(in crate::ops) struct Done {
 }
 
 /// Writes all answers of a job that has ended as rows for a next stage, with the columns of their own
-/// data set where that is still to be had.
+/// data set where that is still to be had. Returns what is odd about them.
 pub(in crate::ops) async fn write_rows(
     app: &App,
     job: &JobRecord,
     output: AllowedPath,
     monitor: &dyn Monitor,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let join = join(app, job, monitor).await.ok();
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
-    off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
-    Ok(())
+    let done = off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
+    Ok(done.warnings)
 }
 
 /// The data set that the job's requests were built from.
@@ -111,7 +112,12 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     }
     let reading = serde_json::from_value(origin.reading).unwrap_or_default();
     // Boxed: a source may be a job, whose answers are results again.
-    let rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
+    let mut rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
+    // The build left its own output out of the folder that it read. The requests of a retry lie in none.
+    if let Some(requests) = job.input_path.as_deref().and_then(|path| app.roots().existing(path).ok()) {
+        let problems = problems_file(app.roots(), &requests).ok();
+        rows.leave_out(&problems.iter().chain([&requests]).collect::<Vec<_>>());
+    }
     let changed = origin.source_hash.is_some() && rows.hash(monitor).await? != origin.source_hash;
     if changed && origin.key.is_none() {
         return Err(cannot(
@@ -267,7 +273,12 @@ impl JoinedRows {
     fn open(join: &Join) -> Result<Self> {
         let source = join.rows.open()?;
         let mut columns = match source.columns() {
-            Some(columns) => columns.iter().map(Column::text).collect(),
+            Some(names) => {
+                let columns = names.iter().map(Column::text);
+                let kinds = source.column_types().unwrap_or_default().into_iter().map(kind_of);
+                let kinds = kinds.chain(std::iter::repeat(Kind::Text));
+                columns.zip(kinds).map(|(column, kind)| Column { kind, ..column }).collect()
+            }
             None => all_columns(join.rows.open()?)?,
         };
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
@@ -283,6 +294,15 @@ impl JoinedRows {
     fn typed(&self) -> Vec<Column> {
         let typed = |(name, kind): (&String, &Kind)| Column { name: name.clone(), kind: *kind };
         self.columns.iter().zip(&self.kinds).map(typed).collect()
+    }
+}
+
+fn kind_of(kind: ColumnType) -> Kind {
+    match kind {
+        ColumnType::Text => Kind::Text,
+        ColumnType::Integer => Kind::Integer,
+        ColumnType::Number => Kind::Number,
+        ColumnType::Boolean => Kind::Boolean,
     }
 }
 

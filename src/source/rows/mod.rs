@@ -1,5 +1,6 @@
 //! Readers of rows, one format a file.
 
+use super::column_type::ColumnType;
 use super::row::{Row, RowProblem};
 use crate::error::Result;
 
@@ -28,6 +29,11 @@ pub(super) trait Rows: Send {
 
     /// The columns, where they are known before the first row.
     fn columns(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// The types of these columns, where the format has any.
+    fn column_types(&self) -> Option<Vec<ColumnType>> {
         None
     }
 

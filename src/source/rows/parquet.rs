@@ -12,9 +12,10 @@ use ::parquet::schema::types::Type;
 use serde_json::{Map, Value};
 
 use super::Rows;
-use super::parquet_value::value;
+use super::parquet_value::{column_type, value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::AllowedPath;
+use crate::source::column_type::ColumnType;
 use crate::source::row::{Row, RowProblem};
 
 const LONGEST_CAUSE: usize = 300;
@@ -94,6 +95,10 @@ impl Rows for ParquetRows {
 
     fn columns(&self) -> Option<&[String]> {
         Some(&self.columns)
+    }
+
+    fn column_types(&self) -> Option<Vec<ColumnType>> {
+        Some(self.schema().get_fields().iter().map(|field| column_type(field)).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 //! What JSON has no type for becomes the text that a person would write: dates and times in ISO 8601, decimals with
 //! all their digits, bytes in base64. What JSON cannot say (a number that is none) is null.
 
-use ::parquet::basic::{LogicalType, TimeUnit};
+use ::parquet::basic::{ConvertedType as C, LogicalType, Repetition, TimeUnit, Type as Physical};
 use ::parquet::data_type::{AsBytes, Decimal};
 use ::parquet::record::Field;
 use ::parquet::schema::types::Type;
@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use serde_json::{Map, Number, Value};
+
+use crate::source::column_type::ColumnType;
 
 /// A field as JSON. `kind` is its type in the file's schema, as far as it can be followed.
 pub(super) fn value(field: Field, kind: Option<&Type>) -> Value {
@@ -59,6 +61,27 @@ pub(super) fn value(field: Field, kind: Option<&Type>) -> Value {
             };
             map.entries().iter().map(entry).collect::<Map<_, _>>().into()
         }
+    }
+}
+
+/// What the values of a column are as they are given here.
+pub(super) fn column_type(kind: &Type) -> ColumnType {
+    let info = kind.get_basic_info();
+    if kind.is_group() || (info.has_repetition() && info.repetition() == Repetition::REPEATED) {
+        return ColumnType::Text;
+    }
+    let is_whole = match (info.logical_type_ref(), info.converted_type()) {
+        // Larger numbers than 64 bits with a sign can hold would be lost.
+        (Some(LogicalType::Integer(integer)), _) => integer.is_signed || integer.bit_width < 64,
+        (Some(_), _) => false,
+        (None, C::NONE | C::INT_8 | C::INT_16 | C::INT_32 | C::INT_64 | C::UINT_8 | C::UINT_16 | C::UINT_32) => true,
+        (None, _) => false,
+    };
+    match kind.get_physical_type() {
+        Physical::BOOLEAN => ColumnType::Boolean,
+        Physical::INT32 | Physical::INT64 if is_whole => ColumnType::Integer,
+        Physical::FLOAT | Physical::DOUBLE => ColumnType::Number,
+        _ => ColumnType::Text,
     }
 }
 

@@ -1,0 +1,28 @@
+//! Files that this program wrote into the folder that it reads: its output is no data set.
+//!
+//! They are told by their names: request files, the lists beside them, and what is named after a job. Results of
+//! any other name have their manifest beside them.
+
+use std::path::Path;
+
+use crate::job::Handle;
+
+const REQUESTS: [&str; 2] = [".requests.jsonl", ".requests.problems.jsonl"];
+const MANIFEST: &str = ".manifest.json";
+/// The keys of a matrix of vectors.
+const KEYS: &str = ".keys.jsonl";
+
+/// Whether this program wrote it, or everything in it.
+pub(super) fn is_own(path: &Path) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let of_job = name.split_once('.').filter(|(handle, _)| Handle::parse(handle).is_some());
+    // A name and twelve digits may well be that of an invoice: what follows tells.
+    let is_of_job = of_job.is_some_and(|(_, rest)| rest == "media" || rest.starts_with("results."));
+    is_of_job || REQUESTS.iter().any(|end| name.ends_with(end)) || is_result(path, name)
+}
+
+fn is_result(path: &Path, name: &str) -> bool {
+    let there = |name: &str| path.with_file_name(name).is_file();
+    let described = |name: &str| there(&format!("{name}{MANIFEST}"));
+    described(name) || name.strip_suffix(MANIFEST).is_some_and(there) || name.strip_suffix(KEYS).is_some_and(described)
+}
