@@ -89,7 +89,7 @@ fn a_model_for_something_else_is_warned_of() {
     let refused =
         |more: &[&str]| world.run(&[&["build", "--prompt", "Hi", "--output", "b.jsonl"], more].concat()).stderr;
     assert!(refused(&["--kind", "embed", "--model", "gemini-3.8-flash"]).contains("makes no vectors"));
-    assert!(refused(&["--model", "gemini-embedding-001"]).contains("kind: \"embed\""));
+    assert!(refused(&["--model", "gemini-embedding-001"]).contains("--kind embed"));
     let by_hand = r#"{"responseModalities": ["AUDIO"]}"#;
     assert_eq!(warnings(&["--model", "gemini-3.8-flash-tts", "--generation-config", by_hand]), "null");
     assert_eq!(warnings(&["--kind", "speech", "--model", "gemini-3.8-flash-lite-tts"]), "null");
