@@ -16,7 +16,8 @@
 //!     (`ops/build/rows.rs`, over `ops/dataset.rs`), what is asked (`ops/build/request.rs`, `ops/build/kinds.rs`), rows
 //!     that are requests already (`ops/build/ready.rs`), media (`ops/build/attach.rs`, looked for by
 //!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs`), the lines (`ops/build/compose.rs`, under the eye of
-//!     `ops/build/watch.rs`), and the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`).
+//!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
+//!     what is said and heard (`ops/build/words.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::Ledger;
 use super::record::text;
+use super::{JobRecord, Ledger};
 use crate::error::Result;
 use crate::job::Kind;
 use crate::job::tokens::Counted;
@@ -86,6 +86,11 @@ impl Ledger {
             )?;
             Ok(())
         })
+    }
+
+    /// The origin of the request file that a job was made from, if it was built here.
+    pub fn origin_of(&self, job: &JobRecord) -> Result<Option<BuildOrigin>> {
+        job.input_sha256.as_deref().map_or(Ok(None), |sha256| self.build_origin(sha256))
     }
 
     /// The origin of a request file, if it was built here.

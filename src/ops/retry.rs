@@ -90,10 +90,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         )
         .hint("wait until it has ended, or cancel_batch it first: what is done by then is kept"));
     }
-    let origin = match &job.input_sha256 {
-        Some(sha256) => app.ledger()?.build_origin(sha256)?,
-        None => None,
-    };
+    let origin = app.ledger()?.origin_of(&job)?;
     input_of(app, &job)?;
     // One after the other: two calls with different settings would not see each other's job, and pay twice.
     let _turn = if args.dry_run { None } else { Some(Lease::take(app, &job.handle, monitor).await?) };

@@ -127,10 +127,7 @@ fn remember(app: &App, sha256: &str, whole: &SampleOf, kind: Kind) -> Result<()>
 
 /// What the whole would take, told from the results of a sample; none of any other job.
 pub(super) fn whole(app: &App, job: &JobRecord, summary: &Summary) -> Result<Option<Whole>> {
-    let origin = match &job.input_sha256 {
-        Some(sha256) => app.ledger()?.build_origin(sha256)?,
-        None => None,
-    };
+    let origin = app.ledger()?.origin_of(job)?;
     let Some(of) = origin.and_then(|origin| origin.sample_of) else { return Ok(None) };
     let came = summary.outcomes.total() - summary.outcomes.missing;
     let input = summary.usage.input_tokens;

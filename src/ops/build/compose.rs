@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::OnBadRow;
 use super::attach::{Attach, Attacher, without_media};
 use super::problems::BadRows;
 use super::ready::{Expected, Mender, Ready};
 use super::repeats::Repeats;
 use super::rows::Rows;
 use super::watch::Watch;
+use super::words::OnBadRow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::text::clip;
 use crate::jsonl::check::check_line;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{BuildArgs, BuildKind};
+use super::words::{BuildArgs, BuildKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::{Makes, bare_name};

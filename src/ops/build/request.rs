@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::BuildArgs;
 use super::ready::Ready;
 use super::rows::Rows;
+use super::words::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::jsonl::mend::mend;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::BuildArgs;
+use super::words::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 use crate::ops::dataset::Dataset;

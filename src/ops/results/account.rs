@@ -15,7 +15,7 @@ use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
 use crate::source::{Cell, KeyRule, Source};
 
-use super::Sample;
+use super::words::Sample;
 
 /// Bytes of an answer in a reply that is not about single answers.
 const SAMPLE_BYTES: usize = 400;

@@ -100,10 +100,7 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
         Error::new(ErrorKind::InvalidArgument, format!("joining the answers of {}", job.handle), cause)
             .hint("leave join out, and format source: the answers carry their keys")
     };
-    let origin = match &job.input_sha256 {
-        Some(sha256) => app.ledger()?.build_origin(sha256)?,
-        None => None,
-    };
+    let origin = app.ledger()?.origin_of(job)?;
     let origin = origin.ok_or_else(|| cannot("its request file was not built by build_jsonl on this machine"))?;
     let source =
         origin.source.ok_or_else(|| cannot("its rows were given in the call, there is no data set to join"))?;
@@ -138,10 +135,7 @@ pub(in crate::ops) async fn prepare(
     view: &View,
     monitor: &dyn Monitor,
 ) -> Result<Task> {
-    let origin = match &job.input_sha256 {
-        Some(sha256) => app.ledger()?.build_origin(sha256)?,
-        None => None,
-    };
+    let origin = app.ledger()?.origin_of(job)?;
     // Before anything is downloaded: a schema given in the call may not be one.
     let (checker, warning) = match &view.schema {
         Some(schema) => (Checker::new(true, Some(schema))?, None),

@@ -1,6 +1,6 @@
 //! Keeps the reply of `get_results` small, whatever the answers are: it says what was left out and where it is.
 
-use super::{ResultsReply, Sample};
+use super::words::{ResultsReply, Sample};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::clip;
 

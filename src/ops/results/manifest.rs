@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::ResultsArgs;
 use super::answer_file::Done;
 use super::family::Member;
+use super::words::ResultsArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
 use crate::ops::App;
@@ -73,10 +73,7 @@ fn put(path: &AllowedPath, manifest: &Value) -> Result<()> {
 fn manifest(app: &App, args: &ResultsArgs, done: &Done, sha256: &str) -> Result<Value> {
     let Done { counted, family, file, .. } = done;
     let itself = family.members.first().ok_or_else(|| Error::internal("writing the manifest", "there is no job"))?;
-    let origin = match &itself.job.input_sha256 {
-        Some(sha256) => app.ledger()?.build_origin(sha256)?,
-        None => None,
-    };
+    let origin = app.ledger()?.origin_of(&itself.job)?;
     let output = file.as_ref().map(|(path, format, written)| {
         json!({
             "path": path.to_string(),
