@@ -33,6 +33,7 @@ pub(super) fn measure(base64: &str) -> Option<Medium> {
     {
         return Some(film);
     }
+    imagesize::image_type(&head).ok()?;
     picture(&head).or_else(|| picture(&decoded(base64, LONG_HEAD)?))
 }
 
@@ -44,7 +45,6 @@ fn decoded(base64: &str, most: usize) -> Option<Vec<u8>> {
 }
 
 fn picture(head: &[u8]) -> Option<Medium> {
-    imagesize::image_type(head).ok()?;
     let size = imagesize::blob_size(head).ok()?;
     Some(Medium::Picture { width: size.width as u64, height: size.height as u64 })
 }
