@@ -20,12 +20,6 @@ fn finished(world: &World, source: &str, build: &[&str]) -> String {
     handle
 }
 
-fn results(world: &World, arguments: &[&str]) -> Value {
-    let ran = world.run(&[&["results"], arguments, &["--json"]].concat());
-    assert!([0, 4].contains(&ran.code), "{ran:?}");
-    ran.json()
-}
-
 fn sorted(world: &World) -> String {
     world.write("rows.csv", "id,text\nA1,kettle\nB2,[[simulate:truncated]] a lamp\nC3,[[simulate:failed]]\n");
     finished(world, "rows.csv", &["--response-schema", SCHEMA])
@@ -47,7 +41,7 @@ fn parquet_rows(world: &World, name: &str) -> Vec<Value> {
 fn a_table_has_a_column_for_each_field_of_the_schema() {
     let world = World::new();
     let handle = sorted(&world);
-    results(&world, &[&handle, "--output", "out.csv", "--join"]);
+    world.results(&[&handle, "--output", "out.csv", "--join"]);
     let (header, rows) = table(&world, "out.csv", b',');
     let expected = ["id", "text", "category", "score", "tags", "fits", "answer", "outcome", "error", "input_tokens"];
     assert_eq!(header[..10], expected);
@@ -60,7 +54,7 @@ fn a_table_has_a_column_for_each_field_of_the_schema() {
     assert!(!rows[1][6].is_empty(), "what does not parse is not lost: {:?}", rows[1]);
     assert_eq!(rows[2][6..8], ["", "failed"]);
 
-    results(&world, &[&handle, "--output", "out.jsonl"]);
+    world.results(&[&handle, "--output", "out.jsonl"]);
     let lines = world.lines("out.jsonl");
     let response = &lines[0]["response"];
     assert_eq!(response["parsed"], serde_json::from_str::<Value>(response["text"].as_str().unwrap()).unwrap());
@@ -75,7 +69,7 @@ fn a_field_called_like_a_column_is_renamed_and_told() {
     let schema = r#"{"type": "object", "required": ["id", "error"],
         "properties": {"id": {"type": "string"}, "error": {"type": "string"}}}"#;
     let handle = finished(&world, "rows.csv", &["--response-schema", schema]);
-    let reply = results(&world, &[&handle, "--output", "out.csv", "--join"]);
+    let reply = world.results(&[&handle, "--output", "out.csv", "--join"]);
     let (header, rows) = table(&world, "out.csv", b',');
     assert_eq!(header[..7], ["id", "text", "id_2", "error", "answer", "outcome", "error_2"]);
     assert_eq!(rows[0][0], "A1");
@@ -88,7 +82,7 @@ fn a_field_called_like_a_column_is_renamed_and_told() {
 fn parquet_is_typed_by_the_schema() {
     let world = World::new();
     let handle = sorted(&world);
-    let reply = results(&world, &[&handle, "--output", "out.parquet", "--join"]);
+    let reply = world.results(&[&handle, "--output", "out.parquet", "--join"]);
     assert_eq!(reply["format"], "parquet");
     let rows = parquet_rows(&world, "out.parquet");
     assert_eq!(rows.len(), 3);
@@ -106,7 +100,7 @@ fn a_csv_comes_back_as_it_was_with_the_answers_behind() {
     let source = "id;name;text\r\n007;\"Müller; \"\"Ann\"\"\";one\r\n008;\"two\nlines\";two\r\n";
     world.write("people.csv", source);
     let handle = finished(&world, "people.csv", &[]);
-    let reply = results(&world, &[&handle, "--format", "source"]);
+    let reply = world.results(&[&handle, "--format", "source"]);
     assert!(reply["path"].as_str().unwrap().ends_with("people.answered.csv"), "{reply}");
     assert_eq!(reply["format"], "csv");
     let text = world.read("people.answered.csv");
@@ -129,7 +123,7 @@ fn rows_in_json_come_back_flat_with_their_types_and_no_more_fields_than_they_had
     world.write("array.json", &Value::from(rows.to_vec()).to_string());
     for (name, answered) in [("lines.jsonl", "lines.answered.jsonl"), ("array.json", "array.answered.json")] {
         let handle = finished(&world, name, &[]);
-        results(&world, &[&handle, "--format", "source"]);
+        world.results(&[&handle, "--format", "source"]);
         let read: Vec<Value> = match name {
             "lines.jsonl" => world.lines(answered),
             _ => serde_json::from_str(&world.read(answered)).unwrap(),
@@ -152,7 +146,7 @@ fn rows_in_json_come_back_flat_with_their_types_and_no_more_fields_than_they_had
         assert!(read[0]["input_tokens"].is_i64());
         // The columns of a JSON source are typed in Parquet, too.
         let typed = format!("{name}.parquet");
-        results(&world, &[&handle, "--join", "--output", &typed]);
+        world.results(&[&handle, "--join", "--output", &typed]);
         let typed = parquet_rows(&world, &typed);
         assert_eq!((&typed[0]["price"], &typed[1]["new"]), (&json!(1.5), &json!(true)));
         assert_eq!(typed[0]["id"], "007");
@@ -168,10 +162,10 @@ fn a_parquet_data_set_is_answered_in_parquet_with_the_types_it_has() {
     ];
     world.write("made.jsonl", &rows.iter().map(|row| format!("{row}\n")).collect::<String>());
     let handle = finished(&world, "made.jsonl", &[]);
-    results(&world, &[&handle, "--join", "--output", "rows.parquet"]);
+    world.results(&[&handle, "--join", "--output", "rows.parquet"]);
 
     let handle = finished(&world, "rows.parquet", &[]);
-    let reply = results(&world, &[&handle, "--format", "source"]);
+    let reply = world.results(&[&handle, "--format", "source"]);
     assert!(reply["path"].as_str().unwrap().ends_with("rows.answered.parquet"), "{reply}");
     assert!(reply["warnings"].to_string().contains("the answer column answer is called"), "{reply}");
     let (given, read) = (parquet_rows(&world, "rows.parquet"), parquet_rows(&world, "rows.answered.parquet"));
@@ -191,7 +185,7 @@ fn a_preview_is_a_table_in_which_nothing_acts() {
     let rows: String = (0..130).map(|n| format!("{n},\"a | b\n![x](http://example.com/{n}) <b>\"\n")).collect();
     world.write("rows.csv", &format!("id,text\n{rows}"));
     let handle = finished(&world, "rows.csv", &[]);
-    let reply = results(&world, &[&handle, "--join", "--output", "look.md"]);
+    let reply = world.results(&[&handle, "--join", "--output", "look.md"]);
     assert_eq!(reply["format"], "md");
     assert!(reply["warnings"].to_string().contains("100 of 130 rows"), "{reply}");
     let text = world.read("look.md");
@@ -214,7 +208,7 @@ fn vectors(world: &World) -> String {
 fn vectors_are_a_matrix_and_their_keys_a_file_beside_it() {
     let world = World::new();
     let handle = vectors(&world);
-    let reply = results(&world, &[&handle, "--join", "--output", "v.npy"]);
+    let reply = world.results(&[&handle, "--join", "--output", "v.npy"]);
     assert!(reply["warnings"].to_string().contains("1 request without a vector"), "{reply}");
     let bytes = std::fs::read(world.path("v.npy")).unwrap();
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
@@ -229,13 +223,13 @@ fn vectors_are_a_matrix_and_their_keys_a_file_beside_it() {
     let keys = world.lines("v.npy.keys.jsonl");
     assert_eq!(keys[1], json!({"key": "C3", "source": {"id": "C3", "text": "three"}}));
 
-    results(&world, &[&handle, "--output", "v.jsonl"]);
+    world.results(&[&handle, "--output", "v.jsonl"]);
     let told: Vec<f32> = serde_json::from_value(world.lines("v.jsonl")[2]["response"]["embedding"].clone()).unwrap();
     assert_eq!(floats[5..], told);
-    results(&world, &[&handle, "--output", "v.parquet"]);
+    world.results(&[&handle, "--output", "v.parquet"]);
     let rows = parquet_rows(&world, "v.parquet");
     assert_eq!((&rows[2]["answer"], &rows[1]["answer"]), (&json!(told), &Value::Null));
-    results(&world, &[&handle, "--output", "v.csv"]);
+    world.results(&[&handle, "--output", "v.csv"]);
     assert_eq!(serde_json::from_str::<Vec<f32>>(&table(&world, "v.csv", b',').1[2][1]).unwrap(), told);
 }
 
@@ -262,9 +256,9 @@ fn the_same_results_again_are_the_same_file_in_every_format() {
     let handle = vectors(&world);
     for format in ["jsonl", "json", "csv", "tsv", "parquet", "md", "npy", "raw", "source"] {
         let arguments = [handle.as_str(), "--format", format, "--join"];
-        let path = results(&world, &arguments)["path"].as_str().unwrap().to_owned();
+        let path = world.results(&arguments)["path"].as_str().unwrap().to_owned();
         let before = std::fs::metadata(&path).unwrap().modified().unwrap();
-        results(&world, &arguments);
+        world.results(&arguments);
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), before, "{path}");
         std::fs::write(&path, "mine").unwrap();
         let error = world.refusal(&[&["results"], &arguments[..]].concat());
@@ -282,7 +276,7 @@ fn a_disk_that_fills_up_leaves_nothing_half_written() {
     let rows: String = (0..300).map(|n| format!("{n},{0},{0},{0}\n", noise(n))).collect();
     world.write("rows.csv", &format!("id,text,b,c\n{rows}"));
     let handle = finished(&world, "rows.csv", &[]);
-    results(&world, &[&handle, "--output", "first.jsonl"]);
+    world.results(&[&handle, "--output", "first.jsonl"]);
     let full = |handle: &str, format: &str| {
         let output = format!("as-{format}.{format}");
         let arguments = ["results", handle, "--join", "--output", &output, "--format", format];
@@ -304,7 +298,7 @@ fn a_disk_that_fills_up_leaves_nothing_half_written() {
     assert!(!world.path("again.jsonl").exists());
     let dimensions = ["--kind", "embed", "--request", r#"{"outputDimensionality": 256}"#, "--overwrite"];
     let vectors = finished(&world, "rows.csv", &dimensions);
-    results(&world, &[&vectors, "--limit", "0"]);
+    world.results(&[&vectors, "--limit", "0"]);
     full(&vectors, "npy");
 }
 
@@ -317,7 +311,7 @@ fn the_files_beside_an_output_are_not_written_over_either() {
     assert_eq!(error["kind"], "already_exists", "{error}");
     assert_eq!(world.read("v.npy.keys.jsonl"), "mine");
     assert!(!world.path("v.npy").exists(), "a matrix without its keys is worth nothing");
-    results(&world, &[&handle, "--output", "v.npy", "--overwrite"]);
+    world.results(&[&handle, "--output", "v.npy", "--overwrite"]);
     assert_eq!(world.lines("v.npy.keys.jsonl").len(), 2);
 }
 

@@ -6,13 +6,6 @@ mod support;
 use serde_json::{Value, json};
 use support::world::World;
 
-/// The structured error of a command that has to fail: 1 for bad input, 2 for wrong arguments.
-fn refusal(world: &World, arguments: &[&str]) -> Value {
-    let ran = world.run(&[arguments, &["--json"]].concat());
-    assert!([1, 2].contains(&ran.code), "{arguments:?}: {ran:?}");
-    ran.json()["error"].clone()
-}
-
 fn world() -> World {
     let world = World::new();
     world.write("rows.csv", "id,name\na,Oslo\nb,Rome\n");
@@ -33,7 +26,7 @@ fn asked(name: &str, value: &str) -> (Value, Value) {
 
 fn refused(name: &str, value: &str) -> Value {
     let world = world();
-    let error = refusal(&world, &["build", "rows.csv", "--key", "id", "--template", "About {{ name }}", name, value]);
+    let error = world.refused(&["build", "rows.csv", "--key", "id", "--template", "About {{ name }}", name, value]);
     assert!(!error["hint"].as_str().unwrap_or_default().is_empty(), "{error}");
     assert!(!world.path("rows.requests.jsonl").exists());
     error
@@ -195,7 +188,7 @@ fn a_prompt_over_the_models_limit_is_a_problem_of_its_row() {
     ];
     world.write("rows.jsonl", &rows.map(|row| row.to_string()).join("\n"));
     let arguments = ["build", "rows.jsonl", "--key", "id", "--template", "{{ t }}"];
-    let error = refusal(&world, &arguments);
+    let error = world.refused(&arguments);
     assert!(
         error["cause"].as_str().unwrap().contains("row 3 (line 3): the prompt has about 1,700,000 tokens"),
         "{error}"
@@ -208,7 +201,7 @@ fn a_prompt_over_the_models_limit_is_a_problem_of_its_row() {
 #[test]
 fn a_model_that_does_not_do_what_is_asked_is_refused() {
     let world = world();
-    let build = |more: &[&str]| refusal(&world, &[&["build", "rows.csv", "--template", "{{ name }}"], more].concat());
+    let build = |more: &[&str]| world.refused(&[&["build", "rows.csv", "--template", "{{ name }}"], more].concat());
     let error = build(&["--model", "gemini-embedding-001"]);
     assert!(error["cause"].as_str().unwrap().contains("makes vectors, not text"), "{error}");
     let error = build(&["--model", "gemini-3.8-flash", "--kind", "embed"]);
@@ -216,7 +209,7 @@ fn a_model_that_does_not_do_what_is_asked_is_refused() {
     let error = build(&["--model", "gemini-3-pro-preview"]);
     assert!(error["hint"].as_str().unwrap().contains("gemini-3.1-pro-preview"), "{error}");
     world.reply(&["build", "rows.csv", "--template", "{{ name }}", "--key", "id"]);
-    let error = refusal(&world, &["create", "rows.requests.jsonl", "--model", "gemini-embedding-001"]);
+    let error = world.refused(&["create", "rows.requests.jsonl", "--model", "gemini-embedding-001"]);
     assert!(error["cause"].as_str().unwrap().contains("makes vectors, not text"), "{error}");
     assert_eq!(world.jobs_at_the_api(), 0);
 }
@@ -234,7 +227,7 @@ fn a_syntax_error_of_a_template_has_line_and_column() {
         if name != "--template" {
             arguments.extend(["--template", "{{ name }}"]);
         }
-        let error = refusal(&world, &arguments);
+        let error = world.refused(&arguments);
         let told = error.to_string();
         assert!(told.contains(place), "{place}: {told}");
     }

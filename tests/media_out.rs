@@ -5,7 +5,7 @@ mod support;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::world::World;
 
 /// Submits `rows.csv` with these rows of `id,text`; the handle of the finished job.
@@ -15,12 +15,6 @@ fn finished(world: &World, rows: &str, build: &[&str]) -> String {
     let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
     world.run(&["status", &handle, "--wait"]);
     handle
-}
-
-fn results(world: &World, arguments: &[&str]) -> Value {
-    let ran = world.run(&[&["results"], arguments, &["--json"]].concat());
-    assert!([0, 4].contains(&ran.code), "{ran:?}");
-    ran.json()
 }
 
 fn png(world: &World, path: &str) -> imagesize::ImageSize {
@@ -36,7 +30,7 @@ const IMAGES: &str =
 fn pictures_become_files_named_by_their_keys() {
     let world = World::new();
     let handle = finished(&world, IMAGES, &[]);
-    let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
+    let reply = world.results(&[&handle, "--output", "out.jsonl"]);
     let folder = format!("{handle}.media");
     assert!(reply["media"].as_str().unwrap().ends_with(&format!("{folder} (2 files)")), "{reply}");
     assert_eq!(png(&world, &format!("{folder}/A1.png")).width, 8);
@@ -68,7 +62,7 @@ fn sha256(bytes: &[u8]) -> String {
 fn a_table_has_a_column_for_them_and_no_base64() {
     let world = World::new();
     let handle = finished(&world, IMAGES, &[]);
-    results(&world, &[&handle, "--format", "source", "--media-dir", "pictures"]);
+    world.results(&[&handle, "--format", "source", "--media-dir", "pictures"]);
     let text = world.read("rows.answered.csv");
     assert!(!text.contains("iVBOR"), "{text}");
     let mut table = csv::Reader::from_reader(text.as_bytes());
@@ -80,7 +74,7 @@ fn a_table_has_a_column_for_them_and_no_base64() {
     assert_eq!(&rows[2][media], "");
     // A job without any has no such column.
     let plain = finished(&world, "X,only text\n", &["--overwrite"]);
-    results(&world, &[&plain, "--output", "plain.csv"]);
+    world.results(&[&plain, "--output", "plain.csv"]);
     assert!(!world.read("plain.csv").contains("media"));
     assert!(!world.path(&format!("{plain}.media")).exists());
 }
@@ -90,7 +84,7 @@ fn speech_becomes_a_sound_that_any_player_knows() {
     let world = World::new();
     let config = r#"{"responseModalities": ["AUDIO"]}"#;
     let handle = finished(&world, "hello,Say hello\n", &["--generation-config", config]);
-    results(&world, &[&handle, "--output", "out.csv"]);
+    world.results(&[&handle, "--output", "out.csv"]);
     let wav = std::fs::read(world.path(&format!("{handle}.media/hello.wav"))).unwrap();
     assert_eq!((&wav[..4], &wav[8..16], &wav[36..40]), (&b"RIFF"[..], &b"WAVEfmt "[..], &b"data"[..]));
     let number = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().unwrap());
@@ -104,7 +98,7 @@ fn speech_becomes_a_sound_that_any_player_knows() {
 
 /// Replaces the kept answer of a job whose only key is A1 by one of these parts.
 fn answer_with(world: &World, handle: &str, parts: &[(&str, &[u8])]) {
-    results(world, &[handle, "--limit", "0"]);
+    world.results(&[handle, "--limit", "0"]);
     let part = |(mime, bytes): &(&str, &[u8])| json!({"inlineData": {"mimeType": mime, "data": BASE64_STANDARD.encode(bytes)}});
     let parts: Vec<_> = parts.iter().map(part).collect();
     let candidate = json!({"content": {"parts": parts}, "finishReason": "STOP"});
@@ -122,7 +116,7 @@ fn several_media_of_one_answer_keep_their_types_rates_and_channels() {
     let parts: [(&str, &[u8]); 3] =
         [("image/png", jpeg), ("audio/L16;codec=pcm;rate=16000;channels=2", &sound), ("image/jpeg", jpeg)];
     answer_with(&world, &handle, &parts);
-    let reply = results(&world, &[&handle, "--output", "out.csv"]);
+    let reply = world.results(&[&handle, "--output", "out.csv"]);
     let folder = format!("{handle}.media");
     assert!(reply["media"].as_str().unwrap().ends_with("(3 files)"), "{reply}");
     let manifest = world.lines(&format!("{folder}/media.jsonl"));
@@ -155,7 +149,7 @@ fn a_disk_that_fills_up_leaves_no_half_of_a_picture() {
     let folder = format!("{handle}.media");
     assert_eq!(std::fs::read_dir(world.path(&folder)).map_or(0, |files| files.count()), 0, "no half is left");
     assert!(!world.path("out.jsonl").exists());
-    results(&world, &[&handle, "--output", "out.jsonl"]);
+    world.results(&[&handle, "--output", "out.jsonl"]);
     assert_eq!(std::fs::read(world.path(&format!("{folder}/A1.png"))).unwrap(), large);
 }
 
@@ -165,9 +159,9 @@ fn again_is_no_conflict_and_a_changed_file_is_kept() {
     let handle = finished(&world, IMAGES, &[]);
     let file = format!("{handle}.media/A1.png");
     let arguments = [handle.as_str(), "--output", "out.jsonl"];
-    results(&world, &arguments);
+    world.results(&arguments);
     let before = std::fs::metadata(world.path(&file)).unwrap().modified().unwrap();
-    results(&world, &arguments);
+    world.results(&arguments);
     assert_eq!(std::fs::metadata(world.path(&file)).unwrap().modified().unwrap(), before);
     assert_eq!(std::fs::read_dir(world.path(&format!("{handle}.media"))).unwrap().count(), 3);
 
@@ -175,7 +169,7 @@ fn again_is_no_conflict_and_a_changed_file_is_kept() {
     let refusal = world.run(&["results", &handle, "--output", "out.jsonl", "--json"]);
     assert_eq!(refusal.json()["error"]["kind"], "already_exists");
     assert_eq!(world.read(&file), "mine");
-    results(&world, &[&handle, "--output", "out.jsonl", "--overwrite"]);
+    world.results(&[&handle, "--output", "out.jsonl", "--overwrite"]);
     png(&world, &file);
 }
 
@@ -183,17 +177,17 @@ fn again_is_no_conflict_and_a_changed_file_is_kept() {
 fn only_what_the_filters_let_through_is_written() {
     let world = World::new();
     let handle = finished(&world, IMAGES, &[]);
-    let shown = results(&world, &[&handle, "--key", "A1"]);
+    let shown = world.results(&[&handle, "--key", "A1"]);
     assert!(shown["media"].is_null(), "{shown}");
     assert!(!shown.to_string().contains("iVBOR"), "{shown}");
     assert!(!world.path(&format!("{handle}.media")).exists());
-    results(&world, &[&handle, "--outcome", "failed", "--output", "failed.jsonl"]);
+    world.results(&[&handle, "--outcome", "failed", "--output", "failed.jsonl"]);
     assert!(!world.path(&format!("{handle}.media")).exists());
-    results(&world, &[&handle, "--key", "A1", "--output", "one.jsonl"]);
+    world.results(&[&handle, "--key", "A1", "--output", "one.jsonl"]);
     assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 1);
-    results(&world, &[&handle, "--output", "raw.jsonl", "--format", "raw"]);
+    world.results(&[&handle, "--output", "raw.jsonl", "--format", "raw"]);
     assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 1, "raw holds them already");
-    results(&world, &[&handle, "--output", "all.jsonl"]);
+    world.results(&[&handle, "--output", "all.jsonl"]);
     assert_eq!(world.lines(&format!("{handle}.media/media.jsonl")).len(), 2);
 }
 

@@ -6,13 +6,6 @@ mod support;
 use serde_json::{Value, json};
 use support::world::World;
 
-/// The structured error of a command that has to fail: 1 for bad input, 2 for wrong arguments.
-fn refusal(world: &World, arguments: &[&str]) -> Value {
-    let ran = world.run(&[arguments, &["--json"]].concat());
-    assert!([1, 2].contains(&ran.code), "{arguments:?}: {ran:?}");
-    ran.json()["error"].clone()
-}
-
 /// A world with the data set `cities.csv`.
 fn world() -> World {
     let world = World::new();
@@ -27,7 +20,7 @@ fn build(world: &World, more: &[&str]) -> Value {
 
 fn refused(world: &World, more: &[&str]) -> Value {
     let arguments = ["build", "cities.csv", "--template", "About {{ name }}", "--key", "id", "--overwrite"];
-    refusal(world, &[&arguments, more].concat())
+    world.refused(&[&arguments, more].concat())
 }
 
 /// The settings of the first request that was built.

@@ -80,6 +80,20 @@ impl World {
         ran.json()["error"].clone()
     }
 
+    /// Runs a command that has to fail, for bad input (1) or for wrong arguments (2); its structured error.
+    pub fn refused(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        assert!([1, 2].contains(&ran.code), "{arguments:?}: {ran:?}");
+        ran.json()["error"].clone()
+    }
+
+    /// Runs `results`, whether or not every request has an answer; its structured reply.
+    pub fn results(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[&["results"], arguments, &["--json"]].concat());
+        assert!([0, 4].contains(&ran.code), "{ran:?}");
+        ran.json()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
