@@ -26,9 +26,30 @@ pub struct Flags {
     /// Refuse everything that changes the API's state or costs money.
     #[arg(long, global = true, env = "GEMINI_BATCH_READ_ONLY", value_parser = FalseyValueParser::new())]
     pub read_only: bool,
+    /// The project's tier at Google, 1 to 3: larger jobs than it may enqueue go out in parts [env: GEMINI_BATCH_TIER]
+    #[arg(long, global = true, value_name = "N", value_parser = tier)]
+    pub tier: Option<u8>,
+    /// Refuse what goes beyond this in a day (UTC), over all jobs and processes [env: GEMINI_BATCH_DAILY_BUDGET_USD]
+    #[arg(long, global = true, value_name = "USD", value_parser = budget)]
+    pub daily_budget_usd: Option<f64>,
     /// A model and price table to use instead of the built-in one [env: GEMINI_BATCH_MODELS]
     #[arg(long, global = true, value_name = "FILE")]
     pub models: Option<PathBuf>,
+}
+
+fn tier(text: &str) -> Result<u8, String> {
+    match text.trim().parse::<u8>() {
+        Ok(tier @ 1..=3) => Ok(tier),
+        _ => Err("it has to be 1, 2 or 3, as AI Studio shows it for the project".to_owned()),
+    }
+}
+
+/// A sum that can be kept to.
+fn budget(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(usd) if usd.is_finite() && usd >= 0.0 => Ok(usd),
+        _ => Err("it has to be an amount in US dollars, 0 or more".to_owned()),
+    }
 }
 
 /// Who is asking: it decides what is allowed when no root is named.
@@ -59,6 +80,12 @@ pub struct Config {
     pub read_only: bool,
     /// A model table to use instead of the built-in one.
     pub models: Option<PathBuf>,
+    /// The project's tier at Google, if the user told it.
+    pub tier: Option<u8>,
+    /// What may be spent in a day (UTC), in US dollars.
+    pub daily_budget_usd: Option<f64>,
+    /// How long a call may take before its work goes on behind it; `None`: as long as it needs.
+    pub patience: Option<Duration>,
     /// How long a lost create is looked up before it counts as never arrived.
     pub settle: Duration,
     /// Things worth telling the user at start.
@@ -100,6 +127,9 @@ impl Config {
             simulate: flags.simulate,
             read_only: flags.read_only,
             models: path(flags.models.as_ref(), "GEMINI_BATCH_MODELS"),
+            tier: setting(flags.tier, "GEMINI_BATCH_TIER", tier)?,
+            daily_budget_usd: setting(flags.daily_budget_usd, "GEMINI_BATCH_DAILY_BUDGET_USD", budget)?,
+            patience: (caller == Caller::Agent).then_some(PATIENCE),
             settle: settle(),
             notes,
         })
@@ -118,6 +148,9 @@ impl Config {
             simulate: true,
             read_only: false,
             models: None,
+            tier: None,
+            daily_budget_usd: None,
+            patience: None,
             settle: SETTLE,
             notes: Vec::new(),
         }
@@ -183,6 +216,9 @@ fn api_version() -> Option<String> {
     env_text("GOOGLE_GENAI_API_VERSION").map(|version| if version == "beta" { "v1beta".to_owned() } else { version })
 }
 
+/// Most clients give up on a call after 60 seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// How long a create may take to show up in the API's list.
 const SETTLE: Duration = Duration::from_secs(180);
 
@@ -190,6 +226,17 @@ const SETTLE: Duration = Duration::from_secs(180);
 fn settle() -> Duration {
     let seconds = env_text("GEMINI_BATCH_SETTLE_SECONDS").and_then(|text| text.parse().ok());
     seconds.map_or(SETTLE, Duration::from_secs)
+}
+
+/// A value by its flag, else by its variable.
+fn setting<T>(flag: Option<T>, variable: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>> {
+    let given = || env_text(variable).map(|text| parse(&text)).transpose();
+    match flag {
+        Some(value) => Ok(Some(value)),
+        None => given().map_err(|cause| {
+            Error::new(ErrorKind::InvalidArgument, format!("reading {variable}"), cause).hint("correct it, or unset it")
+        }),
+    }
 }
 
 /// A path by its flag, else by its variable.

@@ -59,6 +59,12 @@ pub struct CreateFlags {
     /// Submit and pay again although the same content was submitted before
     #[arg(long)]
     new_run: bool,
+    /// Cut the file into parts of at most so many requests; parts wait for room and go out one after the other
+    #[arg(long, value_name = "N")]
+    max_part_requests: Option<i64>,
+    /// Cut the file into parts of at most so many bytes [default: what the API takes, 2 GB]
+    #[arg(long, value_name = "BYTES")]
+    max_part_bytes: Option<i64>,
     /// Queue priority among your own jobs, higher first
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<i64>,
@@ -80,6 +86,8 @@ impl CreateFlags {
             new_run: self.new_run,
             priority: self.priority,
             webhook_urls: self.webhook_urls.clone(),
+            max_part_requests: self.max_part_requests,
+            max_part_bytes: self.max_part_bytes,
         }
     }
 }

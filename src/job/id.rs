@@ -68,6 +68,23 @@ impl Handle {
         (is_hash && slug(name) == name).then(|| Self(text.to_owned()))
     }
 
+    /// The display name of a part of the job: the handle itself if it has only one, else `HANDLE-p1of3`.
+    pub fn part_name(&self, number: u32, of: u32) -> String {
+        if of == 1 { self.0.clone() } else { format!("{self}-p{number}of{of}") }
+    }
+
+    /// Reads a display name that [`part_name`](Self::part_name) made: the job, which part, of how many.
+    pub fn parse_part(name: &str) -> Option<(Self, u32, u32)> {
+        if let Some(handle) = Self::parse(name) {
+            return Some((handle, 1, 1));
+        }
+        let (handle, part) = name.rsplit_once("-p")?;
+        let (number, of) = part.split_once("of")?;
+        let (number, of): (u32, u32) = (number.parse().ok()?, of.parse().ok()?);
+        let handle = Self::parse(handle)?;
+        (number >= 1 && number <= of && handle.part_name(number, of) == name).then_some((handle, number, of))
+    }
+
     /// The handle as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -142,6 +159,18 @@ mod tests {
             &format!("{}-0123456789ab", "a".repeat(41)),
         ] {
             assert_eq!(Handle::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_part_is_read_back_and_nothing_else_is() {
+        let handle = Handle::parse("products-0123456789ab").unwrap();
+        assert_eq!(handle.part_name(1, 1), "products-0123456789ab");
+        for (number, of) in [(1, 1), (1, 3), (3, 3), (12, 120)] {
+            assert_eq!(Handle::parse_part(&handle.part_name(number, of)), Some((handle.clone(), number, of)));
+        }
+        for bad in ["0of3", "4of3", "01of3", "1of", "of3", "1of3x", "-1of3", "1of1"] {
+            assert_eq!(Handle::parse_part(&format!("{handle}-p{bad}")), None, "{bad}");
         }
     }
 

@@ -1,7 +1,8 @@
-//! What is known of each model: batch price, shutdown date, successor.
+//! What is known of each model: batch price, limits, shutdown date, successor.
 //!
 //! The facts are one dated data file, `models.json`, compiled in. Prices are USD per million tokens
-//! at the batch rate, as the pricing page of ai.google.dev gives them on the date in the file.
+//! at the batch rate, as the pricing page of ai.google.dev gives them on the date in the file; limits are
+//! those of its page on rate limits (API reference §6).
 
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -26,7 +27,28 @@ pub struct ModelTable {
     default_image_model: Option<String>,
     #[serde(default)]
     default_speech_model: Option<String>,
+    /// What the API takes, whatever the model.
+    #[serde(default)]
+    pub limits: Limits,
     models: Vec<Model>,
+}
+
+/// What the API takes of one project.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Batches that have not ended.
+    pub active_batches: i64,
+    /// Bytes of a request file.
+    pub file_bytes: u64,
+    /// Bytes of all files.
+    pub storage_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { active_batches: 100, file_bytes: 2 << 30, storage_bytes: 20_000_000_000 }
+    }
 }
 
 /// What a model that generates is made for.
@@ -62,6 +84,9 @@ pub struct Model {
     pub successor: Option<String>,
     /// The longest prompt it takes, in tokens, where that is not the usual one.
     pub input_limit: Option<i64>,
+    /// Input tokens that may be enqueued at a time, by tier from 1, where a figure is known.
+    #[serde(default)]
+    enqueued_tokens: Vec<Option<i64>>,
     prices: Vec<Price>,
 }
 
@@ -172,6 +197,11 @@ impl Model {
     /// The batch price on a day, if it is known.
     pub fn price_on(&self, day: NaiveDate) -> Option<&Price> {
         self.prices.iter().rfind(|price| price.from.is_none_or(|from| from <= day))
+    }
+
+    /// Input tokens that a project of this tier may have enqueued at a time, if that is known.
+    pub fn enqueued_tokens(&self, tier: u8) -> Option<i64> {
+        *self.enqueued_tokens.get(usize::from(tier).checked_sub(1)?)?
     }
 
     /// Whether a job may start on a day.
@@ -287,6 +317,17 @@ mod tests {
         let long = pro.long.unwrap();
         assert_eq!((pro.cached, long.input, long.output, long.cached), (Some(0.2), 4.0, 18.0, Some(0.4)));
         assert_eq!(live("gemini-3-pro-image").image_output, Some(120.0));
+    }
+
+    #[test]
+    fn limits_are_known_by_tier_or_not_at_all() {
+        let table = ModelTable::embedded().unwrap();
+        let of = |name: &str, tier| table.get(name).unwrap().enqueued_tokens(tier);
+        assert_eq!(of("gemini-3-flash-preview", 1), Some(3_000_000));
+        assert_eq!(of("gemini-3-flash-preview", 3), Some(500_000_000));
+        assert_eq!(of("gemini-3.8-flash", 2), None);
+        assert_eq!((of("gemini-3.7-flash", 1), of("gemini-3-flash-preview", 0)), (None, None));
+        assert_eq!(table.limits.active_batches, 100);
     }
 
     #[test]

@@ -68,6 +68,27 @@ impl JobState {
         }
     }
 
+    /// The state of a job whose parts are in these states.
+    ///
+    /// It has ended when all parts have, and succeeded only if all of them did; the worst end counts.
+    pub fn of_parts(states: impl Iterator<Item = Self> + Clone) -> Self {
+        let any = |wanted: Self| states.clone().any(|state| state == wanted);
+        let all = |wanted: Self| states.clone().all(|state| state == wanted);
+        if all(Self::Unsubmitted) {
+            return Self::Unsubmitted;
+        }
+        if states.clone().all(Self::is_terminal) {
+            let worst_first = [Self::Failed, Self::Expired, Self::Cancelled];
+            return worst_first.into_iter().find(|worst| any(*worst)).unwrap_or(Self::Succeeded);
+        }
+        if any(Self::Unknown) {
+            return Self::Unknown;
+        }
+        // Some parts wait while others have come further: work is being done.
+        let waits = states.clone().all(|state| matches!(state, Self::Pending | Self::Unsubmitted));
+        if waits { Self::Pending } else { Self::Running }
+    }
+
     /// Whether the job will not change any more.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Expired)
@@ -91,6 +112,24 @@ mod tests {
             assert_eq!(JobState::parse(state.as_str()), state);
             assert_eq!(JobState::parse(&format!("BATCH_STATE_{word}")), state);
             assert_eq!(JobState::parse(&word.to_lowercase()), state);
+        }
+    }
+
+    #[test]
+    fn a_job_has_ended_when_its_parts_have_and_the_worst_end_counts() {
+        use JobState::{Cancelled, Expired, Failed, Pending, Running, Succeeded, Unknown, Unsubmitted};
+        for (parts, whole) in [
+            (&[Succeeded, Succeeded][..], Succeeded),
+            (&[Succeeded, Expired, Cancelled], Expired),
+            (&[Cancelled, Succeeded], Cancelled),
+            (&[Expired, Failed], Failed),
+            (&[Succeeded, Unsubmitted], Running),
+            (&[Failed, Pending], Running),
+            (&[Pending, Unsubmitted], Pending),
+            (&[Unsubmitted, Unsubmitted], Unsubmitted),
+            (&[Unknown, Succeeded], Unknown),
+        ] {
+            assert_eq!(JobState::of_parts(parts.iter().copied()), whole, "{parts:?}");
         }
     }
 

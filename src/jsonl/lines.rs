@@ -90,6 +90,11 @@ impl<R: Read> LineReader<R> {
         &mut self.source
     }
 
+    /// Where the next line starts, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The next line, or `None` at the end of the stream.
     pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         let mut searched = 0;

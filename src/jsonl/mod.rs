@@ -3,6 +3,7 @@
 //! Memory is bounded by the longest line, whatever the size of the file.
 
 pub mod check;
+pub mod cut;
 pub mod finding;
 pub mod keys;
 pub mod lines;

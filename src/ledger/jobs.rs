@@ -1,10 +1,12 @@
 //! Jobs: remembered, found, listed.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, Transaction, params};
 
-use super::record::{SELECT, text};
-use super::{JobRecord, Ledger, NewJob, Step};
+use super::events::append;
+use super::record::{SELECT, read_jobs, text};
+use super::spend::{ROUNDING, Spending, spending};
+use super::{JobRecord, Ledger, NewJob, NewPart, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{ContentHash, Handle, JobState};
 
@@ -12,93 +14,79 @@ use crate::job::{ContentHash, Handle, JobState};
 const MOST_ALIKE: usize = 200;
 const MOST_NAMED: usize = 6;
 
-/// A job found at the API that this ledger did not know.
-#[derive(Debug, Clone)]
-pub struct Adoption<'a> {
-    /// Its name there.
-    pub remote_name: &'a str,
-    /// Its state.
-    pub state: JobState,
-    /// When the API accepted it.
-    pub submitted_at: Option<DateTime<Utc>>,
+/// The order in which jobs are listed: newest first, the parts of each in their own order.
+const NEWEST_FIRST: &str = "ORDER BY created_at DESC, jobs.handle, part";
+
+/// What became of the wish for a job.
+#[derive(Debug)]
+pub enum Intended {
+    /// It is remembered now.
+    New(JobRecord),
+    /// The same content and run was remembered before, by any process.
+    Known(JobRecord),
+    /// It does not fit into the daily budget, with what is spent and promised today. Nothing was recorded.
+    OverBudget(Spending),
 }
 
 impl Ledger {
-    /// Remembers a job that is about to be submitted. If the same content and run is there already,
-    /// from any process, that record is returned instead, and `false`.
-    pub fn intend(&self, job: &NewJob) -> Result<(JobRecord, bool)> {
+    /// Remembers a job that is about to be submitted, if the day's budget leaves room for it.
+    pub fn intend(&self, job: &NewJob, budget: Option<f64>) -> Result<Intended> {
         self.write("recording a job", |tx| {
-            let known = tx
-                .query_row(
-                    // The handle ends in the hash of content and run: it finds jobs that came back from the API.
-                    &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR jobs.handle LIKE '%-' || ?3"),
-                    params![job.content.as_str(), job.run, job.handle.hash()],
-                    JobRecord::from_row,
-                )
-                .optional()?;
+            // The handle ends in the hash of content and run: it finds jobs that came back from the API.
+            let known = first(
+                tx,
+                &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR hash = ?3 ORDER BY jobs.handle, part"),
+                params![job.content.as_str(), job.run, job.handle.hash()],
+            )?;
             if let Some(known) = known {
-                return Ok((known, false));
+                return complete(tx, job, &known, budget);
             }
-            let now = text(Utc::now());
-            tx.execute(
-                "INSERT INTO jobs (handle, content_hash, run, model, kind, requests, input_path, input_sha256, origin, \
-                 high_usd, retry_of, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'created', ?9, ?10, ?11)",
-                params![
-                    job.handle.as_str(),
-                    job.content.as_str(),
-                    job.run,
-                    job.model,
-                    job.kind.as_str(),
-                    job.requests,
-                    job.input_path,
-                    job.input_sha256,
-                    job.high_usd,
-                    job.retry_of.as_ref().map(Handle::as_str),
-                    now
-                ],
-            )?;
-            tx.execute(
-                "INSERT INTO parts (handle, part, display_name, step, step_at, state) VALUES (?1, 1, ?1, ?2, ?3, ?4)",
-                params![job.handle.as_str(), Step::Intended.as_str(), now, JobState::Unsubmitted.as_str()],
-            )?;
-            super::events::append(tx, Some(&job.handle), "intended", &format!("{} requests", job.requests))?;
-            let record =
-                tx.query_row(&format!("{SELECT} WHERE jobs.handle = ?1"), [job.handle.as_str()], JobRecord::from_row)?;
-            Ok((record, true))
+            if let Some(over) = over_budget(tx, job.high_usd(), None, budget)? {
+                return Ok(Intended::OverBudget(over));
+            }
+            insert(tx, job)?;
+            for part in &job.parts {
+                insert_part(tx, job, part)?;
+            }
+            append(tx, Some(&job.handle), "intended", &what_is_intended(job))?;
+            Ok(Intended::New(exactly(tx, &job.handle)?))
         })
     }
 
     /// The newest run of this content, if any was ever recorded.
     pub fn newest_run(&self, content: &ContentHash) -> Result<Option<JobRecord>> {
-        self.one(&format!("{SELECT} WHERE content_hash = ?1 ORDER BY run DESC LIMIT 1"), content.as_str())
+        let newest = "jobs.handle = (SELECT handle FROM jobs WHERE content_hash = ?1 ORDER BY run DESC LIMIT 1)";
+        self.one(&format!("{SELECT} WHERE {newest} ORDER BY part"), content.as_str())
     }
 
     /// The job with exactly this handle.
     pub fn job(&self, handle: &Handle) -> Result<JobRecord> {
-        self.one(&format!("{SELECT} WHERE jobs.handle = ?1"), handle.as_str())?
+        self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())?
             .ok_or_else(|| Error::internal("reading a job from the ledger", format!("{handle} is gone")))
     }
 
-    /// Whether this handle, or another one with its hash, stands for another batch than this one at the API.
+    /// Whether this handle, or another one with its hash, stands for other batches than this one at the API.
     pub fn is_another_job(&self, handle: &Handle, remote_name: &str) -> Result<bool> {
-        let known = self.one(&format!("{SELECT} WHERE jobs.handle LIKE '%-' || ?1"), handle.hash())?;
-        Ok(known.and_then(|job| job.remote_name).is_some_and(|name| name != remote_name))
+        let known = self.one(&format!("{SELECT} WHERE hash = ?1 ORDER BY jobs.handle, part"), handle.hash())?;
+        Ok(known.is_some_and(|job| job.is_sent() && !job.remote_names().any(|name| name == remote_name)))
     }
 
-    /// The job that is this batch at the API.
+    /// The job of which this is a batch at the API.
     pub fn by_remote_name(&self, name: &str) -> Result<Option<JobRecord>> {
-        self.one(&format!("{SELECT} WHERE remote_name = ?1"), name)
+        let its_job = "jobs.handle = (SELECT handle FROM parts WHERE remote_name = ?1)";
+        self.one(&format!("{SELECT} WHERE {its_job} ORDER BY part"), name)
     }
 
     /// The job that a caller means: a handle, the readable part of one, or the unique beginning of one. What only a
     /// job and its retries share means the job.
     pub fn find(&self, asked: &str) -> Result<Option<JobRecord>> {
-        if let Some(exact) = self.one(&format!("{SELECT} WHERE jobs.handle = ?1"), asked)? {
+        if let Some(exact) = self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), asked)? {
             return Ok(Some(exact));
         }
         let starts = self.read("finding a job", |connection| {
-            let query = format!("{SELECT} WHERE substr(jobs.handle, 1, length(?1)) = ?1 LIMIT {MOST_ALIKE}");
-            connection.prepare(&query)?.query_map([asked], JobRecord::from_row)?.collect::<rusqlite::Result<Vec<_>>>()
+            let fit = "SELECT handle FROM jobs WHERE substr(handle, 1, length(?1)) = ?1 ORDER BY handle LIMIT ?2";
+            let sql = format!("{SELECT} WHERE jobs.handle IN ({fit}) ORDER BY jobs.handle, part");
+            read_jobs(connection, &sql, params![asked, MOST_ALIKE as i64])
         })?;
         let (named, others): (Vec<_>, Vec<_>) = starts.into_iter().partition(|job| job.handle.slug() == asked);
         let starts = if named.is_empty() { others } else { named };
@@ -119,73 +107,218 @@ impl Ledger {
         }
     }
 
+    /// Handles of the newest jobs.
+    pub fn newest_handles(&self, limit: usize) -> Result<Vec<Handle>> {
+        self.read("listing handles", |connection| {
+            let mut query = connection.prepare_cached("SELECT handle FROM jobs ORDER BY created_at DESC LIMIT ?1")?;
+            query.query_map([limit as i64], |row| row.get(0).map(Handle::from_ledger))?.collect()
+        })
+    }
+
     /// Jobs, newest first, in these states (all, if none is given), made before a moment.
     pub fn list(&self, states: &[JobState], before: Option<DateTime<Utc>>, limit: usize) -> Result<Vec<JobRecord>> {
         let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
         let among = if words.is_empty() { String::new() } else { format!("AND state IN ({})", words.join(", ")) };
         let before = before.map_or("9999".to_owned(), text);
         self.read("listing jobs", |connection| {
-            let mut query = connection.prepare(&format!(
-                "{SELECT} WHERE created_at < ?1 {among} ORDER BY created_at DESC, jobs.handle LIMIT ?2"
-            ))?;
-            query.query_map(params![before, limit as i64], JobRecord::from_row)?.collect()
+            let page = format!(
+                "SELECT handle FROM jobs WHERE created_at < ?1 {among} ORDER BY created_at DESC, handle LIMIT ?2"
+            );
+            let sql = format!("{SELECT} WHERE jobs.handle IN ({page}) {NEWEST_FIRST}");
+            read_jobs(connection, &sql, params![before, limit as i64])
+        })
+    }
+
+    /// Jobs of which something waits to be sent or was sent without a clear outcome, those that were wanted first
+    /// coming first.
+    pub fn to_be_sent(&self) -> Result<Vec<JobRecord>> {
+        self.read("reading the queue", |connection| {
+            let open = "SELECT handle FROM parts WHERE step <> 'created'";
+            let sql = format!(
+                "{SELECT} WHERE jobs.handle IN ({open}) AND (NOT held OR EXISTS (SELECT 1 FROM parts AS p WHERE \
+                 p.handle = jobs.handle AND p.step IN ('creating', 'unclear'))) ORDER BY created_at, jobs.handle, part"
+            );
+            read_jobs(connection, &sql, [])
         })
     }
 
     /// The retries of a job and the retries of those, in the order in which they were made.
     pub fn retries_of(&self, handle: &Handle) -> Result<Vec<JobRecord>> {
         self.read("reading the retries of a job", |connection| {
-            let mut query = connection.prepare(&format!(
+            let sql = format!(
                 "WITH RECURSIVE line(handle) AS (SELECT handle FROM jobs WHERE retry_of = ?1 \
                  UNION SELECT jobs.handle FROM jobs JOIN line ON jobs.retry_of = line.handle) \
                  {SELECT} WHERE jobs.handle IN (SELECT handle FROM line) AND jobs.handle <> ?1 \
-                 ORDER BY created_at, jobs.handle"
-            ))?;
-            query.query_map([handle.as_str()], JobRecord::from_row)?.collect()
+                 ORDER BY created_at, jobs.handle, part"
+            );
+            read_jobs(connection, &sql, [handle.as_str()])
         })
     }
 
-    /// Remembers a job that was found at the API under its handle, as created.
-    pub fn adopt(&self, handle: &Handle, found: &Adoption<'_>) -> Result<JobRecord> {
-        self.write("adopting a job", |tx| {
-            tx.execute(
-                "UPDATE parts SET step = 'created', step_at = ?2, remote_name = ?3, state = ?4, submitted_at = ?5 \
-                 WHERE handle = ?1",
-                params![
-                    handle.as_str(),
-                    text(Utc::now()),
-                    found.remote_name,
-                    found.state.as_str(),
-                    found.submitted_at.map(text)
-                ],
+    /// What is not sent yet is not to be sent (`held`), or is again.
+    pub fn hold(&self, handle: &Handle, held: bool, why: &str) -> Result<()> {
+        self.write("holding a job", |tx| {
+            let changed = tx.execute(
+                "UPDATE jobs SET held = ?2 WHERE handle = ?1 AND held <> ?2",
+                params![handle.as_str(), held],
             )?;
-            tx.execute("UPDATE jobs SET origin = 'adopted' WHERE handle = ?1", [handle.as_str()])?;
-            super::events::append(tx, Some(handle), "adopted", found.remote_name)
-        })?;
-        self.job(handle)
+            if changed == 1 {
+                bring_state_up_to_date(tx, handle)?;
+                append(tx, Some(handle), if held { "held" } else { "released" }, why)?;
+            }
+            Ok(())
+        })
     }
 
-    /// Notes that the results are whole on this machine.
-    pub fn collected(&self, handle: &Handle) -> Result<()> {
-        self.mark(handle, "collected_at", "collected")
+    /// Notes that the results of a part are whole on this machine.
+    pub fn collected(&self, part: super::steps::PartId<'_>) -> Result<()> {
+        self.write("recording results", |tx| {
+            let now = text(Utc::now());
+            let given = params![part.handle.as_str(), part.number, now];
+            let sql = "UPDATE parts SET collected_at = ?3 WHERE handle = ?1 AND part = ?2 AND collected_at IS NULL";
+            if tx.execute(sql, given)? == 0 {
+                return Ok(());
+            }
+            tx.execute(
+                "UPDATE jobs SET collected_at = ?2 WHERE handle = ?1 AND NOT EXISTS \
+                 (SELECT 1 FROM parts WHERE parts.handle = ?1 AND parts.collected_at IS NULL)",
+                params![part.handle.as_str(), now],
+            )?;
+            append(tx, Some(part.handle), "collected", &part.named(""))
+        })
     }
 
     /// Notes that the job was removed from the API.
     pub fn deleted(&self, handle: &Handle) -> Result<()> {
-        self.mark(handle, "deleted_at", "deleted")
-    }
-
-    fn mark(&self, handle: &Handle, column: &str, event: &str) -> Result<()> {
-        self.write("marking a job", |tx| {
-            let sql = format!("UPDATE jobs SET {column} = ?2 WHERE handle = ?1 AND {column} IS NULL");
-            if tx.execute(&sql, params![handle.as_str(), text(Utc::now())])? == 1 {
-                super::events::append(tx, Some(handle), event, "")?;
+        self.write("recording a deletion", |tx| {
+            let sql = "UPDATE jobs SET deleted_at = ?2 WHERE handle = ?1 AND deleted_at IS NULL";
+            if tx.execute(sql, params![handle.as_str(), text(Utc::now())])? == 1 {
+                append(tx, Some(handle), "deleted", "")?;
             }
             Ok(())
         })
     }
 
     fn one(&self, sql: &str, argument: &str) -> Result<Option<JobRecord>> {
-        self.read("reading a job", |connection| connection.query_row(sql, [argument], JobRecord::from_row).optional())
+        self.read("reading a job", |connection| first(connection, sql, [argument]))
     }
+}
+
+fn first(connection: &Connection, sql: &str, given: impl rusqlite::Params) -> rusqlite::Result<Option<JobRecord>> {
+    Ok(read_jobs(connection, sql, given)?.into_iter().next())
+}
+
+fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobRecord> {
+    let job = first(connection, &format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), [handle.as_str()])?;
+    job.ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+/// A job that is known already: parts of it that are not are added, as when some came back from the API, and what is
+/// not sent yet is sent from the file that was just checked.
+fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
+    let is_new = |part: &&NewPart| !known.parts.iter().any(|other| other.number == part.number);
+    let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| other.of == part.of));
+    let is_open = known.parts.iter().any(|part| part.step != Step::Created);
+    let added: Vec<_> = job.parts.iter().filter(is_new).filter(|_| same_cut).collect();
+    if added.is_empty() && !is_open {
+        return Ok(Intended::Known(exactly(tx, &known.handle)?));
+    }
+    // What was given up before is wanted again: it has to fit as if it were new.
+    if known.held || !added.is_empty() {
+        let unsent = known.parts.iter().filter(|part| part.is_unsent()).map(|part| part.high_usd);
+        let wanted: Option<f64> = unsent.chain(added.iter().map(|part| part.high_usd)).sum();
+        if let Some(over) = over_budget(tx, wanted, Some(&known.handle), budget)? {
+            return Ok(Intended::OverBudget(over));
+        }
+    }
+    for part in added {
+        insert_part(tx, &NewJob { handle: known.handle.clone(), ..job.clone() }, part)?;
+    }
+    tx.execute(
+        "UPDATE jobs SET input_path = ?2, input_sha256 = ?3, input_modified = ?4, held = 0, \
+         requests = (SELECT sum(requests) FROM parts WHERE parts.handle = ?1) WHERE handle = ?1",
+        params![known.handle.as_str(), job.input_path, job.input_sha256, job.input_modified.map(text)],
+    )?;
+    bring_state_up_to_date(tx, &known.handle)?;
+    Ok(Intended::Known(exactly(tx, &known.handle)?))
+}
+
+/// The day's money, if a job of this price does not fit into it.
+fn over_budget(
+    tx: &Transaction<'_>,
+    wanted: Option<f64>,
+    without: Option<&Handle>,
+    budget: Option<f64>,
+) -> rusqlite::Result<Option<Spending>> {
+    let Some(budget) = budget else { return Ok(None) };
+    let today = spending(tx, Utc::now().date_naive(), without)?;
+    // An unknown price keeps no budget.
+    let fits = wanted.is_some_and(|usd| today.unknown == 0 && today.total_usd() + usd <= budget + ROUNDING);
+    Ok((!fits).then_some(today))
+}
+
+fn insert(tx: &Transaction<'_>, job: &NewJob) -> rusqlite::Result<()> {
+    let urls = (!job.webhook_urls.is_empty()).then(|| serde_json::to_string(&job.webhook_urls).unwrap_or_default());
+    tx.execute(
+        "INSERT INTO jobs (handle, hash, content_hash, run, model, kind, requests, input_path, input_sha256, \
+         input_modified, origin, high_usd, retry_of, priority, webhook_urls, owner, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'created', ?11, ?12, ?13, ?14, ?15, ?16)",
+        params![
+            job.handle.as_str(),
+            job.handle.hash(),
+            job.content.as_str(),
+            job.run,
+            job.model,
+            job.kind.as_str(),
+            job.requests(),
+            job.input_path,
+            job.input_sha256,
+            job.input_modified.map(text),
+            job.high_usd(),
+            job.retry_of.as_ref().map(Handle::as_str),
+            job.priority,
+            urls,
+            job.owner,
+            text(Utc::now())
+        ],
+    )?;
+    Ok(())
+}
+
+fn insert_part(tx: &Transaction<'_>, job: &NewJob, part: &NewPart) -> rusqlite::Result<()> {
+    let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    tx.execute(
+        "INSERT INTO parts (handle, part, parts_in_all, display_name, first_byte, bytes, requests, tokens, high_usd, \
+         step, step_at, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            job.handle.as_str(),
+            part.number,
+            part.of,
+            job.handle.part_name(part.number, part.of),
+            signed(part.first_byte),
+            part.bytes.map(signed),
+            part.requests,
+            part.tokens,
+            part.high_usd,
+            Step::Intended.as_str(),
+            text(Utc::now()),
+            JobState::Unsubmitted.as_str()
+        ],
+    )?;
+    Ok(())
+}
+
+fn what_is_intended(job: &NewJob) -> String {
+    let price = job.high_usd().map_or("an unknown price".to_owned(), |usd| format!("{usd:.6} USD at most"));
+    match job.parts.len() {
+        1 => format!("{} requests, {price}", job.requests()),
+        parts => format!("{} requests in {parts} parts, {price}", job.requests()),
+    }
+}
+
+/// Keeps the state of the job as its parts make it.
+pub(super) fn bring_state_up_to_date(tx: &Transaction<'_>, handle: &Handle) -> rusqlite::Result<()> {
+    let state = exactly(tx, handle)?.state();
+    tx.execute("UPDATE jobs SET state = ?2 WHERE handle = ?1", params![handle.as_str(), state.as_str()])?;
+    Ok(())
 }

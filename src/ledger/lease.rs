@@ -1,4 +1,4 @@
-//! Leases: who is working on a submission right now, among several processes.
+//! Leases: who is doing what right now, among several processes.
 
 use std::time::Duration;
 
@@ -8,20 +8,22 @@ use rusqlite::params;
 use super::Ledger;
 use super::record::text;
 use crate::error::Result;
-use crate::job::Handle;
 
 /// How long a lease lasts unless renewed: a process that died is overtaken after this.
 pub const LEASE: Duration = Duration::from_secs(30);
 
 impl Ledger {
-    /// Takes the lease on a job's submission; `false` while another owner holds it.
-    pub fn lease(&self, handle: &Handle, owner: &str) -> Result<bool> {
+    /// Takes a lease; `false` while another owner holds it.
+    ///
+    /// A lease that would last longer than any can is of a clock that was set back since: it counts for nothing.
+    pub fn lease(&self, name: &str, owner: &str) -> Result<bool> {
         self.write("taking a lease", |tx| {
             let now = Utc::now();
             let taken = tx.execute(
-                "UPDATE parts SET lease_owner = ?2, lease_until = ?3 \
-                 WHERE handle = ?1 AND (lease_owner IS NULL OR lease_owner = ?2 OR lease_until < ?4)",
-                params![handle.as_str(), owner, text(now + LEASE), text(now)],
+                "INSERT INTO leases (name, owner, until) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until \
+                 WHERE owner = excluded.owner OR until < ?4 OR until > excluded.until",
+                params![name, owner, text(now + LEASE), text(now)],
             )?;
             Ok(taken == 1)
         })
@@ -29,23 +31,20 @@ impl Ledger {
 
     /// Prolongs a lease. `false` if somebody else has taken it meanwhile, even if only for a while: a process
     /// that slept does not get back what it lost.
-    pub fn renew(&self, handle: &Handle, owner: &str) -> Result<bool> {
+    pub fn renew(&self, name: &str, owner: &str) -> Result<bool> {
         self.write("renewing a lease", |tx| {
             let renewed = tx.execute(
-                "UPDATE parts SET lease_until = ?3 WHERE handle = ?1 AND lease_owner = ?2",
-                params![handle.as_str(), owner, text(Utc::now() + LEASE)],
+                "UPDATE leases SET until = ?3 WHERE name = ?1 AND owner = ?2",
+                params![name, owner, text(Utc::now() + LEASE)],
             )?;
             Ok(renewed == 1)
         })
     }
 
     /// Gives the lease back.
-    pub fn release(&self, handle: &Handle, owner: &str) -> Result<()> {
+    pub fn release(&self, name: &str, owner: &str) -> Result<()> {
         self.write("releasing a lease", |tx| {
-            tx.execute(
-                "UPDATE parts SET lease_owner = NULL, lease_until = NULL WHERE handle = ?1 AND lease_owner = ?2",
-                params![handle.as_str(), owner],
-            )?;
+            tx.execute("DELETE FROM leases WHERE name = ?1 AND owner = ?2", params![name, owner])?;
             Ok(())
         })
     }

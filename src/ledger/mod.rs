@@ -8,8 +8,10 @@ pub mod builds;
 pub mod events;
 pub mod jobs;
 pub mod lease;
+pub mod limits;
 pub mod record;
 mod schema;
+pub mod spend;
 pub mod steps;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use record::{JobRecord, NewJob, Step};
+pub use jobs::Intended;
+pub use record::{JobRecord, NewJob, NewPart, PartRecord, Step};
+pub use steps::{Adoption, PartId, Turn};
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -1,22 +1,23 @@
-//! What the ledger knows of one job.
+//! What the ledger knows of one job and of its parts.
 
 use chrono::{DateTime, Utc};
-use rusqlite::Row;
+use rusqlite::{Connection, Params, Row};
 
+use super::steps::PartId;
 use crate::job::{ContentHash, Handle, JobState, Kind};
 
-/// How far a submission has come. Each step is on disk before the next one touches the network.
+/// How far the submission of a part has come. Each step is on disk before the next one touches the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Wanted; nothing was sent.
     Intended,
-    /// The request file is at the API.
+    /// Its requests are at the API.
     Uploaded,
     /// A create was sent or is about to be, and may still be under way; whether it arrived is not known.
     Creating,
     /// A create was sent and came to an end; whether it arrived is not known.
     Unclear,
-    /// The API has the job.
+    /// The API has the batch.
     Created,
 }
 
@@ -56,16 +57,60 @@ pub struct NewJob {
     pub model: String,
     /// What it asks for.
     pub kind: Kind,
-    /// Requests in it.
-    pub requests: i64,
     /// Request file.
     pub input_path: Option<String>,
     /// Its SHA-256.
     pub input_sha256: Option<String>,
-    /// The high estimate, if the price is known.
-    pub high_usd: Option<f64>,
+    /// When it was last written to, as it was checked.
+    pub input_modified: Option<DateTime<Utc>>,
     /// The job whose requests without an answer it repeats.
     pub retry_of: Option<Handle>,
+    /// Queue priority at the API.
+    pub priority: Option<i64>,
+    /// Addresses that the API notifies.
+    pub webhook_urls: Vec<String>,
+    /// Whose it is at the API; see [`Gemini::owner`](crate::gemini::Gemini::owner).
+    pub owner: Option<String>,
+    /// Its parts in the order of the file; one, unless it is too large for one.
+    pub parts: Vec<NewPart>,
+}
+
+impl NewJob {
+    /// Requests in all parts.
+    pub fn requests(&self) -> i64 {
+        self.parts.iter().map(|part| part.requests).sum()
+    }
+
+    /// The high estimate of all parts, if the price is known.
+    pub fn high_usd(&self) -> Option<f64> {
+        self.parts.iter().map(|part| part.high_usd).sum()
+    }
+}
+
+/// A part to be remembered: some successive lines of the request file, one batch at the API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewPart {
+    /// Which part, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+    /// Where its lines start in the file.
+    pub first_byte: u64,
+    /// How many bytes they have; `None`: to the end of the file.
+    pub bytes: Option<u64>,
+    /// Requests in it.
+    pub requests: i64,
+    /// Input tokens, estimated.
+    pub tokens: Option<i64>,
+    /// The high estimate, if the price is known.
+    pub high_usd: Option<f64>,
+}
+
+impl NewPart {
+    /// The whole of a file.
+    pub fn whole(requests: i64, tokens: Option<i64>, high_usd: Option<f64>) -> Self {
+        Self { number: 1, of: 1, first_byte: 0, bytes: None, requests, tokens, high_usd }
+    }
 }
 
 /// A job as the ledger knows it.
@@ -85,17 +130,56 @@ pub struct JobRecord {
     pub input_path: Option<String>,
     /// That file's SHA-256.
     pub input_sha256: Option<String>,
+    /// When that file was last written to, as it was checked.
+    pub input_modified: Option<DateTime<Utc>>,
     /// When it was first recorded.
     pub created_at: DateTime<Utc>,
     /// When its results were first complete on this machine.
     pub collected_at: Option<DateTime<Utc>>,
     /// When it was removed from the API.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// The job whose requests without an answer it repeats.
+    pub retry_of: Option<Handle>,
+    /// What is not sent yet is not to be sent: the caller gave up, or it cannot be.
+    pub held: bool,
+    /// Queue priority at the API.
+    pub priority: Option<i64>,
+    /// Addresses that the API notifies.
+    pub webhook_urls: Vec<String>,
+    /// Whose it is at the API, where that was recorded.
+    pub owner: Option<String>,
+    /// What it cost, once that is known.
+    pub settled_usd: Option<f64>,
+    /// Its parts, in order; one, unless it was too large for one.
+    pub parts: Vec<PartRecord>,
+}
+
+/// A part of a job as the ledger knows it: one batch at the API.
+#[derive(Debug, Clone)]
+pub struct PartRecord {
+    /// Which part, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+    /// Its name at the API, by which it is found again.
+    pub display_name: String,
+    /// Where its lines start in the request file.
+    pub first_byte: u64,
+    /// How many bytes they have; `None`: to the end of the file.
+    pub bytes: Option<u64>,
+    /// Requests in it.
+    pub requests: i64,
+    /// Input tokens, estimated.
+    pub tokens: Option<i64>,
+    /// The high estimate, if the price is known.
+    pub high_usd: Option<f64>,
     /// How far its submission has come.
     pub step: Step,
     /// When it came there.
     pub step_at: DateTime<Utc>,
-    /// Uploaded request file, `files/…`.
+    /// An upload under way, as the client wrote it down. Whoever has it can write to the file.
+    pub upload_session: Option<String>,
+    /// Its requests at the API, `files/…`.
     pub remote_file: Option<String>,
     /// When the API drops that file.
     pub file_expires: Option<DateTime<Utc>>,
@@ -109,7 +193,7 @@ pub struct JobRecord {
     pub done: i64,
     /// Requests done with an error, as last seen.
     pub failed: i64,
-    /// Why it failed.
+    /// Why it failed, or was refused.
     pub error: Option<String>,
     /// When the API accepted it.
     pub submitted_at: Option<DateTime<Utc>>,
@@ -117,17 +201,132 @@ pub struct JobRecord {
     pub ended_at: Option<DateTime<Utc>>,
     /// When `done` last grew.
     pub moved_at: Option<DateTime<Utc>>,
-    /// The job whose requests without an answer it repeats.
-    pub retry_of: Option<Handle>,
+    /// It is not sent before.
+    pub not_before: Option<DateTime<Utc>>,
+    /// What it waits for, in words.
+    pub waits_for: Option<String>,
+    /// When its results were complete on this machine.
+    pub collected_at: Option<DateTime<Utc>>,
+    /// When the API was last asked for it.
+    pub polled_at: Option<DateTime<Utc>>,
 }
 
-/// Selects what [`JobRecord::from_row`] reads, in its order.
-pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, requests, run, input_path, input_sha256, created_at, \
-     collected_at, deleted_at, step, step_at, remote_file, file_expires, remote_name, state, wire_state, done, failed, \
-     error, submitted_at, ended_at, moved_at, retry_of FROM jobs JOIN parts ON parts.handle = jobs.handle AND parts.part = 1";
+impl PartRecord {
+    /// Nothing of it is at the API but perhaps its requests: it costs nothing so far.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self.step, Step::Intended | Step::Uploaded)
+    }
+
+    /// A create was sent, and nobody knows whether it arrived.
+    pub fn is_unclear(&self) -> bool {
+        matches!(self.step, Step::Creating | Step::Unclear)
+    }
+
+    /// The API has it, and it has not ended.
+    pub fn is_active(&self) -> bool {
+        self.step == Step::Created && !self.state.is_terminal()
+    }
+}
+
+/// What a job is as a whole, told from its parts.
+impl JobRecord {
+    /// Where it stands.
+    pub fn state(&self) -> JobState {
+        JobState::of_parts(self.parts.iter().filter(|part| !self.is_given_up(part)).map(|part| part.state))
+    }
+
+    /// A part that will not be sent, beside others that were.
+    fn is_given_up(&self, part: &PartRecord) -> bool {
+        self.held && part.is_unsent() && self.is_sent()
+    }
+
+    /// Whether anything of it was sent to be run, as far as is known.
+    pub fn is_sent(&self) -> bool {
+        self.parts.iter().any(|part| !part.is_unsent())
+    }
+
+    /// What names one of its parts.
+    pub fn part_id(&self, part: &PartRecord) -> PartId<'_> {
+        PartId { handle: &self.handle, number: part.number }
+    }
+
+    /// Parts that wait to be sent.
+    pub fn waiting(&self) -> impl Iterator<Item = &PartRecord> {
+        self.parts.iter().filter(|part| part.is_unsent() && !self.held)
+    }
+
+    /// A part whose create had no clear outcome.
+    pub fn unclear(&self) -> Option<&PartRecord> {
+        self.parts.iter().find(|part| part.is_unclear())
+    }
+
+    /// Requests done, as last seen.
+    pub fn done(&self) -> i64 {
+        self.parts.iter().map(|part| part.done).sum()
+    }
+
+    /// Requests done with an error, as last seen.
+    pub fn failed(&self) -> i64 {
+        self.parts.iter().map(|part| part.failed).sum()
+    }
+
+    /// Why it failed, or was refused.
+    pub fn error(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| part.error.as_deref())
+    }
+
+    /// When the API first accepted something of it.
+    pub fn submitted_at(&self) -> Option<DateTime<Utc>> {
+        self.parts.iter().filter_map(|part| part.submitted_at).min()
+    }
+
+    /// When all of it had ended.
+    pub fn ended_at(&self) -> Option<DateTime<Utc>> {
+        if self.state().is_terminal() { self.parts.iter().filter_map(|part| part.ended_at).max() } else { None }
+    }
+
+    /// When the number of requests done last grew.
+    pub fn moved_at(&self) -> Option<DateTime<Utc>> {
+        self.parts.iter().filter_map(|part| part.moved_at).max()
+    }
+
+    /// Names at the API, `batches/…`.
+    pub fn remote_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| part.remote_name.as_deref())
+    }
+
+    /// Size of the request file, where it is known.
+    pub fn input_bytes(&self) -> Option<u64> {
+        self.parts.iter().map(|part| part.bytes).sum()
+    }
+}
+
+/// Selects what [`read_jobs`] reads, in its order; what comes behind it chooses among `jobs`.
+pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests, run, input_path, input_sha256, \
+     input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, \
+     part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
+     remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
+     moved_at, not_before, waits_for, parts.collected_at, polled_at \
+     FROM jobs JOIN parts ON parts.handle = jobs.handle";
+
+/// The jobs that a query of [`SELECT`] gives, the rows of each job one after the other.
+pub(super) fn read_jobs(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<JobRecord>> {
+    let mut query = connection.prepare_cached(sql)?;
+    let mut rows = query.query(params)?;
+    let mut jobs: Vec<JobRecord> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let part = PartRecord::from_row(row)?;
+        match jobs.last_mut() {
+            Some(job) if job.handle.as_str() == row.get_ref(0)?.as_str()? => job.parts.push(part),
+            _ => jobs.push(JobRecord { parts: vec![part], ..JobRecord::from_row(row)? }),
+        }
+    }
+    Ok(jobs)
+}
 
 impl JobRecord {
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let urls: Option<String> = row.get(14)?;
         Ok(Self {
             handle: Handle::from_ledger(row.get(0)?),
             model: row.get(1)?,
@@ -136,23 +335,50 @@ impl JobRecord {
             run: row.get(4)?,
             input_path: row.get(5)?,
             input_sha256: row.get(6)?,
-            created_at: time(row.get(7)?).unwrap_or_default(),
-            collected_at: row.get::<_, Option<String>>(8)?.and_then(time),
-            deleted_at: row.get::<_, Option<String>>(9)?.and_then(time),
-            step: Step::parse(&row.get::<_, String>(10)?),
-            step_at: time(row.get(11)?).unwrap_or_default(),
-            remote_file: row.get(12)?,
-            file_expires: row.get::<_, Option<String>>(13)?.and_then(time),
-            remote_name: row.get(14)?,
-            state: JobState::parse(&row.get::<_, String>(15)?),
-            wire_state: row.get(16)?,
-            done: row.get(17)?,
-            failed: row.get(18)?,
-            error: row.get(19)?,
-            submitted_at: row.get::<_, Option<String>>(20)?.and_then(time),
-            ended_at: row.get::<_, Option<String>>(21)?.and_then(time),
-            moved_at: row.get::<_, Option<String>>(22)?.and_then(time),
-            retry_of: row.get::<_, Option<String>>(23)?.map(Handle::from_ledger),
+            input_modified: moment(row, 7)?,
+            created_at: moment(row, 8)?.unwrap_or_default(),
+            collected_at: moment(row, 9)?,
+            deleted_at: moment(row, 10)?,
+            retry_of: row.get::<_, Option<String>>(11)?.map(Handle::from_ledger),
+            held: row.get(12)?,
+            priority: row.get(13)?,
+            webhook_urls: urls.and_then(|urls| serde_json::from_str(&urls).ok()).unwrap_or_default(),
+            owner: row.get(15)?,
+            settled_usd: row.get(16)?,
+            parts: Vec::new(),
+        })
+    }
+}
+
+impl PartRecord {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: row.get(17)?,
+            of: row.get(18)?,
+            display_name: row.get(19)?,
+            first_byte: row.get::<_, i64>(20)?.unsigned_abs(),
+            bytes: row.get::<_, Option<i64>>(21)?.map(i64::unsigned_abs),
+            requests: row.get(22)?,
+            tokens: row.get(23)?,
+            high_usd: row.get(24)?,
+            step: Step::parse(&row.get::<_, String>(25)?),
+            step_at: moment(row, 26)?.unwrap_or_default(),
+            upload_session: row.get(27)?,
+            remote_file: row.get(28)?,
+            file_expires: moment(row, 29)?,
+            remote_name: row.get(30)?,
+            state: JobState::parse(&row.get::<_, String>(31)?),
+            wire_state: row.get(32)?,
+            done: row.get(33)?,
+            failed: row.get(34)?,
+            error: row.get(35)?,
+            submitted_at: moment(row, 36)?,
+            ended_at: moment(row, 37)?,
+            moved_at: moment(row, 38)?,
+            not_before: moment(row, 39)?,
+            waits_for: row.get(40)?,
+            collected_at: moment(row, 41)?,
+            polled_at: moment(row, 42)?,
         })
     }
 }
@@ -164,4 +390,8 @@ pub(super) fn text(moment: DateTime<Utc>) -> String {
 
 pub(super) fn time(text: String) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(&text).ok().map(|moment| moment.with_timezone(&Utc))
+}
+
+fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    Ok(row.get::<_, Option<String>>(column)?.and_then(time))
 }

@@ -4,6 +4,8 @@
 //!
 //! 1. `jobs`, `parts`, `builds`, `events`.
 //! 2. `uploads`.
+//! 3. Jobs of several parts: what each part is, what it waits for, when it was looked at; the state of the job as a whole;
+//!    `leases`, `limits`, `notices`.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -15,7 +17,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
@@ -96,6 +98,76 @@ const STEPS: [&str; VERSION as usize] = [
         PRIMARY KEY (sha256, owner, mime)
     ) STRICT;
 ",
+    "
+    -- The last twelve digits of the handle: what a job is found by when its name is another one.
+    ALTER TABLE jobs ADD COLUMN hash TEXT;
+    UPDATE jobs SET hash = substr(handle, -12);
+    -- As its parts make it.
+    ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'JOB_STATE_UNSUBMITTED';
+    UPDATE jobs SET state = coalesce((SELECT state FROM parts WHERE parts.handle = jobs.handle), state);
+    -- What is not sent yet is not to be sent.
+    ALTER TABLE jobs ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+    -- Before, whatever was not sent stayed so until it was asked for again.
+    UPDATE jobs SET held = 1 WHERE state = 'JOB_STATE_UNSUBMITTED';
+    ALTER TABLE jobs ADD COLUMN input_modified TEXT;
+    ALTER TABLE jobs ADD COLUMN priority INTEGER;
+    -- A JSON list.
+    ALTER TABLE jobs ADD COLUMN webhook_urls TEXT;
+    -- Hash of key and service: jobs of another project cannot be seen.
+    ALTER TABLE jobs ADD COLUMN owner TEXT;
+    -- What it cost, once that is known.
+    ALTER TABLE jobs ADD COLUMN settled_usd REAL;
+    CREATE INDEX jobs_by_hash ON jobs (hash);
+    CREATE INDEX jobs_by_state ON jobs (state, created_at DESC);
+    CREATE INDEX jobs_by_retry ON jobs (retry_of) WHERE retry_of IS NOT NULL;
+
+    ALTER TABLE parts ADD COLUMN parts_in_all INTEGER NOT NULL DEFAULT 1;
+    -- Its lines in the request file; no number of bytes: to its end.
+    ALTER TABLE parts ADD COLUMN first_byte INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE parts ADD COLUMN bytes INTEGER;
+    ALTER TABLE parts ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE parts ADD COLUMN tokens INTEGER;
+    ALTER TABLE parts ADD COLUMN high_usd REAL;
+    UPDATE parts SET (requests, high_usd) = (SELECT requests, high_usd FROM jobs WHERE jobs.handle = parts.handle);
+    -- When its create was sent, whatever became of that: the day on which it is paid.
+    ALTER TABLE parts ADD COLUMN sent_at TEXT;
+    UPDATE parts SET sent_at = coalesce(submitted_at, step_at) WHERE step NOT IN ('intended', 'uploaded');
+    -- A secret: whoever has it can write to the file.
+    ALTER TABLE parts ADD COLUMN upload_session TEXT;
+    ALTER TABLE parts ADD COLUMN not_before TEXT;
+    ALTER TABLE parts ADD COLUMN waits_for TEXT;
+    ALTER TABLE parts ADD COLUMN collected_at TEXT;
+    UPDATE parts SET collected_at = (SELECT collected_at FROM jobs WHERE jobs.handle = parts.handle);
+    ALTER TABLE parts ADD COLUMN polled_at TEXT;
+    ALTER TABLE parts ADD COLUMN next_poll_at TEXT;
+    CREATE INDEX parts_by_step ON parts (step, state);
+
+    -- Who is doing what right now: `job HANDLE`, `queue`.
+    CREATE TABLE leases (
+        name          TEXT PRIMARY KEY,
+        owner         TEXT NOT NULL,
+        until         TEXT NOT NULL
+    ) STRICT;
+
+    -- What refusals taught of each model.
+    CREATE TABLE limits (
+        model         TEXT NOT NULL,
+        owner         TEXT NOT NULL,
+        -- Enqueued tokens that were too many.
+        tokens        INTEGER,
+        learned_at    TEXT NOT NULL,
+        -- Refusals since the last success, and until when nothing is tried.
+        refusals      INTEGER NOT NULL DEFAULT 0,
+        pause_until   TEXT,
+        PRIMARY KEY (model, owner)
+    ) STRICT;
+
+    -- Webhook messages that were taken in: none counts twice.
+    CREATE TABLE notices (
+        id            TEXT PRIMARY KEY,
+        at            TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 pub(super) fn bring_up_to_date(connection: &mut Connection, file: &Path) -> Result<()> {
@@ -109,17 +181,18 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, file: &Path) -> Resu
         )
         .hint("use the newer gemini-batch-mcp that wrote it, or set GEMINI_BATCH_HOME to another folder"));
     }
-    if version < VERSION { migrate(connection).map_err(|e| super::failed(&act, e)) } else { Ok(()) }
+    if version < VERSION { migrate(connection, VERSION).map_err(|e| super::failed(&act, e)) } else { Ok(()) }
 }
 
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Takes the steps up to a version.
+pub(super) fn migrate(connection: &mut Connection, to: u32) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may have done it meanwhile.
     let done = version(&transaction)?;
-    for step in STEPS.iter().skip(done as usize) {
+    for step in STEPS.iter().take(to as usize).skip(done as usize) {
         transaction.execute_batch(step)?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.pragma_update(None, "user_version", to)?;
     transaction.commit()
 }
 

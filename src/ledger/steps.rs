@@ -1,14 +1,24 @@
-//! The steps of a submission and what is seen of a job afterwards.
+//! The steps of a part's submission, and what is seen of it afterwards.
 
 use chrono::{DateTime, Utc};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::events::append;
 use super::record::text;
 use super::{Ledger, Step};
 use crate::error::Result;
 use crate::job::{Handle, JobState};
 
-/// What the API said of a job.
+/// Which part of which job.
+#[derive(Debug, Clone, Copy)]
+pub struct PartId<'a> {
+    /// The job.
+    pub handle: &'a Handle,
+    /// The part, from 1.
+    pub number: u32,
+}
+
+/// What the API said of a batch.
 #[derive(Debug, Clone)]
 pub struct Observation {
     /// Its state.
@@ -25,135 +35,269 @@ pub struct Observation {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+/// A batch found at the API that this ledger did not know.
+#[derive(Debug, Clone)]
+pub struct Adoption<'a> {
+    /// Its name there.
+    pub remote_name: &'a str,
+    /// Its state.
+    pub state: JobState,
+    /// When the API accepted it.
+    pub submitted_at: Option<DateTime<Utc>>,
+}
+
+/// Whether a step was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It was.
+    Mine,
+    /// Somebody else holds the lease by now, or the job was held: nothing was recorded, and nothing may be sent.
+    Lost,
+    /// What was sent today leaves no room for it under the daily budget.
+    OverBudget,
+}
+
+/// Holds the lease named ?2 for the owner ?3; the job may still be sent.
+const MINE: &str = "EXISTS (SELECT 1 FROM leases WHERE name = ?2 AND owner = ?3)";
+
 impl Ledger {
-    /// The request file is at the API, sent by the holder of the lease. `false` if somebody else holds it by
-    /// now: then the job may have come further, and nothing is recorded.
+    /// An upload was started by the holder of the lease: what it takes to go on with it.
+    pub fn uploading(&self, part: PartId<'_>, lease: &str, owner: &str, session: &str) -> Result<Turn> {
+        self.write("recording an upload", |tx| {
+            let sql = format!("UPDATE parts SET upload_session = ?5 WHERE handle = ?1 AND part = ?4 AND {MINE}");
+            let mine = tx.execute(&sql, params![part.handle.as_str(), lease, owner, part.number, session])? == 1;
+            if mine {
+                append(tx, Some(part.handle), "uploading", &part.named(""))?;
+            }
+            Ok(turn(mine))
+        })
+    }
+
+    /// The requests are at the API, sent by the holder of the lease.
     pub fn uploaded(
         &self,
-        handle: &Handle,
+        part: PartId<'_>,
+        lease: &str,
         owner: &str,
         remote_file: &str,
         expires: Option<DateTime<Utc>>,
-    ) -> Result<bool> {
+    ) -> Result<Turn> {
         self.write("recording an upload", |tx| {
-            let mine = tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?2, remote_file = ?3, file_expires = ?4 \
-                 WHERE handle = ?1 AND lease_owner = ?5",
-                params![handle.as_str(), text(Utc::now()), remote_file, expires.map(text), owner],
-            )?;
-            if mine == 1 {
-                super::events::append(tx, Some(handle), "uploaded", remote_file)?;
+            let sql = format!(
+                "UPDATE parts SET step = 'uploaded', step_at = ?5, remote_file = ?6, file_expires = ?7, upload_session = NULL \
+                 WHERE handle = ?1 AND part = ?4 AND step IN ('intended', 'uploaded', 'unclear', 'creating') AND {MINE}"
+            );
+            let now = text(Utc::now());
+            let given = params![part.handle.as_str(), lease, owner, part.number, now, remote_file, expires.map(text)];
+            let mine = tx.execute(&sql, given)? == 1;
+            if mine {
+                append(tx, Some(part.handle), "uploaded", &part.named(remote_file))?;
             }
-            Ok(mine == 1)
+            Ok(turn(mine))
         })
     }
 
     /// A create is about to be sent by the holder of the lease. From here on nothing is repeated without
-    /// a look at the API. `false` if somebody else holds the lease by now: then nothing may be sent.
-    pub fn creating(&self, handle: &Handle, owner: &str) -> Result<bool> {
+    /// a look at the API, and the part counts as paid today: `budget` is what may be paid in a day.
+    pub fn creating(&self, part: PartId<'_>, lease: &str, owner: &str, budget: Option<f64>) -> Result<Turn> {
         self.write("recording a create", |tx| {
-            let mine = tx.execute(
-                "UPDATE parts SET step = 'creating', step_at = ?2, error = NULL WHERE handle = ?1 AND lease_owner = ?3",
-                params![handle.as_str(), text(Utc::now()), owner],
-            )?;
-            if mine == 1 {
-                super::events::append(tx, Some(handle), "creating", "")?;
+            if let Some(budget) = budget
+                && super::spend::leaves_no_room(tx, part, budget)?
+            {
+                return Ok(Turn::OverBudget);
             }
-            Ok(mine == 1)
+            let sql = format!(
+                "UPDATE parts SET step = 'creating', step_at = ?5, sent_at = ?5, error = NULL, not_before = NULL, waits_for = NULL \
+                 WHERE handle = ?1 AND part = ?4 AND step <> 'created' AND {MINE} \
+                 AND NOT (SELECT held FROM jobs WHERE jobs.handle = ?1)"
+            );
+            let now = text(Utc::now());
+            let mine = tx.execute(&sql, params![part.handle.as_str(), lease, owner, part.number, now])? == 1;
+            if mine {
+                append(tx, Some(part.handle), "creating", &part.named(""))?;
+            }
+            Ok(turn(mine))
         })
     }
 
-    /// The create came to an end without telling whether the job was made. From now on the API gets its time
+    /// The create came to an end without telling whether the batch was made. From now on the API gets its time
     /// to show it.
-    pub fn unclear(&self, handle: &Handle) -> Result<()> {
-        self.step(handle, Step::Unclear, "unclear", "")
+    pub fn unclear(&self, part: PartId<'_>) -> Result<()> {
+        self.step(part, Step::Unclear, "unclear")
     }
 
-    /// The API said clearly that it did not create the job: it may be tried again.
-    pub fn refused(&self, handle: &Handle, why: &str) -> Result<()> {
+    /// The clock was set back since this step: what is waited for starts to count anew.
+    pub fn restart_step(&self, part: PartId<'_>) -> Result<()> {
+        self.write("correcting a time", |tx| {
+            let sql = "UPDATE parts SET step_at = ?3 WHERE handle = ?1 AND part = ?2 AND step_at > ?3";
+            tx.execute(sql, params![part.handle.as_str(), part.number, text(Utc::now())])?;
+            Ok(())
+        })
+    }
+
+    /// The API said clearly that it did not create the batch: it may be tried again, and nothing was spent.
+    pub fn refused(&self, part: PartId<'_>, why: &str) -> Result<()> {
         self.write("recording a refusal", |tx| {
             tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?2, error = ?3 WHERE handle = ?1",
-                params![handle.as_str(), text(Utc::now()), why],
+                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL, error = ?4 WHERE handle = ?1 AND part = ?2",
+                params![part.handle.as_str(), part.number, text(Utc::now()), why],
             )?;
-            super::events::append(tx, Some(handle), "refused", why)
+            append(tx, Some(part.handle), "refused", &part.named(why))
         })
     }
 
-    /// The uploaded file is gone: the next attempt starts over.
-    pub fn upload_lost(&self, handle: &Handle) -> Result<()> {
-        self.step(handle, Step::Intended, "upload lost", "")
-    }
-
-    /// The uploaded file of a submitted job was deleted.
-    pub fn upload_removed(&self, handle: &Handle) -> Result<()> {
-        self.write("recording a deleted upload", |tx| {
+    /// The batch is certainly not at the API, although a create was sent: it may be sent again, and nothing was spent.
+    pub fn absent(&self, part: PartId<'_>) -> Result<()> {
+        self.write("recording an absence", |tx| {
             tx.execute(
-                "UPDATE parts SET remote_file = NULL, file_expires = NULL WHERE handle = ?1",
-                [handle.as_str()],
+                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL WHERE handle = ?1 AND part = ?2",
+                params![part.handle.as_str(), part.number, text(Utc::now())],
             )?;
-            super::events::append(tx, Some(handle), "upload deleted", "")
+            append(tx, Some(part.handle), "absent", &part.named(""))
         })
     }
 
-    /// The API has the job.
-    pub fn created(
-        &self,
-        handle: &Handle,
-        remote_name: &str,
-        state: JobState,
-        at: Option<DateTime<Utc>>,
-    ) -> Result<()> {
-        self.write("recording a create", |tx| {
-            let now = Utc::now();
-            tx.execute(
-                "UPDATE parts SET step = 'created', step_at = ?2, remote_name = ?3, state = ?4, submitted_at = ?5 \
-                 WHERE handle = ?1",
-                params![handle.as_str(), text(now), remote_name, state.as_str(), text(at.unwrap_or(now))],
-            )?;
-            super::events::append(tx, Some(handle), "created", remote_name)
-        })
-    }
-
-    /// Takes note of what the API said of a job. A job that has ended stays ended.
-    pub fn observe(&self, handle: &Handle, seen: &Observation) -> Result<()> {
-        self.write("recording a state", |tx| {
-            let (before, done): (String, i64) =
-                tx.query_row("SELECT state, done FROM parts WHERE handle = ?1", [handle.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
-            if JobState::parse(&before).is_terminal() && !seen.state.is_terminal() {
-                return Ok(());
-            }
-            let moved = (seen.done > done).then(|| text(Utc::now()));
-            tx.execute(
-                "UPDATE parts SET state = ?2, wire_state = ?3, done = max(done, ?4), failed = max(failed, ?5), error = ?6, \
-                 ended_at = ?7, moved_at = coalesce(?8, moved_at) WHERE handle = ?1",
-                params![
-                    handle.as_str(),
-                    seen.state.as_str(),
-                    seen.wire_state,
-                    seen.done,
-                    seen.failed,
-                    seen.error,
-                    seen.ended_at.map(text),
-                    moved
-                ],
-            )?;
-            if before != seen.state.as_str() {
-                super::events::append(tx, Some(handle), "state", seen.state.as_str())?;
+    /// The part is not sent before `until`, for a reason that a person can read.
+    pub fn wait(&self, part: PartId<'_>, until: DateTime<Utc>, why: &str) -> Result<()> {
+        self.write("recording a wait", |tx| {
+            let sql = "UPDATE parts SET not_before = ?3, waits_for = ?4 WHERE handle = ?1 AND part = ?2 \
+                       AND (waits_for IS NOT ?4 OR not_before IS NOT ?3)";
+            let known: Option<String> = tx
+                .query_row(
+                    "SELECT waits_for FROM parts WHERE handle = ?1 AND part = ?2",
+                    params![part.handle.as_str(), part.number],
+                    |row| row.get(0),
+                )
+                .optional()?
+                .flatten();
+            tx.execute(sql, params![part.handle.as_str(), part.number, text(until), why])?;
+            if known.as_deref() != Some(why) {
+                append(tx, Some(part.handle), "waiting", &part.named(why))?;
             }
             Ok(())
         })
     }
 
-    fn step(&self, handle: &Handle, step: Step, event: &str, detail: &str) -> Result<()> {
-        self.write("recording a step", |tx| {
+    /// The uploaded requests are gone: the next attempt starts over.
+    pub fn upload_lost(&self, part: PartId<'_>) -> Result<()> {
+        self.write("recording a lost upload", |tx| {
             tx.execute(
-                "UPDATE parts SET step = ?2, step_at = ?3 WHERE handle = ?1",
-                params![handle.as_str(), step.as_str(), text(Utc::now())],
+                "UPDATE parts SET step = 'intended', step_at = ?3, remote_file = NULL, file_expires = NULL, \
+                 upload_session = NULL WHERE handle = ?1 AND part = ?2",
+                params![part.handle.as_str(), part.number, text(Utc::now())],
             )?;
-            super::events::append(tx, Some(handle), event, detail)
+            append(tx, Some(part.handle), "upload lost", &part.named(""))
         })
     }
+
+    /// The uploaded requests of a part that has ended were deleted.
+    pub fn upload_removed(&self, part: PartId<'_>) -> Result<()> {
+        self.write("recording a deleted upload", |tx| {
+            tx.execute(
+                "UPDATE parts SET remote_file = NULL, file_expires = NULL WHERE handle = ?1 AND part = ?2",
+                params![part.handle.as_str(), part.number],
+            )?;
+            append(tx, Some(part.handle), "upload deleted", &part.named(""))
+        })
+    }
+
+    /// The API has the batch.
+    pub fn created(&self, part: PartId<'_>, found: &Adoption<'_>) -> Result<()> {
+        self.write("recording a create", |tx| {
+            has_it(tx, part, found)?;
+            append(tx, Some(part.handle), "created", &part.named(found.remote_name))
+        })
+    }
+
+    /// The batch was found at the API under its name: it is taken for what was created.
+    pub fn adopt(&self, part: PartId<'_>, found: &Adoption<'_>) -> Result<()> {
+        self.write("adopting a batch", |tx| {
+            has_it(tx, part, found)?;
+            tx.execute("UPDATE jobs SET origin = 'adopted' WHERE handle = ?1", [part.handle.as_str()])?;
+            append(tx, Some(part.handle), "adopted", &part.named(found.remote_name))
+        })
+    }
+
+    /// Takes note of what the API said of a batch. One that has ended stays ended.
+    pub fn observe(&self, part: PartId<'_>, seen: &Observation) -> Result<()> {
+        self.write("recording a state", |tx| {
+            let before: Option<(String, i64)> = tx
+                .query_row(
+                    "SELECT state, done FROM parts WHERE handle = ?1 AND part = ?2",
+                    params![part.handle.as_str(), part.number],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?;
+            let Some((before, done)) = before else { return Ok(()) };
+            if JobState::parse(&before).is_terminal() && !seen.state.is_terminal() {
+                return Ok(());
+            }
+            let now = text(Utc::now());
+            let moved = (seen.done > done).then(|| now.clone());
+            let ended = seen.ended_at.map(text).or_else(|| seen.state.is_terminal().then_some(now));
+            tx.execute(
+                "UPDATE parts SET state = ?3, wire_state = ?4, done = max(done, ?5), failed = max(failed, ?6), error = ?7, \
+                 ended_at = coalesce(ended_at, ?8), moved_at = coalesce(?9, moved_at) WHERE handle = ?1 AND part = ?2",
+                params![
+                    part.handle.as_str(),
+                    part.number,
+                    seen.state.as_str(),
+                    seen.wire_state,
+                    seen.done,
+                    seen.failed,
+                    seen.error,
+                    ended,
+                    moved
+                ],
+            )?;
+            if before != seen.state.as_str() {
+                super::jobs::bring_state_up_to_date(tx, part.handle)?;
+                append(tx, Some(part.handle), "state", &part.named(seen.state.as_str()))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn step(&self, part: PartId<'_>, step: Step, event: &str) -> Result<()> {
+        self.write("recording a step", |tx| {
+            tx.execute(
+                "UPDATE parts SET step = ?3, step_at = ?4 WHERE handle = ?1 AND part = ?2",
+                params![part.handle.as_str(), part.number, step.as_str(), text(Utc::now())],
+            )?;
+            append(tx, Some(part.handle), event, &part.named(""))
+        })
+    }
+}
+
+impl PartId<'_> {
+    /// What happened to which part: the first one goes without saying.
+    pub(super) fn named(self, what: &str) -> String {
+        match (self.number, what) {
+            (1, what) => what.to_owned(),
+            (number, "") => format!("part {number}"),
+            (number, what) => format!("part {number}: {what}"),
+        }
+    }
+}
+
+fn turn(mine: bool) -> Turn {
+    if mine { Turn::Mine } else { Turn::Lost }
+}
+
+fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_>) -> rusqlite::Result<()> {
+    let now = Utc::now();
+    tx.execute(
+        "UPDATE parts SET step = 'created', step_at = ?3, remote_name = ?4, state = ?5, submitted_at = ?6, \
+         sent_at = coalesce(sent_at, ?6), error = NULL, not_before = NULL, waits_for = NULL, upload_session = NULL, \
+         next_poll_at = NULL WHERE handle = ?1 AND part = ?2",
+        params![
+            part.handle.as_str(),
+            part.number,
+            text(now),
+            found.remote_name,
+            found.state.as_str(),
+            text(found.submitted_at.unwrap_or(now))
+        ],
+    )?;
+    super::jobs::bring_state_up_to_date(tx, part.handle)
 }

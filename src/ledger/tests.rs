@@ -1,4 +1,6 @@
 use super::builds::BuildOrigin;
+use super::limits::{Enqueued, Learned};
+use super::spend::Spending;
 use super::steps::Observation;
 use super::uploads::{Content, Upload};
 use super::*;
@@ -13,12 +15,46 @@ fn job(name: &str, run: u32) -> NewJob {
         run,
         model: "gemini-3-flash-preview".into(),
         kind: Kind::Generate,
-        requests: 3,
         input_path: Some("a.jsonl".into()),
         input_sha256: Some("aa".into()),
-        high_usd: Some(0.5),
+        input_modified: None,
         retry_of: None,
+        priority: None,
+        webhook_urls: Vec::new(),
+        owner: None,
+        parts: vec![NewPart::whole(3, Some(100), Some(0.5))],
     }
+}
+
+/// A job of three parts.
+fn in_parts(name: &str) -> NewJob {
+    let part = |number| NewPart {
+        number,
+        of: 3,
+        first_byte: u64::from(number - 1) * 10,
+        bytes: Some(10),
+        requests: 2,
+        tokens: Some(100),
+        high_usd: Some(0.25),
+    };
+    NewJob { parts: (1..=3).map(part).collect(), ..job(name, 1) }
+}
+
+/// Intends a job without a budget; whether it is new.
+fn intend(ledger: &Ledger, job: &NewJob) -> (JobRecord, bool) {
+    match ledger.intend(job, None).unwrap() {
+        Intended::New(record) => (record, true),
+        Intended::Known(record) => (record, false),
+        Intended::OverBudget(today) => panic!("{today:?}"),
+    }
+}
+
+fn id(handle: &Handle) -> PartId<'_> {
+    PartId { handle, number: 1 }
+}
+
+fn found(remote_name: &str) -> Adoption<'_> {
+    Adoption { remote_name, state: JobState::Pending, submitted_at: None }
 }
 
 fn seen(state: JobState, done: i64) -> Observation {
@@ -29,12 +65,12 @@ fn seen(state: JobState, done: i64) -> Observation {
 fn the_same_content_and_run_is_one_job() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let (first, new) = ledger.intend(&job("a", 1)).unwrap();
+    let (first, new) = intend(&ledger, &job("a", 1));
     assert!(new);
-    let (again, new) = Ledger::open(folder.path()).unwrap().intend(&job("a", 1)).unwrap();
+    let (again, new) = intend(&Ledger::open(folder.path()).unwrap(), &job("a", 1));
     assert!(!new);
     assert_eq!(first.handle, again.handle);
-    let (second, new) = ledger.intend(&job("a", 2)).unwrap();
+    let (second, new) = intend(&ledger, &job("a", 2));
     assert!(new);
     assert_eq!(ledger.newest_run(&job("a", 1).content).unwrap().unwrap().handle, second.handle);
 }
@@ -47,7 +83,7 @@ fn many_processes_at_once_record_one_job() {
             .map(|_| {
                 scope.spawn(|| {
                     let ledger = Ledger::open(folder.path()).unwrap();
-                    (0..20).filter(|n| ledger.intend(&job(&format!("job{n}"), 1)).unwrap().1).count()
+                    (0..20).filter(|n| intend(&ledger, &job(&format!("job{n}"), 1)).1).count()
                 })
             })
             .collect();
@@ -61,19 +97,19 @@ fn many_processes_at_once_record_one_job() {
 fn a_job_goes_through_its_steps_and_the_log_tells_them() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let (record, _) = ledger.intend(&job("a", 1)).unwrap();
+    let (record, _) = intend(&ledger, &job("a", 1));
     let handle = record.handle;
-    assert!(!ledger.creating(&handle, "me").unwrap());
-    assert!(!ledger.uploaded(&handle, "me", "files/x", None).unwrap());
-    assert!(ledger.lease(&handle, "me").unwrap());
-    assert!(ledger.uploaded(&handle, "me", "files/x", None).unwrap());
-    assert!(ledger.creating(&handle, "me").unwrap());
-    assert_eq!(ledger.job(&handle).unwrap().step, Step::Creating);
-    ledger.created(&handle, "batches/y", JobState::Pending, None).unwrap();
-    ledger.observe(&handle, &seen(JobState::Running, 2)).unwrap();
-    ledger.observe(&handle, &seen(JobState::Succeeded, 3)).unwrap();
+    assert!(ledger.creating(id(&handle), "job", "me", None).unwrap() == Turn::Lost);
+    assert!(ledger.uploaded(id(&handle), "job", "me", "files/x", None).unwrap() == Turn::Lost);
+    assert!(ledger.lease("job", "me").unwrap());
+    assert!(ledger.uploaded(id(&handle), "job", "me", "files/x", None).unwrap() == Turn::Mine);
+    assert!(ledger.creating(id(&handle), "job", "me", None).unwrap() == Turn::Mine);
+    assert_eq!(ledger.job(&handle).unwrap().parts[0].step, Step::Creating);
+    ledger.created(id(&handle), &found("batches/y")).unwrap();
+    ledger.observe(id(&handle), &seen(JobState::Running, 2)).unwrap();
+    ledger.observe(id(&handle), &seen(JobState::Succeeded, 3)).unwrap();
     let record = ledger.by_remote_name("batches/y").unwrap().unwrap();
-    assert_eq!((record.step, record.state, record.done), (Step::Created, JobState::Succeeded, 3));
+    assert_eq!((record.parts[0].step, record.state(), record.done()), (Step::Created, JobState::Succeeded, 3));
     let log: Vec<_> = ledger.events(&handle).unwrap().into_iter().map(|event| event.event).collect();
     assert_eq!(log, ["intended", "uploaded", "creating", "created", "state", "state"]);
 }
@@ -82,11 +118,11 @@ fn a_job_goes_through_its_steps_and_the_log_tells_them() {
 fn a_job_that_has_ended_does_not_come_back_to_life() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let (record, _) = ledger.intend(&job("a", 1)).unwrap();
-    ledger.observe(&record.handle, &seen(JobState::Cancelled, 1)).unwrap();
-    ledger.observe(&record.handle, &seen(JobState::Running, 2)).unwrap();
+    let (record, _) = intend(&ledger, &job("a", 1));
+    ledger.observe(id(&record.handle), &seen(JobState::Cancelled, 1)).unwrap();
+    ledger.observe(id(&record.handle), &seen(JobState::Running, 2)).unwrap();
     let record = ledger.job(&record.handle).unwrap();
-    assert_eq!((record.state, record.done), (JobState::Cancelled, 1));
+    assert_eq!((record.state(), record.done()), (JobState::Cancelled, 1));
 }
 
 #[test]
@@ -94,18 +130,18 @@ fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_na
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
     let handle = |content: &str| Handle::new("toys", &ContentHash::of_job(content, "m", Kind::Generate, 1));
-    let first = ledger.intend(&job("toys", 1)).unwrap().0;
-    ledger.intend(&job("toys-sample", 1)).unwrap();
+    let first = intend(&ledger, &job("toys", 1)).0;
+    intend(&ledger, &job("toys-sample", 1));
     for (name, retry_of) in [("once", first.handle.clone()), ("twice", handle("once"))] {
         let content = ContentHash::of_job(name, "m", Kind::Generate, 1);
         let retry = NewJob { handle: handle(name), content, retry_of: Some(retry_of), ..job(name, 1) };
-        ledger.intend(&retry).unwrap();
+        intend(&ledger, &retry);
     }
     assert_eq!(ledger.find("toys").unwrap().unwrap().handle, first.handle);
     assert_eq!(ledger.find("toys-s").unwrap().unwrap().handle.slug(), "toys-sample");
     // Another job of the same name, which repeats nothing.
     let content = ContentHash::of_job("other", "m", Kind::Generate, 1);
-    ledger.intend(&NewJob { handle: handle("other"), content, ..job("other", 1) }).unwrap();
+    intend(&ledger, &NewJob { handle: handle("other"), content, ..job("other", 1) });
     assert!(ledger.find("toys").is_err());
 }
 
@@ -113,8 +149,8 @@ fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_na
 fn a_unique_beginning_names_a_job_and_an_ambiguous_one_lists_them() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let (first, _) = ledger.intend(&job("products", 1)).unwrap();
-    ledger.intend(&job("prose", 1)).unwrap();
+    let (first, _) = intend(&ledger, &job("products", 1));
+    intend(&ledger, &job("prose", 1));
     assert_eq!(ledger.find("prod").unwrap().unwrap().handle, first.handle);
     assert!(ledger.find("nothing").unwrap().is_none());
     assert!(ledger.find("prod%").unwrap().is_none());
@@ -127,49 +163,48 @@ fn a_unique_beginning_names_a_job_and_an_ambiguous_one_lists_them() {
 fn a_lease_has_one_owner_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let handle = ledger.intend(&job("a", 1)).unwrap().0.handle;
-    assert!(ledger.lease(&handle, "one").unwrap());
-    assert!(ledger.lease(&handle, "one").unwrap());
-    assert!(!ledger.lease(&handle, "two").unwrap());
-    ledger.release(&handle, "two").unwrap();
-    assert!(!ledger.lease(&handle, "two").unwrap());
-    ledger.release(&handle, "one").unwrap();
-    assert!(ledger.lease(&handle, "two").unwrap());
+    assert!(ledger.lease("job", "one").unwrap());
+    assert!(ledger.lease("job", "one").unwrap());
+    assert!(!ledger.lease("job", "two").unwrap());
+    ledger.release("job", "two").unwrap();
+    assert!(!ledger.lease("job", "two").unwrap());
+    ledger.release("job", "one").unwrap();
+    assert!(ledger.lease("job", "two").unwrap());
 }
 
 #[test]
 fn a_process_that_slept_past_its_lease_cannot_submit_what_another_one_did() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let handle = ledger.intend(&job("a", 1)).unwrap().0.handle;
-    assert!(ledger.lease(&handle, "sleeper").unwrap());
-    let run_out = "UPDATE parts SET lease_until = '2000-01-01T00:00:00.000000Z'";
+    let handle = intend(&ledger, &job("a", 1)).0.handle;
+    assert!(ledger.lease("job", "sleeper").unwrap());
+    let run_out = "UPDATE leases SET until = '2000-01-01T00:00:00.000000Z'";
     ledger.write("letting the lease run out", |tx| tx.execute(run_out, [])).unwrap();
-    assert!(ledger.renew(&handle, "sleeper").unwrap(), "nobody took it");
+    assert!(ledger.renew("job", "sleeper").unwrap(), "nobody took it");
     ledger.write("letting the lease run out", |tx| tx.execute(run_out, [])).unwrap();
-    assert!(ledger.lease(&handle, "other").unwrap());
-    assert!(ledger.uploaded(&handle, "other", "files/x", None).unwrap());
-    assert!(ledger.creating(&handle, "other").unwrap());
-    ledger.created(&handle, "batches/y", JobState::Pending, None).unwrap();
-    ledger.release(&handle, "other").unwrap();
+    assert!(ledger.lease("job", "other").unwrap());
+    assert!(ledger.uploaded(id(&handle), "job", "other", "files/x", None).unwrap() == Turn::Mine);
+    assert!(ledger.creating(id(&handle), "job", "other", None).unwrap() == Turn::Mine);
+    ledger.created(id(&handle), &found("batches/y")).unwrap();
+    ledger.release("job", "other").unwrap();
 
-    assert!(!ledger.renew(&handle, "sleeper").unwrap());
-    assert!(!ledger.uploaded(&handle, "sleeper", "files/z", None).unwrap());
-    assert!(!ledger.creating(&handle, "sleeper").unwrap());
+    assert!(!ledger.renew("job", "sleeper").unwrap());
+    assert!(ledger.uploaded(id(&handle), "job", "sleeper", "files/z", None).unwrap() == Turn::Lost);
+    assert!(ledger.creating(id(&handle), "job", "sleeper", None).unwrap() == Turn::Lost);
     let record = ledger.job(&handle).unwrap();
-    assert_eq!((record.step, record.remote_file.as_deref()), (Step::Created, Some("files/x")));
+    assert_eq!((record.parts[0].step, record.parts[0].remote_file.as_deref()), (Step::Created, Some("files/x")));
 }
 
 #[test]
 fn a_create_that_ended_unclear_settles_from_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let handle = ledger.intend(&job("a", 1)).unwrap().0.handle;
-    ledger.lease(&handle, "me").unwrap();
-    ledger.creating(&handle, "me").unwrap();
-    let sent = ledger.job(&handle).unwrap();
-    ledger.unclear(&handle).unwrap();
-    let ended = ledger.job(&handle).unwrap();
+    let handle = intend(&ledger, &job("a", 1)).0.handle;
+    ledger.lease("job", "me").unwrap();
+    ledger.creating(id(&handle), "job", "me", None).unwrap();
+    let sent = ledger.job(&handle).unwrap().parts.remove(0);
+    ledger.unclear(id(&handle)).unwrap();
+    let ended = ledger.job(&handle).unwrap().parts.remove(0);
     assert_eq!(ended.step, Step::Unclear);
     assert!(ended.step_at > sent.step_at);
 }
@@ -178,8 +213,8 @@ fn a_create_that_ended_unclear_settles_from_its_end() {
 fn jobs_are_listed_by_state_newest_first_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    let handles: Vec<_> = (0..5).map(|n| ledger.intend(&job(&format!("j{n}"), 1)).unwrap().0.handle).collect();
-    ledger.observe(&handles[1], &seen(JobState::Running, 1)).unwrap();
+    let handles: Vec<_> = (0..5).map(|n| intend(&ledger, &job(&format!("j{n}"), 1)).0.handle).collect();
+    ledger.observe(id(&handles[1]), &seen(JobState::Running, 1)).unwrap();
     let page = ledger.list(&[], None, 3).unwrap();
     assert_eq!(page.iter().map(|job| &job.handle).collect::<Vec<_>>(), [&handles[4], &handles[3], &handles[2]]);
     let rest = ledger.list(&[], Some(page[2].created_at), 3).unwrap();
@@ -230,10 +265,7 @@ fn a_damaged_ledger_is_told_from_a_missing_one() {
 #[test]
 fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too() {
     let folder = tempfile::tempdir().unwrap();
-    let file = Ledger::open(folder.path()).unwrap().file().to_owned();
-    let old = Connection::open(&file).unwrap();
-    old.execute_batch("DROP TABLE uploads; PRAGMA user_version = 1").unwrap();
-
+    drop(of_version(folder.path(), 1));
     let ledger = Ledger::open(folder.path()).unwrap();
     let now = chrono::Utc::now();
     let hours = chrono::TimeDelta::hours;
@@ -260,4 +292,134 @@ fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too
     assert_eq!(found(content, now), None);
     ledger.forget_upload("files/3").unwrap();
     assert_eq!(found(other, now), None);
+}
+
+/// An empty ledger as an older program left it.
+fn of_version(folder: &Path, version: u32) -> Connection {
+    let mut old = Connection::open(folder.join("ledger.sqlite3")).unwrap();
+    schema::migrate(&mut old, version).unwrap();
+    old
+}
+
+#[test]
+fn jobs_of_an_older_ledger_are_whole_and_what_was_not_sent_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = of_version(folder.path(), 2);
+    for (handle, step, state) in [
+        ("sent-00000000000a", "created", "JOB_STATE_RUNNING"),
+        ("not-00000000000b", "uploaded", "JOB_STATE_UNSUBMITTED"),
+    ] {
+        old.execute_batch(&format!(
+            "INSERT INTO jobs (handle, content_hash, run, model, kind, requests, origin, high_usd, created_at) \
+             VALUES ('{handle}', '{handle}', 1, 'm', 'generate', 7, 'created', 0.5, '2026-11-01T00:00:00.000000Z'); \
+             INSERT INTO parts (handle, part, display_name, step, step_at, state) \
+             VALUES ('{handle}', 1, '{handle}', '{step}', '2026-11-01T00:00:00.000000Z', '{state}')"
+        ))
+        .unwrap();
+    }
+    drop(old);
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let sent = ledger.find("sent").unwrap().unwrap();
+    assert_eq!((sent.state(), sent.held, sent.requests, sent.parts[0].requests), (JobState::Running, false, 7, 7));
+    assert_eq!(ledger.list(&[JobState::Running], None, 9).unwrap().len(), 1);
+    assert!(ledger.find("not").unwrap().unwrap().held);
+    assert!(ledger.to_be_sent().unwrap().is_empty());
+}
+
+#[test]
+fn a_job_of_parts_is_one_job_whose_state_follows_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let job = intend(&ledger, &in_parts("a")).0;
+    let part = |number| PartId { handle: &job.handle, number };
+    assert_eq!((job.requests, job.parts.len(), job.high_usd()), (6, 3, Some(0.75)));
+    assert_eq!(job.parts[1].display_name, format!("{}-p2of3", job.handle));
+    ledger.created(part(1), &found("batches/1")).unwrap();
+    ledger.observe(part(1), &seen(JobState::Succeeded, 2)).unwrap();
+    let listed = |state| ledger.list(&[state], None, 9).unwrap().len();
+    assert_eq!((listed(JobState::Running), listed(JobState::Succeeded)), (1, 0));
+    let now = ledger.job(&job.handle).unwrap();
+    assert_eq!(now.waiting().map(|part| part.number).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(ledger.by_remote_name("batches/1").unwrap().unwrap().handle, job.handle);
+
+    ledger.hold(&job.handle, true, "given up").unwrap();
+    assert_eq!(listed(JobState::Succeeded), 1, "what was given up does not keep it open");
+    assert!(ledger.to_be_sent().unwrap().is_empty());
+    assert_eq!(ledger.creating(part(2), "job", "me", None).unwrap(), Turn::Lost);
+
+    // Wanted again: what is there stays, the rest goes out.
+    assert!(!intend(&ledger, &in_parts("a")).1);
+    assert_eq!(ledger.to_be_sent().unwrap().len(), 1);
+    for number in 1..=3 {
+        ledger.collected(part(number)).unwrap();
+        assert_eq!(ledger.job(&job.handle).unwrap().collected_at.is_some(), number == 3);
+    }
+}
+
+#[test]
+fn a_daily_budget_counts_what_is_sent_and_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let over = |job: &NewJob, budget| match ledger.intend(job, Some(budget)).unwrap() {
+        Intended::OverBudget(today) => Some(today.total_usd()),
+        _ => None,
+    };
+    assert_eq!(over(&job("a", 1), 0.4), Some(0.0), "0.50 at most");
+    assert_eq!(over(&job("a", 1), 0.6), None);
+    assert_eq!(over(&job("a", 1), 0.6), None, "the same job counts once");
+    assert_eq!(over(&job("b", 1), 0.9), Some(0.5));
+    assert_eq!(over(&job("b", 1), 1.0), None);
+    let first = ledger.find("a").unwrap().unwrap();
+    ledger.lease("job", "me").unwrap();
+    assert_eq!(ledger.creating(id(&first.handle), "job", "me", Some(0.4)).unwrap(), Turn::OverBudget);
+    assert_eq!(ledger.creating(id(&first.handle), "job", "me", Some(0.5)).unwrap(), Turn::Mine);
+    ledger.created(id(&first.handle), &found("batches/a")).unwrap();
+    assert_eq!(ledger.spending_today().unwrap(), Spending { sent_usd: 0.5, waiting_usd: 0.5, unknown: 0 });
+    ledger.settle(&first.handle, 0.1).unwrap();
+    assert_eq!(ledger.spending_today().unwrap().sent_usd, 0.1);
+    assert_eq!(over(&job("c", 1), 1.1), None);
+    ledger.hold(&ledger.find("b").unwrap().unwrap().handle, true, "").unwrap();
+    assert_eq!(ledger.spending_today().unwrap().waiting_usd, 0.5, "what is not to be sent costs nothing");
+
+    let unknown = NewJob { parts: vec![NewPart::whole(1, None, None)], ..job("d", 1) };
+    assert!(over(&unknown, 99.0).is_some(), "an unknown price keeps no budget");
+    assert!(intend(&ledger, &unknown).1);
+    assert!(over(&job("e", 1), 99.0).is_some(), "nor does any beside it");
+}
+
+#[test]
+fn a_refusal_teaches_how_much_may_be_enqueued_and_a_success_that_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let first = intend(&ledger, &job("a", 1)).0;
+    ledger.created(id(&first.handle), &found("batches/a")).unwrap();
+    let model = first.model.as_str();
+    assert_eq!(ledger.enqueued(model, "me").unwrap(), Enqueued { batches: 1, tokens: 100 });
+    assert_eq!(ledger.enqueued("another", "me").unwrap(), Enqueued { batches: 1, tokens: 0 });
+
+    let until = ledger.no_room(model, "me", (0, Some(50)), None).unwrap();
+    assert!(until > chrono::Utc::now());
+    assert_eq!(ledger.learned(model, "me").unwrap().too_many, None, "alone it says nothing of a sum");
+    let later = ledger.no_room(model, "me", (100, Some(50)), None).unwrap();
+    assert!(later - until > chrono::TimeDelta::seconds(30), "pauses grow");
+    assert_eq!(ledger.learned(model, "me").unwrap().too_many, Some(150));
+    assert_eq!(ledger.learned(model, "you").unwrap(), Learned::default());
+    ledger.had_room(model, "me", 120).unwrap();
+    assert_eq!(ledger.learned(model, "me").unwrap(), Learned { too_many: Some(150), pause_until: None });
+    ledger.had_room(model, "me", 150).unwrap();
+    assert_eq!(ledger.learned(model, "me").unwrap().too_many, None);
+
+    ledger.observe(id(&first.handle), &seen(JobState::Failed, 0)).unwrap();
+    assert_eq!(ledger.enqueued(model, "me").unwrap(), Enqueued::default());
+}
+
+#[test]
+fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    assert!(ledger.lease("job", "one").unwrap());
+    assert!(!ledger.lease("job", "two").unwrap());
+    let far = "UPDATE leases SET until = '2999-01-01T00:00:00.000000Z'";
+    ledger.write("setting the clock back", |tx| tx.execute(far, [])).unwrap();
+    assert!(ledger.lease("job", "two").unwrap());
 }

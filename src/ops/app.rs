@@ -33,6 +33,8 @@ struct Inner {
     gemini: OnceCell<Gemini>,
     /// Stops with the app.
     simulator: OnceCell<Simulator>,
+    /// Held by whoever moves the queue on in this process.
+    at_the_queue: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl App {
@@ -48,6 +50,7 @@ impl App {
                 ledger: OnceLock::new(),
                 gemini: OnceCell::new(),
                 simulator: OnceCell::new(),
+                at_the_queue: Arc::default(),
             }),
         })
     }
@@ -94,6 +97,11 @@ impl App {
     /// Whether the API can be asked at all.
     pub fn can_connect(&self) -> bool {
         self.inner.config.simulate || self.inner.config.key.is_some()
+    }
+
+    /// The turn of moving the queue on, unless somebody in this process has it.
+    pub(super) fn turn_at_the_queue(&self) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        Arc::clone(&self.inner.at_the_queue).try_lock_owned().ok()
     }
 
     /// Fails where the user allowed reading only.

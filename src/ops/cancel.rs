@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{JobRecord, Step};
+use crate::error::Result;
+use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
 /// Which job.
@@ -41,24 +41,30 @@ impl fmt::Display for CancelReply {
 pub async fn cancel(app: &App, args: CancelArgs, _monitor: &dyn Monitor) -> Result<CancelReply> {
     app.allow_changes("cancelling a batch job")?;
     let job = super::find::job(app, &args.job).await?;
-    let job = super::observe::refresh(app, job).await?;
-    if job.state.is_terminal() {
+    let job = super::observe::refresh_now(app, job).await?;
+    if job.state().is_terminal() {
         return Ok(reply(&job, "it had ended before; nothing was cancelled"));
     }
-    if matches!(job.step, Step::Creating | Step::Unclear) {
-        return Err(Error::new(
-            ErrorKind::UnclearOutcome,
-            format!("cancelling {}", job.handle),
-            "a create was sent and its outcome is not known: the job does not show up at the API so far",
-        )
-        .hint("make the same call again in a minute: it looks the job up first"));
+    let ledger = app.ledger()?;
+    if job.waiting().next().is_some() {
+        // First what is not sent, so that nobody sends it meanwhile.
+        ledger.hold(&job.handle, true, CANCELLED)?;
     }
-    let Some(name) = job.remote_name.as_deref() else {
-        return Ok(reply(&job, "it never reached the API; there is nothing to cancel and nothing was spent"));
-    };
-    app.gemini().await?.cancel_batch(name).await?;
-    let job = super::observe::refresh(app, job.clone()).await?;
-    let done = if job.state.is_terminal() {
+    if job.unclear().is_some() {
+        return Err(super::send::still_unclear(&job.handle, "cancelling"));
+    }
+    if !job.is_sent() {
+        let job = ledger.job(&job.handle)?;
+        return Ok(reply(&job, "it never reached the API; there is nothing to cancel there and nothing was spent"));
+    }
+    let gemini = app.gemini().await?;
+    for part in job.parts.iter().filter(|part| part.is_active()) {
+        if let Some(name) = part.remote_name.as_deref() {
+            gemini.cancel_batch(name).await?;
+        }
+    }
+    let job = super::observe::refresh_now(app, ledger.job(&job.handle)?).await?;
+    let done = if job.state().is_terminal() {
         "cancelled; requests finished before are billed"
     } else {
         "cancelling was asked for; the API takes a moment, and requests finished before are billed"
@@ -66,11 +72,14 @@ pub async fn cancel(app: &App, args: CancelArgs, _monitor: &dyn Monitor) -> Resu
     Ok(reply(&job, done))
 }
 
+/// Why what was not sent is not to be sent.
+const CANCELLED: &str = "cancelled before it was sent";
+
 fn reply(job: &JobRecord, done: &str) -> CancelReply {
-    let next = if job.state.is_terminal() {
+    let next = if job.state().is_terminal() {
         format!("get_results {{\"job\": \"{}\"}} keeps what was finished", job.handle)
     } else {
         format!("check_status {{\"jobs\": [\"{}\"]}} in 10 s", job.handle)
     };
-    CancelReply { job: job.handle.to_string(), state: job.state.to_string(), done: done.to_owned(), next }
+    CancelReply { job: job.handle.to_string(), state: job.state().to_string(), done: done.to_owned(), next }
 }

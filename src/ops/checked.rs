@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::time::SystemTime;
 
+use chrono::{DateTime, SubsecRound, Utc};
 use tempfile::NamedTempFile;
 
 use super::App;
@@ -24,15 +24,15 @@ const MOST_LISTED: usize = 10;
 /// Input tokens that Gemini models take, 4 Argon excepted (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
 
-/// What the API takes of a request file (API reference §4.4).
-const LARGEST_FILE: u64 = 2 * 1024 * 1024 * 1024;
+/// A file that is too large for one part is sent in several.
+const ANY_SIZE: ValidateOptions = ValidateOptions { kind: None, keep_findings: 20, max_bytes: None, threads: 0 };
 
 /// A request file without errors.
 pub(super) struct Checked {
     pub(super) validation: Validation,
     pub(super) kind: Kind,
     /// When it was last written to, as it was read.
-    pub(super) modified: Option<SystemTime>,
+    pub(super) modified: Option<DateTime<Utc>>,
     /// Its keys, to be kept with the job.
     pub(super) keys: NamedTempFile,
 }
@@ -42,12 +42,11 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
     let keys = Vault::inline(app)?.file("keys")?.temporary()?;
     let file = input.clone();
     let opened = input.open()?;
-    refuse_too_large(input, &opened)?;
     let modified = modified(&opened);
     let (validation, keys) = off_thread(monitor, move |monitor| {
         let failed = |e| Error::io("writing the keys", e);
         let mut sink = BufWriter::new(keys.reopen().map_err(failed)?);
-        let validation = validate(&file, &ValidateOptions::default(), Some(&mut sink), monitor)?;
+        let validation = validate(&file, &ANY_SIZE, Some(&mut sink), monitor)?;
         sink.flush().map_err(failed)?;
         Ok((validation, keys))
     })
@@ -58,19 +57,10 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
     }
 }
 
-fn refuse_too_large(input: &AllowedPath, file: &File) -> Result<()> {
-    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-    if bytes <= LARGEST_FILE {
-        return Ok(());
-    }
-    let cause = format!("it has {} MB, the API takes 2 GB of a request file", bytes / 1024 / 1024);
-    Err(Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause)
-        .hint("split it, or its source, into several files; each becomes a job of its own. Nothing was sent"))
-}
-
-/// When a file was last written to, where the file system tells.
-pub(super) fn modified(file: &File) -> Option<SystemTime> {
-    file.metadata().and_then(|metadata| metadata.modified()).ok()
+/// When a file was last written to, where the file system tells, as exactly as the ledger keeps it.
+pub(super) fn modified(file: &File) -> Option<DateTime<Utc>> {
+    let modified = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
+    Some(DateTime::from(modified).trunc_subsecs(6))
 }
 
 fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {

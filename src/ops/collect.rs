@@ -8,7 +8,7 @@ use super::App;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteOutput;
-use crate::ledger::JobRecord;
+use crate::ledger::{JobRecord, PartRecord};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -16,28 +16,44 @@ const BUFFER: usize = 256 * 1024;
 
 /// The result lines of a job, on this machine.
 pub(super) struct Collected {
-    pub(super) path: AllowedPath,
+    /// A file for each part.
+    pub(super) paths: Vec<AllowedPath>,
     /// The API says that more requests succeeded than results came: those were paid for.
     pub(super) lacking: bool,
 }
 
 /// The job's result lines on this machine: downloaded now, unless that was done before.
 ///
-/// The API keeps results for a limited time, so they are kept here from the first call on. A job that
+/// The API keeps results for a limited time, so they are kept here from the first call on. A part that
 /// ended without results gives an empty file.
 pub(super) async fn collect(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Collected> {
-    let path = Vault::open(app, &job.handle)?.results()?;
-    let all_there = job.collected_at.is_some();
+    let mut all = Collected { paths: Vec::with_capacity(job.parts.len()), lacking: false };
+    for part in &job.parts {
+        let (path, lacking) = collect_part(app, job, part, monitor).await?;
+        all.paths.push(path);
+        all.lacking |= lacking;
+    }
+    Ok(all)
+}
+
+async fn collect_part(
+    app: &App,
+    job: &JobRecord,
+    part: &PartRecord,
+    monitor: &dyn Monitor,
+) -> Result<(AllowedPath, bool)> {
+    let path = Vault::open(app, &job.handle)?.results(part)?;
+    let all_there = part.collected_at.is_some();
     // What was deleted at the API is here, as far as it ever came.
-    let last_known = Collected { lacking: !all_there && job.done > job.failed, path: path.clone() };
+    let lacking = !all_there && part.done > part.failed;
     if path.exists() && (all_there || job.deleted_at.is_some()) {
-        return Ok(last_known);
+        return Ok((path, lacking));
     }
     let temporary = path.temporary()?;
-    let fetched = match job.remote_name.as_deref() {
+    let fetched = match part.remote_name.as_deref() {
         None => Fetched { complete: false, lacking: false },
         Some(name) => match fetch(app, name, temporary.as_file(), monitor).await {
-            Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok(last_known),
+            Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
             fetched => fetched?,
         },
     };
@@ -47,9 +63,9 @@ pub(super) async fn collect(app: &App, job: &JobRecord, monitor: &dyn Monitor) -
     }
     // What may be incomplete is fetched again next time.
     if fetched.complete {
-        app.ledger()?.collected(&job.handle)?;
+        app.ledger()?.collected(job.part_id(part))?;
     }
-    Ok(Collected { path, lacking: fetched.lacking })
+    Ok((path, fetched.lacking))
 }
 
 fn size(file: &Path) -> u64 {

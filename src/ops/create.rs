@@ -11,18 +11,19 @@ use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
 use super::model::{availability, suits};
+use super::part_counts::PartCounts;
+use super::parts::{AskedLimits, parts};
 use super::sample::create_sample;
-use super::submit::{Plan, submit};
+use super::submit::submit;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 use crate::job::models::bare_name;
 use crate::job::outcome::counted;
 use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
-use crate::jsonl::validate::Validation;
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, Step};
+use crate::ledger::{JobRecord, NewJob, NewPart};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -44,6 +45,10 @@ pub struct CreateArgs {
     pub sample: Option<i64>,
     /// Refuse if the high estimate is above this, or the price unknown.
     pub max_cost_usd: Option<f64>,
+    /// Cut the file into parts of at most this many requests each.
+    pub max_part_requests: Option<i64>,
+    /// Cut the file into parts of at most this many bytes each. The API takes 2 GB.
+    pub max_part_bytes: Option<i64>,
     /// Submit again although the same content was submitted before, and pay again.
     pub new_run: bool,
     /// Queue priority among your own jobs, higher first.
@@ -63,6 +68,8 @@ pub enum Submission {
     Found,
     /// The job was at the API without being recorded here, and is now.
     Adopted,
+    /// It waits to be sent, and goes out by itself: nothing was paid so far.
+    Queued,
     /// Nothing was sent.
     DryRun,
 }
@@ -74,6 +81,7 @@ impl Submission {
             Self::Created => "created",
             Self::Found => "found: the same content was submitted before, nothing new is paid",
             Self::Adopted => "adopted: it was at the API already, nothing new is paid",
+            Self::Queued => "queued: it goes out by itself, nothing is paid before",
             Self::DryRun => "dry run: nothing was sent",
         }
     }
@@ -90,9 +98,15 @@ pub struct CreateReply {
     pub submission: Submission,
     /// Requests in it.
     pub requests: i64,
-    /// Name at the API, batches/…
+    /// Name at the API, batches/…; of a job of several parts that of the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_name: Option<String>,
+    /// Parts, where it has several, and how far they have come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartCounts>,
+    /// What it waits for, where something of it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// Tokens and price, as build_jsonl tells them.
     #[schemars(with = "Map<String, Value>")]
     pub estimate: Estimate,
@@ -107,6 +121,12 @@ impl fmt::Display for CreateReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {} {} ({})", self.job, self.state, self.submission.as_str())?;
         writeln!(f, "{}, {}", counted(self.requests, "request"), self.estimate)?;
+        if let Some(parts) = &self.parts {
+            writeln!(f, "{parts}")?;
+        }
+        if let Some(why) = &self.waits_for {
+            writeln!(f, "waits: {why}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
         }
@@ -151,21 +171,25 @@ pub(super) async fn submit_file(
     let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
     refuse_over_limit(args.max_cost_usd, &estimate, &load)?;
 
-    let plan = plan(app, args, &input, checked, retry_of, &model, &estimate)?;
-    if may_be_new(app, &plan)? {
+    let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
+    let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
+    let job = new_job(app, args, &input, &checked, retry_of, &model, parts)?;
+    if may_be_new(app, &job)? {
         warnings.extend(media_life(origin.as_ref(), app.now())?);
     }
     if args.dry_run {
-        return dry_run_reply(app, &plan, estimate, warnings);
+        return dry_run_reply(app, &job, estimate, warnings);
     }
-    let (job, submission) = submit(app, &plan, monitor).await?;
+    let (job, submission) = submit(app, job, checked.keys, monitor).await?;
     let next = next_step(&job, submission);
     Ok(CreateReply {
         job: job.handle.to_string(),
-        state: job.state.to_string(),
+        state: job.state().to_string(),
         submission,
         requests: job.requests,
-        remote_name: job.remote_name,
+        remote_name: job.remote_names().next().map(str::to_owned),
+        parts: PartCounts::of(&job),
+        waits_for: job.waiting().find_map(|part| part.waits_for.clone()),
         estimate,
         warnings,
         next,
@@ -173,9 +197,9 @@ pub(super) async fn submit_file(
 }
 
 /// Whether the job cannot be at the API yet.
-fn may_be_new(app: &App, plan: &Plan) -> Result<bool> {
-    let known = app.ledger()?.newest_run(&plan.job.content)?.filter(|known| known.run == plan.job.run);
-    Ok(known.is_none_or(|known| matches!(known.step, Step::Intended | Step::Uploaded)))
+fn may_be_new(app: &App, job: &NewJob) -> Result<bool> {
+    let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
+    Ok(known.is_none_or(|known| !known.is_sent()))
 }
 
 /// The file to submit; requests given in the call become one first.
@@ -245,45 +269,36 @@ fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Re
     }
 }
 
-fn plan(
+fn new_job(
     app: &App,
     args: &CreateArgs,
     input: &AllowedPath,
-    checked: Checked,
+    checked: &Checked,
     retry_of: Option<&JobRecord>,
     model: &str,
-    estimate: &Estimate,
-) -> Result<Plan> {
-    let (kind, requests) = (checked.kind, checked.requests());
-    let Validation { sha256, bytes, .. } = checked.validation;
-    let content = ContentHash::of_job(&sha256, model, kind, 1);
+    parts: Vec<NewPart>,
+) -> Result<NewJob> {
+    let (kind, sha256) = (checked.kind, checked.validation.sha256.as_str());
+    let content = ContentHash::of_job(sha256, model, kind, 1);
     // All requests again, unchanged, are the same content: only as a further run are they another job.
-    let repeated = retry_of.filter(|job| {
-        (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256.as_str()), model, kind)
-    });
+    let repeated = retry_of
+        .filter(|job| (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256), model, kind));
     let run = run_to_use(app, &content, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
-    let handle = Handle::new(name, &ContentHash::of_job(&sha256, model, kind, run));
-    let job = NewJob {
-        handle,
+    Ok(NewJob {
+        handle: Handle::new(name, &ContentHash::of_job(sha256, model, kind, run)),
         content,
         run,
         model: model.to_owned(),
         kind,
-        requests,
         input_path: Some(input.to_string()),
-        input_sha256: Some(sha256),
-        high_usd: estimate.high_usd,
+        input_sha256: Some(sha256.to_owned()),
+        input_modified: checked.modified,
         retry_of: retry_of.map(|job| job.handle.clone()),
-    };
-    Ok(Plan {
-        job,
-        input: input.clone(),
-        bytes,
-        modified: checked.modified,
-        keys: checked.keys,
         priority: args.priority,
         webhook_urls: args.webhook_urls.clone(),
+        owner: None,
+        parts,
     })
 }
 
@@ -301,29 +316,25 @@ fn run_to_use(app: &App, content: &ContentHash, new_run: bool) -> Result<u32> {
     let newest = app.ledger()?.newest_run(content)?;
     Ok(match newest {
         None => 1,
-        Some(job) if new_run && job.step == Step::Created => job.run + 1,
+        Some(job) if new_run && job.is_sent() => job.run + 1,
         Some(job) => job.run,
     })
 }
 
-fn dry_run_reply(app: &App, plan: &Plan, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
-    let known = app.ledger()?.newest_run(&plan.job.content)?.filter(|known| known.run == plan.job.run);
-    let (handle, state, remote_name, next) = match known {
-        Some(job) => {
-            let next = format!("this content is job {} already: check_status {{\"jobs\": [\"{0}\"]}}", job.handle);
-            (job.handle, job.state, job.remote_name, next)
-        }
-        None => {
-            let next = "the same call without dry_run submits it".to_owned();
-            (plan.job.handle.clone(), JobState::Unsubmitted, None, next)
-        }
+fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
+    let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
+    let next = match &known {
+        Some(job) => format!("this content is job {} already: check_status {{\"jobs\": [\"{0}\"]}}", job.handle),
+        None => "the same call without dry_run submits it".to_owned(),
     };
     Ok(CreateReply {
-        job: handle.to_string(),
-        state: state.to_string(),
+        job: known.as_ref().map_or(&job.handle, |known| &known.handle).to_string(),
+        state: known.as_ref().map_or(JobState::Unsubmitted, JobRecord::state).to_string(),
         submission: Submission::DryRun,
-        requests: plan.job.requests,
-        remote_name,
+        requests: job.requests(),
+        remote_name: known.as_ref().and_then(|known| known.remote_names().next().map(str::to_owned)),
+        parts: PartCounts::planned(&job.parts),
+        waits_for: None,
         estimate,
         warnings,
         next,
@@ -331,10 +342,14 @@ fn dry_run_reply(app: &App, plan: &Plan, estimate: Estimate, warnings: Vec<Strin
 }
 
 fn next_step(job: &JobRecord, submission: Submission) -> String {
-    match job.state {
+    match job.state() {
         JobState::Succeeded => format!("get_results {{\"job\": \"{}\"}}", job.handle),
         state if state.is_terminal() && submission == Submission::Found => format!(
             "this job ended as {state}: get_results {{\"job\": \"{}\"}} shows what came back; new_run: true submits it again",
+            job.handle
+        ),
+        _ if submission == Submission::Queued => format!(
+            "nothing to do: it goes out when there is room; check_status {{\"jobs\": [\"{}\"]}} in some minutes tells how far it is",
             job.handle
         ),
         _ => format!("check_status {{\"jobs\": [\"{}\"]}} in 60 s; do other work meanwhile", job.handle),

@@ -192,11 +192,11 @@ fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {
 
 /// The job's answers as a file of rows, and what is odd about them.
 async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, Vec<String>)> {
-    if !job.state.is_terminal() {
+    if !job.state().is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,
             format!("reading the answers of {}", job.handle),
-            format!("it is {}", job.state),
+            format!("it is {}", job.state()),
         )
         .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::JobRecord;
+use crate::ledger::{JobRecord, PartRecord};
 use crate::progress::Monitor;
 
 /// Which job, and what of it.
@@ -62,12 +62,12 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
         app.allow_changes("deleting a batch job")?;
     }
     let job = super::find::job(app, &args.job).await?;
-    let job = super::observe::refresh(app, job).await?;
-    if !job.state.is_terminal() {
+    let job = super::observe::refresh_now(app, job).await?;
+    if !job.state().is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,
             format!("deleting {}", job.handle),
-            format!("it is {}", job.state),
+            format!("it is {}", job.state()),
         )
         .hint(format!("cancel_batch {{\"job\": \"{}\"}} first, or wait until it has ended", job.handle)));
     }
@@ -87,19 +87,23 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
 /// by name, the API drops them itself (API reference §0.7).
 async fn remove(app: &App, job: &JobRecord, files: bool, dry_run: bool) -> Result<Vec<String>> {
     let mut removed = Vec::new();
-    if let Some(name) = job.remote_name.as_deref().filter(|_| job.deleted_at.is_none()) {
-        if !dry_run {
-            gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
+    if job.deleted_at.is_none() {
+        for name in job.remote_names() {
+            if !dry_run {
+                gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
+            }
+            removed.push(name.to_owned());
+        }
+        if !dry_run && !removed.is_empty() {
             app.ledger()?.deleted(&job.handle)?;
         }
-        removed.push(name.to_owned());
     }
-    let file =
-        job.remote_file.as_deref().filter(|_| files && job.file_expires.is_none_or(|expires| expires > app.now()));
-    if let Some(name) = file {
+    let lives = |part: &&PartRecord| part.file_expires.is_none_or(|expires| expires > app.now());
+    for part in job.parts.iter().filter(|_| files).filter(lives) {
+        let Some(name) = part.remote_file.as_deref() else { continue };
         if !dry_run {
             gone_is_fine(app.gemini().await?.delete_file(name).await)?;
-            app.ledger()?.upload_removed(&job.handle)?;
+            app.ledger()?.upload_removed(job.part_id(part))?;
         }
         removed.push(name.to_owned());
     }

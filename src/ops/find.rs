@@ -4,9 +4,8 @@ use super::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
 use crate::job::models::bare_name;
-use crate::job::{ContentHash, Handle, JobState, Kind};
-use crate::ledger::jobs::Adoption;
-use crate::ledger::{JobRecord, NewJob};
+use crate::job::{ContentHash, Handle, Kind};
+use crate::ledger::{Intended, JobRecord, NewJob, NewPart, PartId};
 
 /// Pages of 100 jobs that are looked through for a handle at the API.
 const PAGES: usize = 20;
@@ -25,63 +24,96 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
             return Ok(record);
         }
         let remote = app.gemini().await?.get_batch(asked).await?;
-        return import(app, &remote);
+        return import(app, &[remote]);
     }
     if let Some(record) = ledger.find(asked)? {
         return Ok(record);
     }
-    if app.can_connect()
-        && let Some(remote) = at_the_api(app, |name| name == asked).await?
-    {
-        return import(app, &remote);
+    if app.can_connect() {
+        let is_of_it =
+            |name: &str| name == asked || Handle::parse_part(name).is_some_and(|(job, ..)| job.as_str() == asked);
+        let found = at_the_api(app, is_of_it).await?;
+        if !found.is_empty() {
+            return import(app, &found);
+        }
     }
     Err(Error::new(ErrorKind::NotFound, format!("finding the job {asked}"), "there is no job of that name")
         .hint("list_batches shows all jobs and their handles"))
 }
 
-/// The newest job at the API whose display name fits.
-pub(super) async fn at_the_api(app: &App, fits: impl Fn(&str) -> bool) -> Result<Option<RemoteBatch>> {
+/// The batches at the API whose display name fits.
+pub(super) async fn at_the_api(app: &App, fits: impl Fn(&str) -> bool) -> Result<Vec<RemoteBatch>> {
     let gemini = app.gemini().await?;
     let mut token = None;
+    let mut found = Vec::new();
     for _ in 0..PAGES {
         let page = gemini.list_batches(100, token.as_deref()).await?;
-        let found = page.items.into_iter().find(|batch| batch.display_name.as_deref().is_some_and(&fits));
-        if found.is_some() {
-            return Ok(found);
-        }
+        found.extend(page.items.into_iter().filter(|batch| batch.display_name.as_deref().is_some_and(&fits)));
         token = page.next;
         if token.is_none() {
             break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// Records a job that was made elsewhere, or by this user before the ledger was lost.
-fn import(app: &App, remote: &RemoteBatch) -> Result<JobRecord> {
+pub(super) fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
+    let Some(first) = found.first() else {
+        return Err(Error::internal("recording a job of the API", "there is none"));
+    };
     let ledger = app.ledger()?;
     // Only our own handles name one job; of any other display name, or one that is taken, the API's name serves.
-    let ours = remote.display_name.as_deref().and_then(Handle::parse);
+    let ours = first.display_name.as_deref().and_then(Handle::parse_part);
     let ours = match ours {
-        Some(handle) if !ledger.is_another_job(&handle, &remote.name)? => Some(handle),
+        Some((handle, ..)) if !ledger.is_another_job(&handle, &first.name)? => Some(handle),
         _ => None,
     };
-    let handle = ours.unwrap_or_else(|| Handle::from_ledger(remote.name.clone()));
-    let kind = remote.kind.unwrap_or(Kind::Generate);
+    let parts = parts(found, ours.as_ref());
+    let handle = ours.unwrap_or_else(|| Handle::from_ledger(first.name.clone()));
+    let kind = first.kind.unwrap_or(Kind::Generate);
     let job = NewJob {
-        content: ContentHash::of_job(&remote.name, bare_name(&remote.model), kind, 1),
-        handle,
+        content: ContentHash::of_job(&first.name, bare_name(&first.model), kind, 1),
         run: 1,
-        model: bare_name(&remote.model).to_owned(),
+        model: bare_name(&first.model).to_owned(),
         kind,
-        requests: remote.counts.total.unwrap_or(0),
         input_path: None,
         input_sha256: None,
-        high_usd: None,
+        input_modified: None,
         retry_of: None,
+        priority: None,
+        webhook_urls: Vec::new(),
+        owner: None,
+        parts: parts.iter().map(|(part, _)| part.clone()).collect(),
+        handle,
     };
-    let (record, _) = ledger.intend(&job)?;
-    let found = Adoption { remote_name: &remote.name, state: JobState::Pending, submitted_at: remote.create_time };
-    ledger.adopt(&record.handle, &found)?;
-    super::observe::record(app, &record.handle, remote)
+    // No budget: what is there is spent.
+    let handle = match ledger.intend(&job, None)? {
+        Intended::New(record) | Intended::Known(record) => record.handle,
+        Intended::OverBudget(_) => return Err(Error::internal("recording a job of the API", "without a budget")),
+    };
+    for (part, remote) in parts {
+        super::lookup::adopt(app, PartId { handle: &handle, number: part.number }, remote)?;
+    }
+    ledger.job(&handle)
+}
+
+/// The parts of a job as the API has them, the first made of each.
+fn parts<'r>(found: &'r [RemoteBatch], ours: Option<&Handle>) -> Vec<(NewPart, &'r RemoteBatch)> {
+    let mut oldest_first: Vec<_> = found.iter().collect();
+    oldest_first.sort_by_key(|batch| batch.create_time);
+    let mut parts: Vec<(NewPart, &RemoteBatch)> = Vec::new();
+    for remote in oldest_first {
+        let name = remote.display_name.as_deref().and_then(Handle::parse_part);
+        let (number, of) = match (name, ours) {
+            (Some((handle, number, of)), Some(ours)) if handle == *ours => (number, of),
+            _ if parts.is_empty() => (1, 1),
+            _ => continue,
+        };
+        if parts.iter().all(|(part, _)| part.number != number) {
+            let whole = NewPart::whole(remote.counts.total.unwrap_or(0), None, None);
+            parts.push((NewPart { number, of, ..whole }, remote));
+        }
+    }
+    parts
 }

@@ -156,8 +156,12 @@ fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<Vec<&'a RemoteB
     for batch in remote {
         match ledger.by_remote_name(&batch.name)? {
             // List entries leave results out: an end is noted only when the job itself was asked for.
-            Some(job) if batch.state.is_terminal() && !job.state.is_terminal() => {}
-            Some(job) => drop(super::observe::record(app, &job.handle, batch)?),
+            Some(job) if batch.state.is_terminal() && !job.state().is_terminal() => {}
+            Some(job) => {
+                if let Some(part) = job.parts.iter().find(|part| part.remote_name.as_ref() == Some(&batch.name)) {
+                    super::observe::record(app, job.part_id(part), batch)?;
+                }
+            }
             None => elsewhere.push(batch),
         }
     }
@@ -165,14 +169,14 @@ fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<Vec<&'a RemoteB
 }
 
 fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
-    let there = remote.iter().find(|batch| Some(&batch.name) == job.remote_name.as_ref());
+    let there = remote.iter().find(|batch| job.remote_names().any(|name| name == batch.name));
     ListedJob {
         job: job.handle.to_string(),
-        state: there.map_or(job.state, |batch| batch.state).to_string(),
+        state: there.filter(|_| job.parts.len() == 1).map_or(job.state(), |batch| batch.state).to_string(),
         model: job.model.clone(),
         requests: Some(job.requests),
         created: job.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-        remote_name: job.remote_name.clone(),
+        remote_name: job.remote_names().next().map(str::to_owned),
         known: if asked && there.is_some() { "both" } else { "here" }.to_owned(),
     }
 }

@@ -3,28 +3,32 @@
 use std::time::Duration;
 
 use super::App;
+use super::lookup::{self, Known};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
-use crate::job::{Handle, JobState};
+use crate::job::JobState;
 use crate::ledger::steps::Observation;
-use crate::ledger::{JobRecord, Step};
+use crate::ledger::{JobRecord, PartId};
 
-/// The job as it stands now. One that has ended, or was never sent to the API, is not asked for; one whose
-/// create had no clear outcome is looked up.
+/// The job as it stands now. What has ended, or was never sent to the API, is not asked for; a create without a
+/// clear outcome is looked up.
 pub(super) async fn refresh(app: &App, job: JobRecord) -> Result<JobRecord> {
-    if matches!(job.step, Step::Creating | Step::Unclear) && app.can_connect() {
-        return match super::submit::look_up(app, &job.handle).await? {
-            Some(remote) => super::submit::adopt(app, &job.handle, &remote),
-            None => Ok(job),
-        };
+    if job.unclear().is_some() && app.can_connect() {
+        let known = Known::of(app, &job).await?;
+        lookup::adopt_what_is_there(app, &job, &known)?;
     }
-    let Some(name) = job.remote_name.as_deref().filter(|_| job.step == Step::Created && !job.state.is_terminal())
-    else {
-        return Ok(job);
-    };
-    let gemini = app.gemini().await?;
-    let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
-    record(app, &job.handle, &remote)
+    for part in job.parts.iter().filter(|part| part.is_active()) {
+        let Some(name) = part.remote_name.as_deref() else { continue };
+        let gemini = app.gemini().await?;
+        let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
+        record(app, job.part_id(part), &remote)?;
+    }
+    app.ledger()?.job(&job.handle)
+}
+
+/// The same, asked for anew however short a time ago somebody asked.
+pub(super) async fn refresh_now(app: &App, job: JobRecord) -> Result<JobRecord> {
+    refresh(app, job).await
 }
 
 /// An agent gives up on its call after about a minute.
@@ -38,7 +42,7 @@ fn too_slow(name: &str) -> Error {
 }
 
 /// Writes down what the API said.
-pub(super) fn record(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result<JobRecord> {
+pub(super) fn record(app: &App, part: PartId<'_>, remote: &RemoteBatch) -> Result<JobRecord> {
     let counts = &remote.counts;
     let failed = counts.failed.unwrap_or(0);
     let seen = Observation {
@@ -50,8 +54,8 @@ pub(super) fn record(app: &App, handle: &Handle, remote: &RemoteBatch) -> Result
         ended_at: remote.end_time,
     };
     let ledger = app.ledger()?;
-    ledger.observe(handle, &seen)?;
-    ledger.job(handle)
+    ledger.observe(part, &seen)?;
+    ledger.job(part.handle)
 }
 
 /// A success is one only when its output is there: the API has been seen to say so earlier

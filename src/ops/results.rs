@@ -40,7 +40,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh(app, job).await?;
-    if !job.state.is_terminal() {
+    if !job.state().is_terminal() {
         return Ok(not_yet(&job));
     }
     // Nothing is downloaded for a call that could not write its file.
@@ -81,13 +81,13 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
 fn not_yet(job: &JobRecord) -> ResultsReply {
     let mut outcomes = OutcomeCounts::default();
     outcomes.add(Outcome::Pending, job.requests);
-    let next = match job.state {
+    let next = match job.state() {
         JobState::Unsubmitted => "the job did not reach the API: repeat the create_batch call that made it".to_owned(),
         _ => format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}}", job.handle),
     };
     ResultsReply {
         job: job.handle.to_string(),
-        state: job.state.to_string(),
+        state: job.state().to_string(),
         path: None,
         format: None,
         bytes: None,
@@ -191,7 +191,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
     ResultsReply {
         job: job.handle.to_string(),
-        state: job.state.to_string(),
+        state: job.state().to_string(),
         path: file.as_ref().map(|(path, ..)| path.to_string()),
         format: file.as_ref().map(|(_, _, written)| written.format.to_owned()),
         bytes: file.as_ref().and_then(|(.., written)| i64::try_from(written.bytes).ok()),

@@ -12,9 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
 use super::create::{CreateArgs, CreateReply, Submission};
+use super::lease::Lease;
 use super::off_thread::off_thread;
 use super::results::{Family, Keys, Member, checker_of};
-use super::submit::Lease;
 use super::vault::Vault;
 use crate::answers::Checker;
 use crate::error::{Error, ErrorKind, Result};
@@ -81,19 +81,19 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         app.allow_changes("retrying a batch job")?;
     }
     let job = super::find::job(app, &args.job).await?;
-    let job = super::observe::refresh(app, job).await?;
-    if !job.state.is_terminal() {
+    let job = super::observe::refresh_now(app, job).await?;
+    if !job.state().is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,
             format!("retrying {}", job.handle),
-            format!("it is {}", job.state),
+            format!("it is {}", job.state()),
         )
         .hint("wait until it has ended, or cancel_batch it first: what is done by then is kept"));
     }
     let origin = app.ledger()?.origin_of(&job)?;
     input_of(app, &job)?;
     // One after the other: two calls with different settings would not see each other's job, and pay twice.
-    let _turn = if args.dry_run { None } else { Some(Lease::take(app, &job.handle, monitor).await?) };
+    let _turn = if args.dry_run { None } else { Some(Lease::of_job(app, &job.handle, monitor).await?) };
     let family = Family::gather(app, &job, true, monitor).await?;
     family.refuse_unread()?;
     let is_lacking = family.misses_results() && args.outcomes.is_empty();

@@ -78,7 +78,7 @@ struct Sampled {
 async fn write(
     app: &App,
     input: &AllowedPath,
-    as_checked: Option<std::time::SystemTime>,
+    as_checked: Option<chrono::DateTime<chrono::Utc>>,
     whole: &SampleOf,
     count: i64,
     monitor: &dyn Monitor,

@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
+use super::trouble::may_pass;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobState;
-use crate::ledger::{JobRecord, Step};
+use crate::ledger::{JobRecord, PartRecord};
 use crate::progress::{Monitor, Progress};
 
 /// Which jobs, and whether to wait for them.
@@ -136,6 +137,9 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
     let mut jobs = in_time(patience, asked_jobs(app, &args.jobs)).await?;
     let mut pause = FIRST_PAUSE;
     loop {
+        if args.wait && jobs.iter().any(|watched| watched.job.waiting().next().is_some()) {
+            super::queue::advance(app, monitor).await?;
+        }
         look(app, &mut jobs, patience, monitor).await?;
         if let Some(error) = all_in_trouble(&mut jobs, args.wait) {
             return Err(error);
@@ -164,11 +168,6 @@ impl Watched {
     fn is_worth_waiting(&self) -> bool {
         !has_ended(&self.job) && self.trouble.as_ref().is_none_or(may_pass)
     }
-}
-
-/// An outage, which whoever waits sits out.
-fn may_pass(trouble: &Error) -> bool {
-    matches!(trouble.kind(), ErrorKind::Unavailable | ErrorKind::Quota)
 }
 
 /// Looks at each job once. One that cannot be looked at does not hide the others.
@@ -237,17 +236,17 @@ const MOST_JOBS: usize = 100;
 pub(super) const UNFINISHED: [JobState; 4] =
     [JobState::Unsubmitted, JobState::Pending, JobState::Running, JobState::Unknown];
 
-/// A job that never reached the API does not get there by waiting.
+/// What nobody sends, and a create of unknown outcome, does not change by waiting.
 fn has_ended(job: &JobRecord) -> bool {
-    job.state.is_terminal() || job.step != Step::Created
+    job.state().is_terminal() || (job.waiting().next().is_none() && !job.parts.iter().any(PartRecord::is_active))
 }
 
 fn report(jobs: &[Watched], monitor: &dyn Monitor) {
     let stage = match jobs {
-        [Watched { job, .. }] => format!("waiting for {}, {}", job.handle, job.state),
+        [Watched { job, .. }] => format!("waiting for {}, {}", job.handle, job.state()),
         _ => format!("waiting for {} jobs", jobs.len()),
     };
-    let done = jobs.iter().map(|watched| watched.job.done.unsigned_abs()).sum();
+    let done = jobs.iter().map(|watched| watched.job.done().unsigned_abs()).sum();
     let total = jobs.iter().map(|watched| watched.job.requests.unsigned_abs()).sum();
     monitor.report(&Progress { stage, done, total: Some(total), unit: "requests" });
 }
@@ -258,7 +257,7 @@ fn reply(app: &App, jobs: &[Watched]) -> StatusReply {
     let next_check_after_s = waiting.map(|watched| next_check_s(&watched.job, now)).min();
     StatusReply {
         jobs: jobs.iter().map(|watched| describe(watched, now)).collect(),
-        all_ended: jobs.iter().all(|watched| watched.job.state.is_terminal()),
+        all_ended: jobs.iter().all(|watched| watched.job.state().is_terminal()),
         next_check_after_s,
         next: next_step(jobs, next_check_after_s),
     }
@@ -266,28 +265,33 @@ fn reply(app: &App, jobs: &[Watched]) -> StatusReply {
 
 fn next_step(jobs: &[Watched], next_check_after_s: Option<i64>) -> String {
     let mut jobs = jobs.iter().map(|watched| &watched.job);
-    if let Some(job) = jobs.clone().find(|job| matches!(job.step, Step::Creating | Step::Unclear)) {
+    if let Some(job) = jobs.clone().find(|job| job.unclear().is_some()) {
         return format!(
             "whether {} reached the API is not known yet: repeat the create_batch call that made it, which looks it up first",
             job.handle
         );
     }
-    if let Some(job) = jobs.clone().find(|job| job.step != Step::Created && job.error.is_some()) {
+    if let Some(job) = jobs.clone().find(|job| is_stopped(job) && job.error().is_some()) {
         return format!("the API refused {}: correct what its error says, then create_batch again", job.handle);
     }
-    if let Some(job) = jobs.clone().find(|job| job.step != Step::Created) {
+    if let Some(job) = jobs.clone().find(|job| is_stopped(job)) {
         return format!(
             "{} did not reach the API: repeat the create_batch call that made it, which continues where it stopped",
             job.handle
         );
     }
-    if let Some(job) = jobs.find(|job| job.state.is_terminal()) {
+    if let Some(job) = jobs.find(|job| job.state().is_terminal()) {
         return format!("get_results {{\"job\": \"{}\"}}", job.handle);
     }
     match next_check_after_s {
         Some(seconds) => format!("check_status again in {seconds} s; do other work meanwhile"),
         None => "nothing to wait for; list_batches shows ended jobs".to_owned(),
     }
+}
+
+/// Nothing of it is at the API, and nobody sends it.
+fn is_stopped(job: &JobRecord) -> bool {
+    !job.is_sent() && job.waiting().next().is_none()
 }
 
 /// Young jobs often end within minutes; old ones are worth a look less often.
@@ -306,55 +310,58 @@ fn describe(Watched { job, trouble }: &Watched, now: DateTime<Utc>) -> JobStatus
     }
     JobStatus {
         job: job.handle.to_string(),
-        state: job.state.to_string(),
+        state: job.state().to_string(),
         requests: job.requests,
-        done: job.done,
-        failed: job.failed,
+        done: job.done(),
+        failed: job.failed(),
         percent: percent(job),
         age_s: age_s(job, now),
         per_minute: per_minute(job, now).map(|rate| (rate * 10.0).round() / 10.0),
         eta_s: eta_s(job, now),
         verdict: verdict.to_owned(),
         evidence,
-        error: job.error.clone(),
+        error: job.error().map(str::to_owned),
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^52")]
 fn percent(job: &JobRecord) -> f64 {
-    if job.requests == 0 { 0.0 } else { (job.done as f64 / job.requests as f64 * 1000.0).round() / 10.0 }
+    if job.requests == 0 { 0.0 } else { (job.done() as f64 / job.requests as f64 * 1000.0).round() / 10.0 }
 }
 
 /// From submission to the end, or to now.
 fn age_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
-    let until = job.ended_at.unwrap_or(now);
-    (until - job.submitted_at.unwrap_or(job.created_at)).num_seconds().max(0)
+    let until = job.ended_at().unwrap_or(now);
+    (until - job.submitted_at().unwrap_or(job.created_at)).num_seconds().max(0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "request counts are far below 2^52")]
 fn per_minute(job: &JobRecord, now: DateTime<Utc>) -> Option<f64> {
     let age = age_s(job, now);
-    (job.state == JobState::Running && job.done > 0 && age > 0).then(|| job.done as f64 * 60.0 / age as f64)
+    (job.state() == JobState::Running && job.done() > 0 && age > 0).then(|| job.done() as f64 * 60.0 / age as f64)
 }
 
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "seconds and counts are small")]
 fn eta_s(job: &JobRecord, now: DateTime<Utc>) -> Option<i64> {
-    let left = (job.requests - job.done).max(0) as f64;
+    let left = (job.requests - job.done()).max(0) as f64;
     per_minute(job, now).map(|rate| (left * 60.0 / rate).ceil() as i64)
 }
 
 /// normal, slow or stuck, and why. The API aims at 24 hours and drops a job after 48 (API reference §6).
 fn verdict(job: &JobRecord, now: DateTime<Utc>) -> (&'static str, Option<String>) {
-    if job.state.is_terminal() {
+    if job.state().is_terminal() {
         return ("ended", None);
     }
-    match (job.step, &job.error) {
-        (Step::Created, _) => {}
-        (_, Some(_)) => return ("refused", Some("it is not at the API, and nothing was spent".to_owned())),
-        (_, None) => return ("normal", Some("not at the API yet".to_owned())),
+    if let Some(part) = job.waiting().next() {
+        let why = part.waits_for.clone().unwrap_or_else(|| "it is about to be sent".to_owned());
+        return ("waiting", Some(why));
+    }
+    if !job.is_sent() {
+        let verdict = if job.error().is_some() { "refused" } else { "held" };
+        return (verdict, Some("it is not at the API, and nothing was spent".to_owned()));
     }
     let hours = age_s(job, now) / 3600;
-    let still_s = (now - job.moved_at.or(job.submitted_at).unwrap_or(job.created_at)).num_seconds().max(0);
+    let still_s = (now - job.moved_at().or(job.submitted_at()).unwrap_or(job.created_at)).num_seconds().max(0);
     if hours >= 40 {
         let left = (48 - hours).max(0);
         return ("stuck", Some(format!("{hours} h old; the API drops jobs after 48 h: about {left} h left")));
@@ -368,6 +375,7 @@ fn verdict(job: &JobRecord, now: DateTime<Utc>) -> (&'static str, Option<String>
     if still_s >= 2 * 3600 {
         return ("slow", Some(format!("no progress for {}", span(still_s))));
     }
-    let unknown = (job.state == JobState::Unknown).then(|| job.wire_state.clone()).flatten();
+    let unknown =
+        (job.state() == JobState::Unknown).then(|| job.parts.iter().find_map(|part| part.wire_state.clone())).flatten();
     ("normal", unknown.map(|word| format!("the API calls its state {word}, which is not known here")))
 }

@@ -1,4 +1,4 @@
-//! The files kept beside the ledger for each job: its keys, its result lines.
+//! The files kept beside the ledger for each job: its keys, its requests while they wait, its result lines.
 //!
 //! With them the answers of a job can be accounted for and joined long after the request file or the
 //! job at the API is gone.
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::App;
 use crate::error::{Error, Result};
 use crate::job::Handle;
+use crate::ledger::PartRecord;
 use crate::paths::{AllowedPath, Roots};
 
 /// The folder of one job.
@@ -48,9 +49,17 @@ impl Vault {
         self.file("keys.jsonl")
     }
 
-    /// The result lines as the API sent them.
-    pub(super) fn results(&self) -> Result<AllowedPath> {
-        self.file("results.jsonl")
+    /// The requests, while some of them wait to be sent.
+    pub(super) fn requests(&self) -> Result<AllowedPath> {
+        self.file("requests.jsonl")
+    }
+
+    /// The result lines of a part as the API sent them.
+    pub(super) fn results(&self, part: &PartRecord) -> Result<AllowedPath> {
+        match part.of {
+            1 => self.file("results.jsonl"),
+            of => self.file(&format!("results-p{}of{of}.jsonl", part.number)),
+        }
     }
 
     /// The answers in the form that a next stage reads.

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
@@ -58,7 +57,7 @@ pub(super) struct PlacedFile {
     pub(super) uri: String,
     pub(super) expires_at: DateTime<Utc>,
     /// When the file here was last written to, as it was sent.
-    pub(super) modified: Option<SystemTime>,
+    pub(super) modified: Option<DateTime<Utc>>,
 }
 
 impl Placed {
@@ -77,7 +76,7 @@ pub(super) struct Large {
     pub(super) path: AllowedPath,
     pub(super) mime: &'static str,
     pub(super) bytes: u64,
-    pub(super) modified: Option<SystemTime>,
+    pub(super) modified: Option<DateTime<Utc>>,
 }
 
 /// What a row brings along.

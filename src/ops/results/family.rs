@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Handle;
 use crate::job::models::Price;
 use crate::job::text::{clip, one_line};
+use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, Step};
 use crate::ops::App;
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
@@ -22,7 +22,8 @@ pub(in crate::ops) struct Member {
     pub(in crate::ops) job: JobRecord,
     /// Which retry it is, from 1; 0 for the job itself.
     pub(in crate::ops) number: u32,
-    pub(in crate::ops) results: AllowedPath,
+    /// Its result lines, a file for each part.
+    pub(in crate::ops) results: Vec<AllowedPath>,
     /// Its keys, unless it was made elsewhere.
     pub(in crate::ops) keys: Option<AllowedPath>,
     /// Fewer results came than the API says that requests succeeded.
@@ -48,9 +49,7 @@ impl Family {
         let mut family =
             Self { members: vec![itself], unfinished: Vec::new(), unread: Vec::new(), warnings: Vec::new() };
         let retries = if merge { app.ledger()?.retries_of(&job.handle)? } else { Vec::new() };
-        // What was never sent asks for nothing.
-        let is_sent = |retry: &JobRecord| !matches!(retry.step, Step::Intended | Step::Uploaded);
-        for (number, retry) in (1..).zip(retries.into_iter().filter(is_sent)) {
+        for (number, retry) in (1..).zip(retries.into_iter().filter(is_wanted)) {
             family.add_retry(app, retry, number, monitor).await?;
         }
         Ok(family)
@@ -61,7 +60,7 @@ impl Family {
         match Self::retry(app, retry, number, monitor).await {
             Ok(Retry::Ended(member)) => self.members.push(*member),
             Ok(Retry::Unfinished(job)) => {
-                self.warnings.push(format!("the retry {handle} is {}: its answers are not in it so far", job.state));
+                self.warnings.push(format!("the retry {handle} is {}: its answers are not in it so far", job.state()));
                 self.unfinished.push(*job);
             }
             Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
@@ -78,7 +77,7 @@ impl Family {
 
     async fn retry(app: &App, retry: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Retry> {
         let job = crate::ops::observe::refresh(app, retry).await?;
-        if !job.state.is_terminal() {
+        if !job.state().is_terminal() {
             return Ok(Retry::Unfinished(Box::new(job)));
         }
         Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
@@ -121,8 +120,9 @@ impl Family {
         let mut odd = Vec::new();
         for member in members {
             let requests = member.job.requests.unsigned_abs();
-            let spill = Spill::beside(&member.results);
-            let mut index = ResultIndex::bounded(vec![member.results.open()?], requests, spill, monitor)?;
+            let Some(first) = member.results.first() else { continue };
+            let files = member.results.iter().map(AllowedPath::open).collect::<Result<Vec<_>>>()?;
+            let mut index = ResultIndex::bounded(files, requests, Spill::beside(first), monitor)?;
             odd.extend(member.problems(&index.problems));
             let price = member.price.clone();
             if member.number == 0 {
@@ -138,6 +138,11 @@ impl Family {
     }
 }
 
+/// What was never sent, and will not be, asks for nothing.
+fn is_wanted(retry: &JobRecord) -> bool {
+    retry.is_sent() || retry.waiting().next().is_some()
+}
+
 enum Retry {
     Ended(Box<Member>),
     Unfinished(Box<JobRecord>),
@@ -147,11 +152,11 @@ impl Member {
     async fn gather(app: &App, job: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Self> {
         let collected = crate::ops::collect::collect(app, &job, monitor).await?;
         let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
-        let day = job.submitted_at.unwrap_or(job.created_at).date_naive();
+        let day = job.submitted_at().unwrap_or(job.created_at).date_naive();
         let price = app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned();
         // When it was collected is known only now.
         let job = app.ledger()?.job(&job.handle)?;
-        Ok(Self { job, number, results: collected.path, keys, lacking: collected.lacking, price })
+        Ok(Self { job, number, results: collected.paths, keys, lacking: collected.lacking, price })
     }
 
     /// What is wrong with its result lines.

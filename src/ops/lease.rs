@@ -1,0 +1,69 @@
+//! The right to do something alone among all processes, renewed until dropped.
+
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use super::App;
+use crate::error::Result;
+use crate::job::Handle;
+use crate::ledger::lease::LEASE;
+use crate::progress::{Monitor, Progress};
+
+/// How often a lease that somebody else holds is asked for again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// A lease that is held.
+pub(super) struct Lease {
+    app: App,
+    pub(super) name: String,
+    pub(super) owner: String,
+    renewal: AbortHandle,
+}
+
+impl Lease {
+    /// The right to send a job or to choose what of it is repeated, once nobody else holds it.
+    pub(super) async fn of_job(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<Self> {
+        loop {
+            if let Some(lease) = Self::of_job_if_free(app, handle)? {
+                return Ok(lease);
+            }
+            monitor.check(&format!("waiting for another process that works on {handle}"))?;
+            let stage = format!("another process works on {handle}");
+            monitor.report(&Progress { stage, done: 0, total: None, unit: "jobs" });
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// The same, unless somebody else holds it now.
+    pub(super) fn of_job_if_free(app: &App, handle: &Handle) -> Result<Option<Self>> {
+        let name = format!("job {handle}");
+        let owner = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
+        if !app.ledger()?.lease(&name, &owner)? {
+            return Ok(None);
+        }
+        let renewal = tokio::spawn(renew(app.clone(), name.clone(), owner.clone())).abort_handle();
+        Ok(Some(Self { app: app.clone(), name, owner, renewal }))
+    }
+}
+
+async fn renew(app: App, name: String, owner: String) {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        match app.ledger().and_then(|ledger| ledger.renew(&name, &owner)) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(e) => tracing::warn!("the lease on {name} could not be renewed: {e}"),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+        // A lease that cannot be given back runs out by itself.
+        if let Err(e) = self.app.ledger().and_then(|ledger| ledger.release(&self.name, &self.owner)) {
+            tracing::warn!("the lease on {} could not be released: {e}", self.name);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The requests of a job on this machine, for as long as some of them are not sent.
+//!
+//! What is sent at once is read from the caller's file. What has to wait is copied beside the ledger first: hours
+//! later the caller's file may be another one, or gone.
+
+use std::fs::File;
+
+use super::App;
+use super::checked::modified;
+use super::vault::Vault;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{JobRecord, PartRecord};
+use crate::paths::AllowedPath;
+
+/// Where the requests of a part are read.
+pub(super) struct Requests {
+    pub(super) file: File,
+    pub(super) start: u64,
+    pub(super) bytes: u64,
+}
+
+/// The requests of a part, as they were checked.
+pub(super) fn requests_of(app: &App, job: &JobRecord, part: &PartRecord) -> Result<Requests> {
+    let file = open(app, job)?;
+    let size = file.metadata().map_err(|e| Error::io(reading(job), e))?.len();
+    let end_of_part = part.bytes.map_or(size, |bytes| part.first_byte + bytes);
+    if end_of_part > size || (part.of == 1 && end_of_part != size) {
+        return Err(changed(job));
+    }
+    Ok(Requests { file, start: part.first_byte, bytes: end_of_part - part.first_byte })
+}
+
+/// Copies the requests beside the ledger, unless they are there.
+pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
+    let kept = Vault::open(app, &job.handle)?.requests()?;
+    if kept.exists() {
+        return Ok(());
+    }
+    let act = || format!("keeping the requests of {} until they are sent", job.handle);
+    let source = input(app, job)?;
+    let temporary = kept.temporary()?;
+    as_checked(job, &source.open()?)?;
+    std::fs::copy(source.as_path(), temporary.path()).map_err(|e| Error::io(act(), e))?;
+    as_checked(job, &source.open()?)?;
+    kept.persist(temporary, true)
+}
+
+/// Removes the copy once everything is sent.
+pub(super) fn let_go(app: &App, job: &JobRecord) -> Result<()> {
+    let kept = Vault::open(app, &job.handle)?.requests()?;
+    if !kept.exists() {
+        return Ok(());
+    }
+    std::fs::remove_file(kept.as_path()).map_err(|e| Error::io(format!("removing {kept}"), e))
+}
+
+fn open(app: &App, job: &JobRecord) -> Result<File> {
+    let kept = Vault::open(app, &job.handle)?.requests()?;
+    if kept.exists() {
+        return kept.open();
+    }
+    let file = input(app, job)?.open()?;
+    as_checked(job, &file)?;
+    Ok(file)
+}
+
+/// The file that the job was made from. Where the job was made, by a person or for another folder, more may
+/// have been allowed than here.
+fn input(app: &App, job: &JobRecord) -> Result<AllowedPath> {
+    let path = job.input_path.as_deref().ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, reading(job), "the job was made elsewhere, its request file is not known here")
+            .hint("submit the requests with create_batch from the file they came from")
+    })?;
+    Vault::or_roots(app)?.existing(path)
+}
+
+/// What was hashed and estimated is what is to be paid for.
+fn as_checked(job: &JobRecord, file: &File) -> Result<()> {
+    let same = job.input_modified.is_none_or(|checked| modified(file) == Some(checked));
+    if same { Ok(()) } else { Err(changed(job)) }
+}
+
+fn changed(job: &JobRecord) -> Error {
+    let file = job.input_path.as_deref().unwrap_or("its request file");
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("submitting {}", job.handle),
+        format!("{file} was changed since it was checked"),
+    )
+    .hint("make the same call again: it checks the file as it is now; nothing was sent")
+}
+
+fn reading(job: &JobRecord) -> String {
+    format!("reading the requests of {}", job.handle)
+}

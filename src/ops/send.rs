@@ -1,0 +1,237 @@
+//! One part to the API, whatever happens on the way.
+//!
+//! Create is not idempotent at the far end and costs money. So each step is on disk before the next one touches the
+//! network: intended → uploaded → creating → created. A run that died, or whose reply was lost, is continued by the
+//! next: an upload goes on where it broke off, one that is still there is used, a create whose outcome is unclear is
+//! looked up by its display name (API reference §3.6) and sent again only when it is certainly absent after a settling
+//! time.
+
+use std::time::Duration;
+
+use super::App;
+use super::lease::Lease;
+use super::lookup::{self, Known};
+use super::requests::requests_of;
+use super::room::{Wait, wait_for_room};
+use super::trouble::{may_pass, retry_after};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gemini::{BatchInput, NewBatch, RemoteBatch, Timeouts};
+use crate::job::Handle;
+use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
+use crate::progress::{Monitor, Progress};
+
+/// An uploaded file is used only while it has this long to live: a job may start late.
+const FILE_MARGIN: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// How often, and how far apart, a create without a reply is looked up at once.
+const LOOKUPS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// What became of a part.
+#[derive(Debug, PartialEq)]
+pub(super) enum Sent {
+    /// It was created by this call.
+    Created,
+    /// It was at the API already.
+    Adopted,
+    /// It waits; the ledger says for what.
+    Waits(Wait),
+}
+
+/// Brings one part to the API, or finds it there, under the lease of its job.
+pub(super) async fn send(
+    app: &App,
+    job: &JobRecord,
+    number: u32,
+    lease: &Lease,
+    monitor: &dyn Monitor,
+) -> Result<Sent> {
+    let known = Known::of(app, job).await?;
+    let Some(part) = lookup::adopt_what_is_there(app, job, &known)?.parts.into_iter().find(|p| p.number == number)
+    else {
+        return Err(Error::internal(format!("sending {}", job.handle), format!("there is no part {number}")));
+    };
+    if part.step == Step::Created {
+        return Ok(Sent::Adopted);
+    }
+    let step = Sending { app, job, part, lease, monitor, owner: app.gemini().await?.owner() };
+    step.refuse_unsettled()?;
+    if let Some(wait) = wait_for_room(app, &step.owner, job, &step.part)? {
+        return step.waits(wait);
+    }
+    let remote_file = step.uploaded_file().await?;
+    step.create(&remote_file).await
+}
+
+/// One part on its way.
+struct Sending<'a> {
+    app: &'a App,
+    job: &'a JobRecord,
+    part: PartRecord,
+    lease: &'a Lease,
+    monitor: &'a dyn Monitor,
+    /// Whose batch it will be.
+    owner: String,
+}
+
+impl Sending<'_> {
+    fn id(&self) -> PartId<'_> {
+        PartId { handle: &self.job.handle, number: self.part.number }
+    }
+
+    fn act(&self) -> String {
+        format!("submitting {}", self.part.display_name)
+    }
+
+    fn waits(&self, wait: Wait) -> Result<Sent> {
+        self.app.ledger()?.wait(self.id(), wait.until, &wait.why)?;
+        Ok(Sent::Waits(wait))
+    }
+
+    /// After a create of unknown outcome, absence means something only when the API had time to show the batch.
+    ///
+    /// A create whose process died may still be worked on at the far end, for as long as it would have been waited for.
+    fn refuse_unsettled(&self) -> Result<()> {
+        let under_way = match self.part.step {
+            Step::Creating => Timeouts::default().create,
+            Step::Unclear => Duration::ZERO,
+            Step::Intended | Step::Uploaded | Step::Created => return Ok(()),
+        };
+        let ledger = self.app.ledger()?;
+        // A step of the future is of a clock that was set back: the time is given from now on.
+        ledger.restart_step(self.id())?;
+        let age = (self.app.now() - self.part.step_at).to_std().unwrap_or_default();
+        match (self.app.config().settle + under_way).checked_sub(age) {
+            None | Some(Duration::ZERO) => ledger.absent(self.id()),
+            Some(left) => Err(unclear(&self.part.display_name, left)),
+        }
+    }
+
+    /// The requests at the API: an earlier upload if it lives long enough, else a new one.
+    async fn uploaded_file(&self) -> Result<String> {
+        if let Some(name) = &self.part.remote_file
+            && self.part.file_expires.is_some_and(|expires| expires - self.app.now() > FILE_MARGIN)
+        {
+            return Ok(name.clone());
+        }
+        let ledger = self.app.ledger()?;
+        let requests = requests_of(self.app, self.job, &self.part)?;
+        let gemini = self.app.gemini().await?;
+        let remote = gemini.upload(requests.file, requests.bytes, &self.part.display_name, self.monitor).await?;
+        let (name, owner) = (&self.lease.name, &self.lease.owner);
+        self.mine(ledger.uploaded(self.id(), name, owner, &remote.name, remote.expiration_time)?)?;
+        Ok(remote.name)
+    }
+
+    async fn create(&self, remote_file: &str) -> Result<Sent> {
+        // The last moment at which giving up costs nothing.
+        self.monitor.check(&self.act())?;
+        let ledger = self.app.ledger()?;
+        let stage = format!("creating {}", self.part.display_name);
+        self.monitor.report(&Progress { stage, done: 0, total: None, unit: "jobs" });
+        let gemini = self.app.gemini().await?;
+        let batch = NewBatch {
+            display_name: &self.part.display_name,
+            input: BatchInput::File(remote_file),
+            priority: self.job.priority,
+            webhook_uris: &self.job.webhook_urls,
+        };
+        let budget = self.app.config().daily_budget_usd;
+        match ledger.creating(self.id(), &self.lease.name, &self.lease.owner, budget)? {
+            Turn::OverBudget => return self.waits(tomorrow(self.app)),
+            turn => self.mine(turn)?,
+        }
+        match gemini.create_batch(&self.job.model, self.job.kind, batch).await {
+            Ok(remote) => self.created(&remote).map(|()| Sent::Created),
+            Err(e) if e.kind() == ErrorKind::UnclearOutcome => {
+                ledger.unclear(self.id())?;
+                self.resolve().await
+            }
+            Err(e) => self.refused(e),
+        }
+    }
+
+    fn created(&self, remote: &RemoteBatch) -> Result<()> {
+        let ledger = self.app.ledger()?;
+        ledger.created(
+            self.id(),
+            &Adoption { remote_name: &remote.name, state: remote.state, submitted_at: remote.create_time },
+        )?;
+        super::observe::record(self.app, self.id(), remote)?;
+        let enqueued = ledger.enqueued(&self.job.model, &self.owner)?.tokens;
+        ledger.had_room(&self.job.model, &self.owner, enqueued)
+    }
+
+    /// The API said clearly that it made nothing.
+    fn refused(&self, e: Error) -> Result<Sent> {
+        let ledger = self.app.ledger()?;
+        ledger.refused(self.id(), &e.to_string())?;
+        if e.kind() == ErrorKind::Quota && may_pass(&e) {
+            let enqueued = ledger.enqueued(&self.job.model, &self.owner)?.tokens;
+            let asked = retry_after(&e).and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
+            let until = ledger.no_room(&self.job.model, &self.owner, (enqueued, self.part.tokens), asked)?;
+            let beside = if enqueued == 0 {
+                "although nothing of this ledger is enqueued: other jobs of the project may be, or this part is too large \
+                 for its tier (max_part_requests makes smaller ones)"
+            } else {
+                "beside what is enqueued"
+            };
+            return self.waits(Wait { until, why: format!("the API had no room for it {beside}: {}", e.cause()) });
+        }
+        if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) {
+            // The file may be what was not found: send it again next time.
+            ledger.upload_lost(self.id())?;
+        }
+        Err(e)
+    }
+
+    /// Looks a create without a reply up a few times; most show up at once.
+    async fn resolve(&self) -> Result<Sent> {
+        for wait in LOOKUPS {
+            tokio::time::sleep(wait).await;
+            if let Ok(known) = Known::of(self.app, self.job).await
+                && let Some(remote) = known.of_part(self.part.number)
+            {
+                lookup::adopt(self.app, self.id(), remote)?;
+                return Ok(Sent::Created);
+            }
+        }
+        Err(unclear(&self.part.display_name, self.app.config().settle))
+    }
+
+    fn mine(&self, turn: Turn) -> Result<()> {
+        match turn {
+            Turn::Mine => Ok(()),
+            Turn::Lost | Turn::OverBudget => {
+                Err(Error::new(ErrorKind::WrongState, self.act(), "another process took over, or it was cancelled")
+                    .hint("check_status shows what became of it"))
+            }
+        }
+    }
+}
+
+/// The budget of the day is used up.
+fn tomorrow(app: &App) -> Wait {
+    let until = (app.today() + chrono::TimeDelta::days(1)).and_time(chrono::NaiveTime::MIN).and_utc();
+    Wait { until, why: "the daily budget is used up; it goes out on the next day (UTC)".to_owned() }
+}
+
+fn unclear(name: &str, left: Duration) -> Error {
+    Error::new(
+        ErrorKind::UnclearOutcome,
+        format!("submitting {name}"),
+        "a create was sent and its outcome is not known: the job does not show up at the API so far",
+    )
+    .hint(format!(
+        "make the same call again in {} s: it looks the job up first, and creates it only if it is certainly absent",
+        left.as_secs() + 1
+    ))
+}
+
+/// A create was sent for this job and its outcome is not known yet.
+pub(super) fn still_unclear(handle: &Handle, act: &str) -> Error {
+    Error::new(
+        ErrorKind::UnclearOutcome,
+        format!("{act} {handle}"),
+        "a create was sent and its outcome is not known: the job does not show up at the API so far",
+    )
+    .hint("make the same call again in a minute: it looks the job up first")
+}
