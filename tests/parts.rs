@@ -1,0 +1,188 @@
+//! A job that is too large for one batch goes out in parts, as there is room, and is one job all the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
+use serde_json::Value;
+use support::world::World;
+
+/// A world with a request file of five prompts.
+fn world() -> World {
+    let world = World::new();
+    let prompts: Vec<_> = (1..=5).flat_map(|n| ["--prompt".to_owned(), format!("number {n}")]).collect();
+    let arguments: Vec<_> = ["build", "--output", "r.jsonl"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+    world.reply(&arguments);
+    world
+}
+
+fn handle(reply: &Value) -> &str {
+    reply["job"].as_str().unwrap()
+}
+
+/// All five answers, once each, whatever became of the parts on the way.
+fn all_answers(world: &World, handle: &str) {
+    world.reply(&["status", handle, "--wait", "--timeout", "60"]);
+    let results = world.reply(&["results", handle, "--output", "out.jsonl", "--overwrite"]);
+    assert_eq!(results["outcomes"]["answered"], 5, "{results}");
+    let mut keys: Vec<_> = world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 5);
+}
+
+#[test]
+fn a_file_is_cut_into_parts_under_one_handle() {
+    let world = world();
+    let planned = world.reply(&["create", "r.jsonl", "--max-part-requests", "2", "--dry-run"]);
+    assert_eq!(planned["parts"]["total"], 3);
+    assert_eq!(world.jobs_at_the_api(), 0);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((created["submission"].as_str(), &created["requests"]), (Some("created"), &5.into()));
+    assert_eq!(world.jobs_at_the_api(), 3);
+    let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((again["submission"].as_str(), &again["job"]), (Some("found"), &created["job"]));
+    // However it would be cut: the content is the same.
+    assert_eq!(world.reply(&["create", "r.jsonl"])["job"], created["job"]);
+    all_answers(&world, handle(&created));
+    assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+#[test]
+fn the_uploads_of_all_parts_are_the_file() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl", "--max-part-bytes", "200"]);
+    let parts = usize::try_from(created["parts"]["total"].as_i64().unwrap()).unwrap();
+    assert!(parts > 1);
+    let size = std::fs::metadata(world.path("r.jsonl")).unwrap().len();
+    let uploads = world.path("api").join("files");
+    let sizes = std::fs::read_dir(uploads).unwrap().map(|entry| entry.unwrap().path().join("data"));
+    assert_eq!(sizes.map(|data| std::fs::metadata(data).unwrap().len()).sum::<u64>(), size);
+    all_answers(&world, handle(&created));
+}
+
+#[test]
+fn what_the_tier_does_not_take_at_once_goes_out_in_parts() {
+    let world = World::new();
+    let rows: Vec<_> = (0..40).map(|n| serde_json::json!({"text": format!("{n} {}", "word ".repeat(20_000))}).to_string()).collect();
+    world.write("rows.jsonl", &rows.join("\n"));
+    let model = ["--model", "gemini-embedding-001"];
+    world.reply(&[&["build", "rows.jsonl", "--kind", "embed", "--template", "{{ text }}", "--output", "r.jsonl"][..], &model].concat());
+    let whole = world.reply(&["create", "r.jsonl", "--dry-run"]);
+    assert!(whole["parts"].is_null(), "without a tier nothing is known of limits: {whole}");
+    // About a million tokens, and tier 1 may have half a million of this model enqueued.
+    let parts = world.reply(&["create", "r.jsonl", "--dry-run", "--tier", "1"]);
+    assert!((2..=4).contains(&parts["parts"]["total"].as_i64().unwrap()), "{parts}");
+    let sent = world.reply(&["create", "r.jsonl", "--tier", "1"]);
+    assert!(world.jobs_at_the_api() >= 1);
+    let done = world.reply(&["status", handle(&sent), "--wait", "--timeout", "100", "--tier", "1"]);
+    assert_eq!(done["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{done}");
+    assert_eq!(world.jobs_at_the_api() as i64, parts["parts"]["total"].as_i64().unwrap());
+}
+
+#[test]
+fn a_part_without_room_waits_and_goes_out_by_itself() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((&created["parts"]["waiting"], &created["parts"]["total"]), (&2.into(), &3.into()));
+    assert!(created["waits_for"].as_str().unwrap().contains("no room"), "{created}");
+    let status = world.run(&["status", handle(&created), "--json"]).json();
+    assert_eq!(status["jobs"][0]["verdict"], "waiting", "{status}");
+    // Whatever becomes of the caller's file: what waits is kept.
+    std::fs::remove_file(world.path("r.jsonl")).unwrap();
+    all_answers(&world, handle(&created));
+    assert_eq!(world.jobs_at_the_api(), 3);
+    let kept = world.path("home").join("jobs").join(handle(&created)).join("requests.jsonl");
+    assert!(!kept.exists(), "nothing waits any more");
+}
+
+#[test]
+fn a_lost_ledger_does_not_send_parts_twice() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let adopted = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((adopted["submission"].as_str(), &adopted["job"]), (Some("adopted"), &created["job"]));
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    // Cut otherwise, parts of both cuts would ask some requests twice.
+    let refused = world.refusal(&["create", "r.jsonl", "--max-part-requests", "3"]);
+    assert_eq!(refused["kind"], "wrong_state");
+    assert!(refused["hint"].as_str().unwrap().contains("max_part_requests"), "{refused}");
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    // By its handle alone.
+    let status = world.reply(&["status", handle(&created)]);
+    assert_eq!((&status["jobs"][0]["job"], &status["jobs"][0]["requests"]), (&created["job"], &5.into()), "{status}");
+    assert_eq!(world.jobs_at_the_api(), 3);
+    all_answers(&world, handle(&created));
+}
+
+#[test]
+fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    // A look by the handle brings back what is there; the call that made it completes it.
+    world.run(&["status", handle(&created), "--json"]);
+    let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!(again["job"], created["job"]);
+    assert_eq!(world.jobs_at_the_api(), 3, "{again}");
+    all_answers(&world, handle(&created));
+}
+
+#[test]
+fn a_process_killed_between_two_parts_is_continued_by_whoever_runs_next() {
+    let world = world();
+    world.simulator.faults().nth(Call::CreateBatch, 2, Fault::Delay(Duration::from_secs(20)));
+    let mut child = world.command().args(["create", "r.jsonl", "--max-part-requests", "2"]).spawn().unwrap();
+    let started = Instant::now();
+    while world.jobs_at_the_api() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(30), "no second part was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(world.path("r.jsonl")).unwrap();
+    let list = world.reply(&["list"]);
+    let handle = list["jobs"][0]["job"].as_str().unwrap();
+    let done = world.run(&["status", handle, "--wait", "--timeout", "100", "--json"]);
+    assert_eq!(done.json()["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{done:?}");
+    assert_eq!(world.jobs_at_the_api(), 3);
+    all_answers(&world, handle);
+}
+
+#[test]
+fn cancelling_holds_back_what_was_not_sent() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    let cancelled = world.reply(&["cancel", handle(&created)]);
+    assert_ne!(cancelled["state"], "JOB_STATE_RUNNING", "{cancelled}");
+    world.run(&["status", "--wait", "--timeout", "3"]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
+    assert_eq!((&results["outcomes"]["answered"], &results["outcomes"]["missing"]), (&2.into(), &3.into()), "{results}");
+    // Asked for again, the rest goes out.
+    world.simulator.faults().clear();
+    let refused = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!(refused["job"], created["job"]);
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused_before_anything_is_sent() {
+    let world = world();
+    for (flag, value) in [("--max-part-requests", "0"), ("--max-part-bytes", "-3")] {
+        let refused = world.refused(&["create", "r.jsonl", &format!("{flag}={value}")]);
+        assert_eq!(refused["kind"], "invalid_argument", "{refused}");
+    }
+    let tier = world.run(&["create", "r.jsonl", "--tier", "9"]);
+    assert_eq!(tier.code, 2, "{tier:?}");
+    assert!(world.simulator.log().entries().is_empty());
+}
