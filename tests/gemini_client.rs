@@ -13,6 +13,8 @@ mod files;
 mod repetition;
 #[path = "gemini_client/resume.rs"]
 mod resume;
+#[path = "gemini_client/search.rs"]
+mod search;
 #[path = "gemini_client/upload.rs"]
 mod upload;
 

@@ -226,6 +226,7 @@ async fn calls_may_run_on_any_thread() {
     let range = FileRange::whole(tempfile::tempfile().unwrap()).unwrap();
     let new = NewFile { range, display_name: "a", sha256: None };
     on_any_thread(gemini.upload(new, None, &|_| Ok(()), &monitor));
+    on_any_thread(gemini.find_batches(None, &|_| true));
     on_any_thread(gemini.download("files/a", &mut sink, &monitor));
     on_any_thread(gemini.inline_results("batches/a", &mut sink));
 }
