@@ -11,6 +11,10 @@ mod batches;
 mod files;
 #[path = "gemini_client/repetition.rs"]
 mod repetition;
+#[path = "gemini_client/resume.rs"]
+mod resume;
+#[path = "gemini_client/search.rs"]
+mod search;
 #[path = "gemini_client/upload.rs"]
 mod upload;
 

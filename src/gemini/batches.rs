@@ -1,7 +1,11 @@
 //! Batch calls: create, get, list, cancel, delete.
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::failure::Subject;
@@ -14,6 +18,13 @@ use crate::job::Kind;
 
 /// The longest create request that the API takes (API reference §6).
 const INLINE_LIMIT: usize = 20_000_000;
+const LISTING: &str = "listing batches";
+/// The largest page that the API is known to give (API reference §3.5).
+const PAGE_SIZE: u32 = 100;
+/// A list of more pages than this is not believed to end: two hundred thousand batches.
+const MOST_PAGES: usize = 2_000;
+/// How wrong a clock may be, its time zone included.
+const CLOCK_MARGIN: TimeDelta = TimeDelta::days(1);
 
 /// A batch to be created.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +109,9 @@ struct WirePage {
     operations: Vec<WireBatch>,
     #[serde(default)]
     next_page_token: Option<String>,
+    /// What could not be looked at: the list is not whole.
+    #[serde(default)]
+    unreachable: Vec<IgnoredAny>,
 }
 
 impl Gemini {
@@ -131,10 +145,46 @@ impl Gemini {
 
     /// One page of the project's batches, newest first. Inline results are left out by the API.
     pub async fn list_batches(&self, page_size: u32, page_token: Option<&str>) -> Result<Page<RemoteBatch>> {
-        let call = Call::new("listing batches", Subject::Batch, Method::GET, self.http.path("batches"));
-        let page: WirePage = self.http.json(&call.page(page_size, page_token)).await?;
-        let items = page.operations.into_iter().map(|batch| batch.0).collect();
-        Ok(Page { items, next: page.next_page_token.filter(|token| !token.is_empty()) })
+        Ok(self.batch_page(LISTING, page_size, page_token).await?.into())
+    }
+
+    /// All batches that fit, among those created at `since` or later, newest first.
+    ///
+    /// Without `since` the whole list is read. With it, reading ends at a page whose batches are all
+    /// older than that by a day: this machine's clock may be wrong, and the order of the list may be a
+    /// little. So older batches may be among those that fit: look at their times.
+    ///
+    /// What is not in the answer is certainly not in the list. Where that cannot be said it is an error.
+    pub async fn find_batches(
+        &self,
+        since: Option<DateTime<Utc>>,
+        fits: &(dyn Fn(&RemoteBatch) -> bool + Send + Sync),
+    ) -> Result<Vec<RemoteBatch>> {
+        let act = "looking through the batches";
+        let (mut found, mut seen, mut token) = (Vec::new(), HashSet::new(), None::<String>);
+        for _ in 0..MOST_PAGES {
+            let page = self.batch_page(act, PAGE_SIZE, token.as_deref()).await?;
+            if !page.unreachable.is_empty() {
+                return Err(uncertain(act, "the API could not look at all batches"));
+            }
+            let page = Page::from(page);
+            let past = since.is_some_and(|since| is_past(&page.items, since - CLOCK_MARGIN));
+            // New batches move others to the next page, where they are met again.
+            found.extend(page.items.into_iter().filter(|batch| fits(batch) && seen.insert(batch.name.clone())));
+            if past || page.next.is_none() {
+                return Ok(found);
+            }
+            if page.next == token {
+                break;
+            }
+            token = page.next;
+        }
+        Err(uncertain(act, "the list does not end"))
+    }
+
+    async fn batch_page(&self, act: &str, page_size: u32, page_token: Option<&str>) -> Result<WirePage> {
+        let call = Call::new(act, Subject::Batch, Method::GET, self.http.path("batches"));
+        self.http.json(&call.page(page_size, page_token)).await
     }
 
     /// Asks to stop a batch. It stops a while later; what is finished by then is billed.
@@ -151,6 +201,25 @@ impl Gemini {
         let path = self.http.path(&format!("{}{verb}", names::batch(name)?));
         Ok(Call::new(format!("{act} {name}"), Subject::Batch, method, path))
     }
+}
+
+impl From<WirePage> for Page<RemoteBatch> {
+    fn from(page: WirePage) -> Self {
+        let items = page.operations.into_iter().map(|batch| batch.0).collect();
+        Self { items, next: page.next_page_token.filter(|token| !token.is_empty()) }
+    }
+}
+
+/// Whether all further pages hold only batches from before that time. An entry without a time may be of any; a
+/// page that is not newest first tells nothing of the next one.
+fn is_past(page: &[RemoteBatch], time: DateTime<Utc>) -> bool {
+    let times: Option<Vec<_>> = page.iter().map(|batch| batch.create_time).collect();
+    times.is_some_and(|times| times.iter().max().is_some_and(|newest| *newest < time) && times.first() >= times.last())
+}
+
+fn uncertain(act: &str, cause: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, act, format!("{cause}: what was not found may be there all the same"))
+        .hint("try again later")
 }
 
 fn create_body(act: &str, batch: NewBatch<'_>) -> Result<Vec<u8>> {

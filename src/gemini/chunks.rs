@@ -1,4 +1,4 @@
-//! Reading the file for an upload: by position, one chunk ahead, on a thread that may block.
+//! Reading a file, or a part of it, for an upload: by position, one chunk ahead, on a thread that may block.
 //!
 //! Two buffers take turns: one is being sent while the other is being filled.
 
@@ -12,11 +12,35 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file that is being sent. It must not change meanwhile.
+/// Some bytes of a file, one after the other.
+#[derive(Debug)]
+pub struct FileRange {
+    /// The file.
+    pub file: File,
+    /// The first of them, counted from 0.
+    pub start: u64,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+impl FileRange {
+    /// All bytes of a file.
+    pub fn whole(file: File) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, start: 0, bytes })
+    }
+}
+
+/// A range of a file that is being sent. No part of the file may change meanwhile.
 pub(super) struct Chunks {
     file: Arc<File>,
     act: String,
+    /// Where the range starts in the file. All other offsets are within the range.
+    start: u64,
+    /// The length of the range.
     pub(super) total: u64,
+    /// The length of the file.
+    file_bytes: u64,
     modified: Option<SystemTime>,
     /// The chunk that is being read ahead: where it starts, how long it is.
     ahead: Option<(u64, u64, JoinHandle<io::Result<Bytes>>)>,
@@ -25,26 +49,29 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// The chunks of a file that must be `total` bytes long.
-    pub(super) fn new(file: File, total: u64, act: &str) -> Result<Self> {
-        let now = metadata(&file, act)?;
+    /// The chunks of a range; the file must reach to its end.
+    pub(super) fn new(range: FileRange, act: &str) -> Result<Self> {
+        let now = metadata(&range.file, act)?;
+        let end = range.start.checked_add(range.bytes);
         let chunks = Self {
-            file: Arc::new(file),
+            file: Arc::new(range.file),
             act: act.to_owned(),
-            total,
+            start: range.start,
+            total: range.bytes,
+            file_bytes: now.len(),
             modified: now.modified().ok(),
             ahead: None,
             sent: None,
         };
-        if total == 0 {
+        if range.bytes == 0 {
             return Err(Error::new(ErrorKind::InvalidInput, act, "the file is empty").hint("build it first"));
         }
-        if now.len() != total { Err(chunks.changed()) } else { Ok(chunks) }
+        if end.is_some_and(|end| end <= now.len()) { Ok(chunks) } else { Err(chunks.changed()) }
     }
 
     /// The bytes at `offset`, at most `size` of them; the chunk after them is read meanwhile.
     ///
-    /// At the end of the file it is checked that the file is still the one that it was at the start.
+    /// At the end of the range it is checked that the file is still the one that it was at the start.
     pub(super) async fn at(&mut self, offset: u64, size: u64) -> Result<Bytes> {
         let length = size.min(self.total.saturating_sub(offset));
         let reading = match self.ahead.take() {
@@ -65,7 +92,7 @@ impl Chunks {
     }
 
     fn read(&mut self, offset: u64, length: u64) -> JoinHandle<io::Result<Bytes>> {
-        let file = Arc::clone(&self.file);
+        let (file, offset) = (Arc::clone(&self.file), self.start + offset);
         let buffer = self.sent.take().and_then(|sent| sent.try_into_mut().ok());
         tokio::task::spawn_blocking(move || {
             let length = usize::try_from(length).map_err(io::Error::other)?;
@@ -78,7 +105,7 @@ impl Chunks {
 
     fn check_unchanged(&self) -> Result<()> {
         let now = metadata(&self.file, &self.act)?;
-        let same = now.len() == self.total && now.modified().ok() == self.modified;
+        let same = now.len() == self.file_bytes && now.modified().ok() == self.modified;
         if same { Ok(()) } else { Err(self.changed()) }
     }
 

@@ -82,6 +82,14 @@ impl Failure {
         }
     }
 
+    /// The HTTP status, where there was an answer that was no success.
+    pub(super) fn http(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status.http),
+            _ => None,
+        }
+    }
+
     /// How long the API asks to wait before the next try.
     pub(super) fn asked_delay(&self) -> Option<Duration> {
         match self {

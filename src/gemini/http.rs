@@ -117,8 +117,17 @@ impl Http {
 
     /// A short hash of the key and the service it is for.
     pub(super) fn owner(&self) -> String {
+        self.mark(self.base.as_str())
+    }
+
+    /// A short hash of the key.
+    pub(super) fn key_mark(&self) -> String {
+        self.mark("")
+    }
+
+    fn mark(&self, salt: &str) -> String {
         let mut hasher = Sha256::new();
-        hasher.update(self.base.as_str());
+        hasher.update(salt);
         hasher.update([0]);
         hasher.update(self.secret.expose_secret());
         hex(hasher.finalize().get(..8).unwrap_or_default())
@@ -138,6 +147,14 @@ impl Http {
             url.set_port(self.base.port()).ok()?;
         }
         (url.scheme() == self.base.scheme()).then_some(url)
+    }
+
+    /// The URL that was uploaded to before, if it is of the host of the base. The port may have changed since.
+    pub(super) fn known_upload_url(&self, url: &str) -> Option<Url> {
+        let known = Url::parse(url).ok()?;
+        let same_host = known.host_str() == self.base.host_str();
+        let both_google = settings::is_google(&known) && settings::is_google(&self.base);
+        if same_host || both_google { self.upload_url(url) } else { None }
     }
 
     /// A request to any URL. The key goes to the host of the base only.

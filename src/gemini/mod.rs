@@ -14,7 +14,9 @@
 //! | `names` | which names may stand in a URL |
 //! | `operation` | a batch as the wire spells it |
 //! | `batches`, `inline` | batch calls; results that come inside the batch |
-//! | `files`, `upload`, `chunks` | file calls; the resumable upload; reading the file for it |
+//! | `files` | file calls |
+//! | `upload`, `sending` | the upload in a MIME type that the API takes; one resumable upload |
+//! | `session`, `chunks` | an upload that another process can go on with; reading the file for it |
 //! | `models` | model calls |
 
 mod batches;
@@ -28,6 +30,8 @@ mod models;
 mod names;
 mod operation;
 mod retry;
+mod sending;
+mod session;
 mod settings;
 mod status;
 mod upload;
@@ -36,12 +40,15 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use batches::{BatchInput, InlineRequest, NewBatch};
+pub use chunks::FileRange;
 pub use files::{FileState, RemoteFile};
 pub use inline::InlineResults;
 pub use models::RemoteModel;
 pub use operation::{RemoteBatch, RemoteCounts, RemoteError, RemoteOutput};
 pub use retry::RetryPolicy;
+pub use session::UploadSession;
 pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};
+pub use upload::{NewFile, OnSession};
 
 use crate::error::Result;
 

@@ -15,7 +15,7 @@ use super::requests::requests_of;
 use super::room::{Wait, wait_for_room};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{BatchInput, NewBatch, RemoteBatch, Timeouts};
+use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, Timeouts};
 use crate::job::Handle;
 use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
 use crate::progress::{Monitor, Progress};
@@ -115,7 +115,11 @@ impl Sending<'_> {
         let ledger = self.app.ledger()?;
         let requests = requests_of(self.app, self.job, &self.part)?;
         let gemini = self.app.gemini().await?;
-        let remote = gemini.upload(requests.file, requests.bytes, &self.part.display_name, self.monitor).await?;
+        let range = FileRange { file: requests.file, start: requests.start, bytes: requests.bytes };
+        // The hash of a file is that of its only part.
+        let sha256 = self.job.input_sha256.as_deref().filter(|_| self.part.of == 1);
+        let new = NewFile { range, display_name: &self.part.display_name, sha256 };
+        let remote = gemini.upload(new, None, &|_| Ok(()), self.monitor).await?;
         let (name, owner) = (&self.lease.name, &self.lease.owner);
         self.mine(ledger.uploaded(self.id(), name, owner, &remote.name, remote.expiration_time)?)?;
         Ok(remote.name)

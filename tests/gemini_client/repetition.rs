@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::error::ErrorKind;
-use gemini_batch_mcp::gemini::{BatchInput, Gemini, NewBatch, RetryPolicy, Settings};
+use gemini_batch_mcp::gemini::{BatchInput, FileRange, Gemini, NewBatch, NewFile, RetryPolicy, Settings};
 use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
@@ -223,7 +223,10 @@ async fn calls_may_run_on_any_thread() {
     let batch = NewBatch { display_name: "a", input, priority: None, webhook_uris: &[] };
     on_any_thread(gemini.create_batch("m", Kind::Generate, batch));
     on_any_thread(gemini.get_batch("batches/a"));
-    on_any_thread(gemini.upload(tempfile::tempfile().unwrap(), 1, "a", &monitor));
+    let range = FileRange::whole(tempfile::tempfile().unwrap()).unwrap();
+    let new = NewFile { range, display_name: "a", sha256: None };
+    on_any_thread(gemini.upload(new, None, &|_| Ok(()), &monitor));
+    on_any_thread(gemini.find_batches(None, &|_| true));
     on_any_thread(gemini.download("files/a", &mut sink, &monitor));
     on_any_thread(gemini.inline_results("batches/a", &mut sink));
 }

@@ -4,7 +4,7 @@ use std::io::{Seek, Write};
 use std::sync::Mutex;
 
 use gemini_batch_mcp::error::{Error, ErrorKind};
-use gemini_batch_mcp::gemini::{Gemini, RemoteFile};
+use gemini_batch_mcp::gemini::{FileRange, Gemini, NewFile, RemoteFile};
 use gemini_batch_mcp::progress::{Monitor, Progress, Silent};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -12,36 +12,36 @@ use tokio_util::sync::CancellationToken;
 use super::scripted::{Reply, Request};
 use super::{scripted, texts};
 
-const SECRET: &str = "upload_id=SECRETSESSION";
-const CONTENT: &[u8] = b"0123456789abcdefghi\n";
+pub(crate) const SECRET: &str = "upload_id=SECRETSESSION";
+pub(crate) const CONTENT: &[u8] = b"0123456789abcdefghi\n";
 
-fn started() -> Reply {
+pub(crate) fn started() -> Reply {
     Reply::empty(200)
         .with("X-Goog-Upload-Status", "active")
         .with("X-Goog-Upload-URL", format!("https://elsewhere.example/upload/v1beta/files?{SECRET}"))
         .with("X-Goog-Upload-Chunk-Granularity", 4)
 }
 
-fn more() -> Reply {
+pub(crate) fn more() -> Reply {
     Reply::empty(200).with("X-Goog-Upload-Status", "active")
 }
 
-fn received(bytes: u64) -> Reply {
+pub(crate) fn received(bytes: u64) -> Reply {
     more().with("X-Goog-Upload-Size-Received", bytes)
 }
 
-fn done() -> Reply {
+pub(crate) fn done() -> Reply {
     let file = json!({"file": {"name": "files/new", "state": "ACTIVE", "sizeBytes": "20"}});
     Reply::json(200, file).with("X-Goog-Upload-Status", "final")
 }
 
-fn mime_refusal() -> Reply {
+pub(crate) fn mime_refusal() -> Reply {
     let error =
         json!({"error": {"code": 400, "message": "Unsupported MIME type: jsonl", "status": "INVALID_ARGUMENT"}});
     Reply::json(200, error).with("X-Goog-Upload-Status", "final")
 }
 
-fn file(content: &[u8]) -> std::fs::File {
+pub(crate) fn file(content: &[u8]) -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     file.rewind().unwrap();
@@ -49,11 +49,21 @@ fn file(content: &[u8]) -> std::fs::File {
 }
 
 async fn upload(gemini: &Gemini) -> Result<RemoteFile, Error> {
-    gemini.upload(file(CONTENT), CONTENT.len() as u64, "requests.jsonl", &Silent::default()).await
+    send(gemini, whole(file(CONTENT)), &Silent::default()).await
+}
+
+/// Uploads without anything to go on with, and keeps nothing for it.
+async fn send(gemini: &Gemini, range: FileRange, monitor: &dyn Monitor) -> Result<RemoteFile, Error> {
+    let new = NewFile { range, display_name: "requests.jsonl", sha256: None };
+    gemini.upload(new, None, &|_| Ok(()), monitor).await
+}
+
+pub(crate) fn whole(file: std::fs::File) -> FileRange {
+    FileRange::whole(file).unwrap()
 }
 
 /// Command, offset and body of every request after the start.
-fn story(seen: &[Request]) -> Vec<(String, String, String)> {
+pub(crate) fn story(seen: &[Request]) -> Vec<(String, String, String)> {
     let said = |request: &Request| {
         let text = |name| request.header(name).to_owned();
         (
@@ -65,7 +75,7 @@ fn story(seen: &[Request]) -> Vec<(String, String, String)> {
     seen.iter().map(said).filter(|(command, ..)| command != "start").collect()
 }
 
-fn step(command: &str, offset: &str, body: &str) -> (String, String, String) {
+pub(crate) fn step(command: &str, offset: &str, body: &str) -> (String, String, String) {
     (command.into(), offset.into(), body.into())
 }
 
@@ -226,10 +236,22 @@ async fn a_file_is_waited_for_until_it_can_be_used() {
 }
 
 #[tokio::test]
-async fn an_empty_file_or_one_of_another_size_is_not_sent() {
+async fn a_part_of_a_file_goes_out_alone() {
+    let end = json!({"file": {"name": "files/new", "sizeBytes": "10"}});
+    let end = Reply::json(200, end).with("X-Goog-Upload-Status", "final");
+    let (server, gemini) = scripted([started(), more(), end]).await;
+    let part = FileRange { file: file(CONTENT), start: 5, bytes: 10 };
+    send(&gemini, part, &Silent::default()).await.unwrap();
+    assert_eq!(server.seen()[0].header("x-goog-upload-header-content-length"), "10");
+    assert_eq!(story(&server.seen()), [step("upload", "0", "56789abc"), step("upload, finalize", "8", "de")]);
+}
+
+#[tokio::test]
+async fn an_empty_range_or_one_beyond_the_file_is_not_sent() {
     let (server, gemini) = scripted([]).await;
-    for (content, bytes) in [(b"".as_slice(), 0), (b"abc", 4), (b"abc", 2)] {
-        let failed = gemini.upload(file(content), bytes, "x", &Silent::default()).await.unwrap_err();
+    for (content, start, bytes) in [(b"".as_slice(), 0, 0), (b"abc", 0, 4), (b"abc", 1, 3), (b"abc", u64::MAX, 2)] {
+        let range = FileRange { file: file(content), start, bytes };
+        let failed = send(&gemini, range, &Silent::default()).await.unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::InvalidInput);
     }
     assert!(server.seen().is_empty());
@@ -271,7 +293,8 @@ async fn a_file_that_changes_meanwhile_is_never_finished() {
         }
     });
     let (server, gemini) = scripted([started(), more(), more(), done()]).await;
-    let failed = gemini.upload(source, 20, "x", &longer).await.unwrap_err();
+    // What is behind the range counts as well: who writes there may have written before.
+    let failed = send(&gemini, FileRange { file: source, start: 0, bytes: 18 }, &longer).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::InvalidInput);
     assert!(failed.cause().contains("changed"), "{failed:?}");
     assert!(story(&server.seen()).iter().all(|(command, ..)| command == "upload"));
@@ -281,7 +304,7 @@ async fn a_file_that_changes_meanwhile_is_never_finished() {
 async fn an_upload_stops_when_it_is_cancelled() {
     let (server, gemini) = scripted([started(), more(), more(), done()]).await;
     let monitor = meddler(|token: &CancellationToken| token.cancel());
-    let failed = gemini.upload(file(CONTENT), 20, "x", &monitor).await.unwrap_err();
+    let failed = send(&gemini, whole(file(CONTENT)), &monitor).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Cancelled);
     assert!(server.left() > 0);
 }
@@ -290,6 +313,6 @@ async fn an_upload_stops_when_it_is_cancelled() {
 async fn progress_is_told_and_never_goes_back() {
     let (_server, gemini) = scripted([started(), more(), Reply::HangUp, received(8), more(), done()]).await;
     let monitor = meddler(|_: &CancellationToken| ());
-    gemini.upload(file(CONTENT), 20, "x", &monitor).await.unwrap();
+    send(&gemini, whole(file(CONTENT)), &monitor).await.unwrap();
     assert_eq!(*monitor.reports.lock().unwrap(), [0, 8, 8, 16, 20]);
 }

@@ -13,7 +13,7 @@ use super::attach::{Attach, Large, Placed, PlacedFile};
 use super::rows::Rows;
 use super::survey::{Same, Seen, Survey, by_content, survey};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{Gemini, RemoteFile};
+use crate::gemini::{FileRange, Gemini, NewFile, RemoteFile};
 use crate::job::outcome::counted;
 use crate::ledger::uploads::{Content, Upload};
 use crate::ops::App;
@@ -169,14 +169,9 @@ async fn send(
         return Err(Error::new(ErrorKind::InvalidInput, act(), "the file changed while it was being sent"));
     }
     let name = large.path.as_path().file_name().unwrap_or_default().to_string_lossy();
-    let remote = gemini.upload_media(file, large.bytes, &name, content.mime, monitor).await?;
-    if remote.sha256.as_ref().is_some_and(|sha256| sha256 != content.sha256) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            act(),
-            "the API has other bytes than the file: it was changed",
-        ));
-    }
+    let range = FileRange { file, start: 0, bytes: large.bytes };
+    let new = NewFile { range, display_name: &name, sha256: Some(content.sha256) };
+    let remote = gemini.upload_media(new, content.mime, monitor).await?;
     let uri = remote.uri.clone().ok_or_else(|| {
         Error::new(ErrorKind::UnexpectedAnswer, act(), "the API did not say what the file is referred to by")
     })?;
