@@ -27,7 +27,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, ServerHandler};
 
-use crate::ops::App;
+use crate::ops::{self, App};
 
 /// What a model reads before anything else.
 const INSTRUCTIONS: &str = "\
@@ -114,7 +114,10 @@ impl ServerHandler for BatchServer {
         let name = request.name.clone();
         let call = self.tools.router.call(ToolCallContext::new(self, request, context));
         // Without an answer the client would wait until its own limit.
-        AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_panic| {
+        let answer = AssertUnwindSafe(call).catch_unwind().await;
+        // What waits to be sent goes out behind the calls of whoever is there.
+        ops::queue::nudge(&self.app);
+        answer.unwrap_or_else(|_panic| {
             Err(ErrorData::internal_error(
                 format!("{name}: a bug stopped this call; the log on stderr says where"),
                 None,

@@ -1,14 +1,13 @@
 //! Finds the job that a caller means, here or at the API.
 
+use chrono::{DateTime, Utc};
+
 use super::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
 use crate::job::models::bare_name;
 use crate::job::{ContentHash, Handle, Kind};
 use crate::ledger::{Intended, JobRecord, NewJob, NewPart, PartId};
-
-/// Pages of 100 jobs that are looked through for a handle at the API.
-const PAGES: usize = 20;
 
 /// The job called `asked`: a handle, its unique beginning, or a `batches/…` name. A job that only the
 /// API knows is recorded here first.
@@ -32,7 +31,7 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
     if app.can_connect() {
         let is_of_it =
             |name: &str| name == asked || Handle::parse_part(name).is_some_and(|(job, ..)| job.as_str() == asked);
-        let found = at_the_api(app, is_of_it).await?;
+        let found = at_the_api(app, None, &is_of_it).await?;
         if !found.is_empty() {
             return import(app, &found);
         }
@@ -41,20 +40,14 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
         .hint("list_batches shows all jobs and their handles"))
 }
 
-/// The batches at the API whose display name fits.
-pub(super) async fn at_the_api(app: &App, fits: impl Fn(&str) -> bool) -> Result<Vec<RemoteBatch>> {
-    let gemini = app.gemini().await?;
-    let mut token = None;
-    let mut found = Vec::new();
-    for _ in 0..PAGES {
-        let page = gemini.list_batches(100, token.as_deref()).await?;
-        found.extend(page.items.into_iter().filter(|batch| batch.display_name.as_deref().is_some_and(&fits)));
-        token = page.next;
-        if token.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+/// The batches at the API whose display name fits, all of them: what is not among them is not there.
+pub(super) async fn at_the_api(
+    app: &App,
+    since: Option<DateTime<Utc>>,
+    fits: &(dyn Fn(&str) -> bool + Send + Sync),
+) -> Result<Vec<RemoteBatch>> {
+    let named = |batch: &RemoteBatch| batch.display_name.as_deref().is_some_and(fits);
+    app.gemini().await?.find_batches(since, &named).await
 }
 
 /// Records a job that was made elsewhere, or by this user before the ledger was lost.

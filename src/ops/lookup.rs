@@ -13,12 +13,14 @@ pub(super) struct Known {
 
 impl Known {
     /// Asks the API. Absence is certain: a list that could not be read to its end is an error.
+    ///
+    /// Of a job that was sent from here only newer batches can be parts. Before, it may be there from long ago: sent
+    /// from another machine, or before the ledger was lost. Where money hangs on it, no clock is trusted.
     pub(super) async fn of(app: &App, job: &JobRecord) -> Result<Self> {
         let hash = job.handle.hash();
-        let batches = super::find::at_the_api(app, |name| {
-            Handle::parse_part(name).is_some_and(|(handle, ..)| handle.hash() == hash)
-        })
-        .await?;
+        let fits = |name: &str| Handle::parse_part(name).is_some_and(|(handle, ..)| handle.hash() == hash);
+        let since = (job.is_sent() && job.unclear().is_none()).then(|| job.created_at.min(app.now()));
+        let batches = super::find::at_the_api(app, since, &fits).await?;
         let part = |batch: RemoteBatch| {
             let (_, number, of) = Handle::parse_part(batch.display_name.as_deref()?)?;
             Some((number, of, batch))

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+
 use super::App;
 use super::lease::Lease;
 use super::lookup::{self, Known};
@@ -15,7 +17,7 @@ use super::requests::requests_of;
 use super::room::{Wait, wait_for_room};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, Timeouts};
+use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, Timeouts, UploadSession};
 use crate::job::Handle;
 use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
 use crate::progress::{Monitor, Progress};
@@ -119,8 +121,13 @@ impl Sending<'_> {
         // The hash of a file is that of its only part.
         let sha256 = self.job.input_sha256.as_deref().filter(|_| self.part.of == 1);
         let new = NewFile { range, display_name: &self.part.display_name, sha256 };
-        let remote = gemini.upload(new, None, &|_| Ok(()), self.monitor).await?;
         let (name, owner) = (&self.lease.name, &self.lease.owner);
+        let keep = |session: &UploadSession| {
+            let text = session.to_secret_text();
+            self.mine(ledger.uploading(self.id(), name, owner, text.expose_secret())?)
+        };
+        let resume = self.part.upload_session.as_deref().and_then(UploadSession::from_secret_text);
+        let remote = gemini.upload(new, resume, &keep, self.monitor).await?;
         self.mine(ledger.uploaded(self.id(), name, owner, &remote.name, remote.expiration_time)?)?;
         Ok(remote.name)
     }
