@@ -363,11 +363,11 @@ fn what_would_not_fit_into_one_request_file_is_uploaded() {
 }
 
 #[test]
-fn a_request_file_that_the_api_would_not_take_is_refused_before_it_is_read() {
+fn a_large_file_without_lines_is_refused_before_it_is_read_whole() {
     let world = World::new();
     std::fs::File::create(world.path("a.jsonl")).unwrap().set_len(2 * 1024 * 1024 * 1024 + 1).unwrap();
     let error = world.refusal(&["create", "a.jsonl"]);
-    assert!(error["cause"].as_str().unwrap().contains("the API takes 2 GB of a request file"), "{error}");
+    assert!(error["cause"].as_str().unwrap().contains("a line of more than 128 MB"), "{error}");
 }
 
 #[test]

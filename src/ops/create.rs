@@ -101,10 +101,11 @@ pub struct CreateReply {
     /// Name at the API, batches/…; of a job of several parts that of the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_name: Option<String>,
-    /// Parts, where it has several, and how far they have come.
+    /// Parts of a large job, by how far they are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub parts: Option<PartCounts>,
-    /// What it waits for, where something of it does.
+    /// What the rest waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
     /// Tokens and price, as build_jsonl tells them.

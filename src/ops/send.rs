@@ -36,6 +36,8 @@ pub(super) enum Sent {
     Adopted,
     /// It waits; the ledger says for what.
     Waits(Wait),
+    /// It is not at the API, and not to be sent.
+    Held,
 }
 
 /// Brings one part to the API, or finds it there, under the lease of its job.
@@ -56,6 +58,9 @@ pub(super) async fn send(
     }
     let step = Sending { app, job, part, lease, monitor, owner: app.gemini().await?.owner() };
     step.refuse_unsettled()?;
+    if job.held {
+        return Ok(Sent::Held);
+    }
     if let Some(wait) = wait_for_room(app, &step.owner, job, &step.part)? {
         return step.waits(wait);
     }

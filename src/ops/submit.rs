@@ -81,7 +81,9 @@ pub(super) async fn send_under_lease(
 ) -> Result<Submission> {
     // Another process may have finished it while this one waited for the lease.
     let job = app.ledger()?.job(handle)?;
-    let open: Vec<u32> = job.parts.iter().filter(|part| part.remote_name.is_none()).map(|part| part.number).collect();
+    // Of what is held, only what may be at the API already is looked for.
+    let open = job.parts.iter().filter(|part| part.is_unclear() || (part.is_unsent() && !job.held));
+    let open: Vec<u32> = open.map(|part| part.number).collect();
     if open.is_empty() {
         return Ok(Submission::Found);
     }
@@ -91,7 +93,7 @@ pub(super) async fn send_under_lease(
     let mut submission = Submission::Adopted;
     for number in open {
         match send(app, &job, number, lease, monitor).await? {
-            Sent::Adopted => {}
+            Sent::Adopted | Sent::Held => {}
             Sent::Created => submission = Submission::Created,
             Sent::Waits(_) => {
                 requests::keep(app, &job)?;

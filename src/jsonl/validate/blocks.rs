@@ -5,12 +5,15 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 use crate::paths::AllowedPath;
 
 /// How much is read at a time. Large enough to make handing it to a thread cheap.
 const BLOCK: usize = 1 << 20;
+/// A longer line is no request: the API takes less than 100 MB of one with all its media (API reference §6). What
+/// is no text at all is found out before it fills the memory.
+const LONGEST_LINE: usize = 128 << 20;
 
 /// Whole lines.
 pub(super) struct Block {
@@ -70,6 +73,9 @@ impl Blocks {
                 bytes.truncate(from + at + 1);
                 break;
             }
+            if bytes.len() > LONGEST_LINE {
+                return Err(self.no_lines());
+            }
         }
         let first = std::mem::replace(&mut self.first, false);
         Ok((!bytes.is_empty()).then_some(Block { bytes, first }))
@@ -87,6 +93,13 @@ impl Blocks {
     /// The hash of all that was read.
     pub(super) fn sha256(self) -> String {
         hex(&self.sha256.finalize())
+    }
+
+    fn no_lines(&self) -> Error {
+        let cause = format!("it has a line of more than {} MB, and no request is as long", LONGEST_LINE >> 20);
+        Error::new(ErrorKind::InvalidInput, &self.act, cause).hint(
+            "a request file has one JSON object a line, with line ends between them; build_jsonl writes such files",
+        )
     }
 
     /// Reads one more piece; `false` at the end of the file.
