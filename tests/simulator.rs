@@ -3,10 +3,14 @@
 
 #[path = "simulator/batches.rs"]
 mod batches;
+#[path = "simulator/clock_file.rs"]
+mod clock_file;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[path = "simulator/files.rs"]
 mod files;
+#[path = "simulator/limits.rs"]
+mod limits;
 #[path = "simulator/log.rs"]
 mod log;
 #[path = "simulator/service.rs"]
@@ -93,6 +97,11 @@ impl World {
 
     async fn create(&self, input: Value) -> (u16, Value) {
         self.post(CREATE, json!({"batch": {"displayName": "b", "inputConfig": input}})).await
+    }
+
+    /// How many batches there are, whoever made them.
+    fn batches_made(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("batches")).unwrap().count()
     }
 
     async fn create_from(&self, text: &str) -> String {

@@ -29,6 +29,9 @@ pub(super) async fn simulate(
         Speed::Demo => Pace::demo(),
         Speed::Instant => Pace::instant(),
     };
+    options.limits.set_enqueued_tokens(args.max_enqueued_tokens);
+    options.limits.set_batches(args.max_batches);
+    options.limits.set_storage_bytes(args.max_storage_bytes);
     let simulator = Simulator::start(options).await?;
     print(simulator.url())?;
     if !output.quiet {

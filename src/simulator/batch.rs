@@ -41,6 +41,9 @@ pub(super) struct Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Census {
     pub(super) requests: u64,
+    /// Input tokens, as `countTokens` estimates them.
+    #[serde(default)]
+    pub(super) tokens: u64,
     /// Requests that will end in an error.
     pub(super) failing: u64,
     pub(super) fate: Fate,

@@ -6,10 +6,11 @@
 //! `.ci/interop/google_genai.py`, and never with the service itself.
 //!
 //! State lives in a folder. Several simulators, in one process or in many, can share it: they show
-//! the same uploads, files and batches. Nothing runs in the background; the state of a batch is
-//! computed from its age ([`Pace`]), and its answers are written on first need. An upload URL holds
-//! the address of the simulator that gave it out; the others take it with their own address in its
-//! place, which the SDKs put there anyway.
+//! the same uploads, files and batches. Limits, faults and the log
+//! are each simulator's own. The state of a batch is computed from its age ([`Pace`]), and its answers
+//! are written on first need; nothing runs in the background. An upload
+//! URL holds the address of the simulator that gave it out; the others take it with their own address
+//! in its place, which the SDKs put there anyway.
 //!
 //! A prompt can ask for an outcome with a marker, `[[simulate:WORD]]`:
 //!
@@ -40,6 +41,7 @@ mod create;
 mod fault;
 mod fields;
 mod files;
+mod limits;
 mod lines;
 mod log;
 mod marker;
@@ -69,6 +71,7 @@ use tokio::task::JoinHandle;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use fault::{Call, ErrorBody, Fault, FaultPlan};
+pub use limits::Limits;
 pub use log::{LogEntry, RequestLog};
 pub use marker::Marker;
 pub use pace::Pace;
@@ -92,6 +95,8 @@ pub struct Options {
     pub pace: Pace,
     /// What goes wrong.
     pub faults: FaultPlan,
+    /// What a project may have at a time.
+    pub limits: Limits,
     /// Chunks of an upload, other than the last, must be multiples of this.
     pub granularity: u64,
     /// Files of these MIME types are refused, as the service has done with `jsonl`.
@@ -107,6 +112,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             pace: Pace::demo(),
             faults: FaultPlan::none(),
+            limits: Limits::none(),
             granularity: 8 * 1024 * 1024,
             refused_mime_types: Vec::new(),
         }
@@ -119,6 +125,7 @@ pub struct Simulator {
     url: String,
     log: RequestLog,
     faults: FaultPlan,
+    limits: Limits,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<std::io::Result<()>>,
 }
@@ -141,6 +148,7 @@ impl Simulator {
             clock: options.clock,
             pace: options.pace,
             faults: options.faults,
+            limits: options.limits,
             log: RequestLog::default(),
             url,
             granularity: options.granularity.max(1),
@@ -151,6 +159,7 @@ impl Simulator {
 
     fn run(service: server::Service, listener: TcpListener) -> Self {
         let (url, log, faults) = (service.url.clone(), service.log.clone(), service.faults.clone());
+        let limits = service.limits.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let app = Router::new().fallback(server::answer).with_state(Arc::new(service));
         let serving =
@@ -160,7 +169,7 @@ impl Simulator {
                     stopped.await.ok();
                 });
         let server = tokio::spawn(async move { serving.await });
-        Self { url, log, faults, stop: Some(stop), server }
+        Self { url, log, faults, limits, stop: Some(stop), server }
     }
 
     /// The base URL, without a slash at the end.
@@ -176,6 +185,11 @@ impl Simulator {
     /// What goes wrong; faults can be added at any time.
     pub fn faults(&self) -> &FaultPlan {
         &self.faults
+    }
+
+    /// What a project may have at a time; it can be changed at any time.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Stops: takes no more requests, and ends those under way.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::clock::Clock;
 use super::connection::Cutter;
 use super::fault::{Fault, FaultPlan};
+use super::limits::Limits;
 use super::log::RequestLog;
 use super::pace::Pace;
 use super::refusal::{Refusal, faulty_reply};
@@ -37,6 +38,7 @@ pub(super) struct Service {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) pace: Pace,
     pub(super) faults: FaultPlan,
+    pub(super) limits: Limits,
     pub(super) log: RequestLog,
     pub(super) url: String,
     pub(super) granularity: u64,
