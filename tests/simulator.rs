@@ -15,6 +15,8 @@ mod limits;
 mod log;
 #[path = "simulator/service.rs"]
 mod service;
+#[path = "simulator/silence.rs"]
+mod silence;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -154,6 +156,16 @@ async fn read(answer: Response) -> (u16, Value) {
     let status = answer.status().as_u16();
     let text = answer.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// Waits until something holds, but not for ever.
+async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it never holds");
 }
 
 fn line(key: &str, prompt: &str) -> String {

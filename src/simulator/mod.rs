@@ -6,7 +6,7 @@
 //! `.ci/interop/google_genai.py`, and never with the service itself.
 //!
 //! State lives in a folder. Several simulators, in one process or in many, can share it: they show
-//! the same uploads, files and batches. Limits, faults and the log
+//! the same uploads, files and batches, and refuse the same revoked keys. Limits, faults and the log
 //! are each simulator's own. The state of a batch is computed from its age ([`Pace`]), and its answers
 //! are written on first need; nothing runs in the background. An upload
 //! URL holds the address of the simulator that gave it out; the others take it with their own address
@@ -38,6 +38,7 @@ mod batches;
 mod clock;
 mod connection;
 mod create;
+mod exchange;
 mod fault;
 mod fields;
 mod files;
@@ -66,8 +67,8 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use fault::{Call, ErrorBody, Fault, FaultPlan};
@@ -126,7 +127,9 @@ pub struct Simulator {
     log: RequestLog,
     faults: FaultPlan,
     limits: Limits,
-    stop: Option<oneshot::Sender<()>>,
+    store: store::Store,
+    /// Stops the server when it goes.
+    stop: DropGuard,
     server: JoinHandle<std::io::Result<()>>,
 }
 
@@ -153,23 +156,21 @@ impl Simulator {
             url,
             granularity: options.granularity.max(1),
             refused_mime_types: options.refused_mime_types,
+            stopped: CancellationToken::new(),
         };
         Ok(Self::run(service, listener))
     }
 
     fn run(service: server::Service, listener: TcpListener) -> Self {
         let (url, log, faults) = (service.url.clone(), service.log.clone(), service.faults.clone());
-        let limits = service.limits.clone();
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (limits, store, stopped) = (service.limits.clone(), service.store.clone(), service.stopped.clone());
+        let stop = stopped.clone().drop_guard();
         let app = Router::new().fallback(server::answer).with_state(Arc::new(service));
         let serving =
             axum::serve(connection::Door(listener), app.into_make_service_with_connect_info::<connection::Cutter>())
-                .with_graceful_shutdown(async move {
-                    // An error means that the simulator was dropped: stop as well.
-                    stopped.await.ok();
-                });
+                .with_graceful_shutdown(async move { stopped.cancelled().await });
         let server = tokio::spawn(async move { serving.await });
-        Self { url, log, faults, limits, stop: Some(stop), server }
+        Self { url, log, faults, limits, store, stop, server }
     }
 
     /// The base URL, without a slash at the end.
@@ -192,11 +193,29 @@ impl Simulator {
         &self.limits
     }
 
+    /// Refuses this key from now on, as the service refuses one that was revoked or never existed.
+    ///
+    /// What its project has stays, and is there again after [`restore_key`](Self::restore_key).
+    pub fn revoke_key(&self, key: &str) -> Result<()> {
+        self.set_revoked(key, true)
+    }
+
+    /// Takes the key again.
+    pub fn restore_key(&self, key: &str) -> Result<()> {
+        self.set_revoked(key, false)
+    }
+
+    fn set_revoked(&self, key: &str, revoked: bool) -> Result<()> {
+        project::set_revoked(&self.store, key, revoked)
+            .map_err(|e| Error::io("noting in the simulator that a key is revoked", e))
+    }
+
     /// Stops: takes no more requests, and ends those under way.
-    pub async fn stop(mut self) {
-        self.stop.take();
-        if tokio::time::timeout(PATIENCE, &mut self.server).await.is_err() {
-            self.server.abort();
+    pub async fn stop(self) {
+        let Self { stop, mut server, .. } = self;
+        drop(stop);
+        if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
+            server.abort();
         }
     }
 }

@@ -17,18 +17,21 @@ pub(super) enum Shelf {
     Uploads,
     Files,
     Batches,
+    /// Projects whose key is refused; nothing is inside.
+    RevokedKeys,
     /// What is being deleted.
     Trash,
 }
 
 impl Shelf {
-    const ALL: [Self; 4] = [Self::Uploads, Self::Files, Self::Batches, Self::Trash];
+    const ALL: [Self; 5] = [Self::Uploads, Self::Files, Self::Batches, Self::RevokedKeys, Self::Trash];
 
     fn folder(self) -> &'static str {
         match self {
             Self::Uploads => "uploads",
             Self::Files => "files",
             Self::Batches => "batches",
+            Self::RevokedKeys => "revoked-keys",
             Self::Trash => "trash",
         }
     }

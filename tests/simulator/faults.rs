@@ -30,6 +30,9 @@ async fn error_bodies_come_in_every_form() {
         ErrorBody::Html,
         ErrorBody::Empty,
         ErrorBody::Malformed,
+        ErrorBody::DailyQuota,
+        ErrorBody::SpendingCap,
+        ErrorBody::Google { retry_after: None },
     ];
     let mut seen = Vec::new();
     for body in forms {
@@ -44,6 +47,11 @@ async fn error_bodies_come_in_every_form() {
     assert!(seen[3].as_str().unwrap().starts_with("<html>"));
     assert_eq!(seen[4], "");
     assert_eq!(seen[5], "{\"error\":{\"code\":");
+    let daily = &seen[6]["error"]["details"];
+    assert!(daily[0]["violations"][0]["quotaId"].as_str().unwrap().contains("PerDay"), "{daily}");
+    assert_eq!(daily[2]["retryDelay"], "36s");
+    assert!(seen[7]["error"]["message"].as_str().unwrap().contains("monthly spending cap"));
+    assert!(seen[7]["error"].get("details").is_none() && seen[8]["error"].get("details").is_none());
     assert_eq!(world.get("/v1/batches").await.0, 200);
 }
 
