@@ -5,6 +5,8 @@
 mod batches;
 #[path = "simulator/clock_file.rs"]
 mod clock_file;
+#[path = "simulator/endings.rs"]
+mod endings;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[path = "simulator/files.rs"]

@@ -181,6 +181,9 @@ pub struct SimulateFlags {
     /// Refuse an upload that would bring the stored files above this
     #[arg(long, value_name = "BYTES")]
     pub(super) max_storage_bytes: Option<u64>,
+    /// Move the clock by the whole seconds that this file says; it is read at each request, e.g. 176400 for 49 hours
+    #[arg(long, value_name = "FILE")]
+    pub(super) clock_file: Option<PathBuf>,
 }
 
 /// How fast simulated jobs go.

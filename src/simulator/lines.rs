@@ -89,6 +89,8 @@ fn note(census: &mut Census, request: &Value) {
         Some(Marker::Failed) => census.failing += 1,
         Some(Marker::JobFailed) => census.fate = Fate::Fails,
         Some(Marker::JobExpired) => census.fate = Fate::NeverEnds,
+        Some(Marker::JobPending) => census.fate = Fate::NeverStarts,
+        Some(Marker::JobStuck) => census.fate = Fate::Stalls,
         Some(Marker::Partial) => census.partial = true,
         _ => {}
     }

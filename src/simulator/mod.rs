@@ -28,6 +28,7 @@
 //! | `tight` | the answer is cut off unless `maxOutputTokens` is 4096 or more |
 //! | `missing`, `duplicate`, `stranger`, `garbage` | no line; two lines; one more, with an unknown key; no JSON |
 //! | `job-failed`, `job-expired` | the whole batch fails; never ends, and so expires |
+//! | `job-pending`, `job-stuck` | the whole batch stays pending; stops half-way: and so expires |
 //! | `partial` | a batch that is cancelled, fails or expires has answers to half of it |
 //!
 //! [`Marker::ALL`] is the same list as data.
@@ -70,7 +71,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, FileClock, ManualClock, SystemClock};
 pub use fault::{Call, ErrorBody, Fault, FaultPlan};
 pub use limits::Limits;
 pub use log::{LogEntry, RequestLog};

@@ -1,4 +1,4 @@
-//! A simulator in a process of its own, and its limits.
+//! A simulator in a process of its own, and its clock and limits.
 
 use std::process::Stdio;
 
@@ -16,6 +16,29 @@ async fn process(folder: &TempDir, arguments: &[&str]) -> (Child, String) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.unwrap();
     (child, line.unwrap().unwrap())
+}
+
+#[tokio::test]
+async fn a_job_is_aged_by_a_file_while_the_simulator_runs() {
+    // The world's own simulator is not asked; it lends its manners only.
+    let world = World::new(Pace::instant()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (_process, url) = process(&folder, &["--clock-file", "clock"]).await;
+    let input = |word: &str| {
+        let request = json!({"contents": [{"parts": [{"text": format!("[[simulate:{word}]]")}]}]});
+        json!({"batch": {"inputConfig": {"requests": {"requests": [{"request": request}]}}}})
+    };
+    let (_, stuck) = world.post(&format!("{url}{CREATE}"), input("job-expired")).await;
+    let (_, good) = world.post(&format!("{url}{CREATE}"), input("json")).await;
+    let mut seen = Vec::new();
+    for seconds in ["0", "147600", "176400"] {
+        std::fs::write(folder.path().join("clock"), seconds).unwrap();
+        for batch in [&stuck, &good] {
+            let (_, batch) = world.get(&format!("{url}/v1beta/{}", batch["name"].as_str().unwrap())).await;
+            seen.push(batch["metadata"]["state"].as_str().unwrap().trim_start_matches("BATCH_STATE_").to_owned());
+        }
+    }
+    assert_eq!(seen, ["PENDING", "PENDING", "RUNNING", "SUCCEEDED", "EXPIRED", "SUCCEEDED"]);
 }
 
 #[tokio::test]
