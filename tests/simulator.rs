@@ -19,6 +19,8 @@ mod log;
 mod service;
 #[path = "simulator/silence.rs"]
 mod silence;
+#[path = "simulator/webhooks.rs"]
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

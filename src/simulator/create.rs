@@ -20,6 +20,7 @@ use super::route::Kind;
 use super::schema;
 use super::server::{Ask, Service};
 use super::store::{Shelf, keep_copy, new_id, write_record};
+use super::webhook;
 
 /// `POST models/{m}:batchGenerateContent` or `:asyncBatchEmbedContent`.
 pub(super) fn create(service: &Service, ask: &Ask, model: &str, kind: Kind) -> Result<Reply, Refusal> {
@@ -47,6 +48,7 @@ fn admitted(service: &Service, ask: &Ask, batch: Batch, place: &Path) -> Result<
     let _turn = service.store.turn()?;
     limits::check_batch(service, ask, &batch)?;
     write_record(&place.join("batch.json"), &batch)?;
+    webhook::expect(&service.store, &batch)?;
     Ok(batch)
 }
 

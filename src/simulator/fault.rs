@@ -41,6 +41,8 @@ pub enum Call {
     Models,
     /// Counts the tokens of a prompt.
     CountTokens,
+    /// Reads the keys with which webhooks are signed.
+    SigningKeys,
 }
 
 /// The form of the body of an error answer.

@@ -8,9 +8,12 @@
 //! State lives in a folder. Several simulators, in one process or in many, can share it: they show
 //! the same uploads, files and batches, and refuse the same revoked keys. Limits, faults and the log
 //! are each simulator's own. The state of a batch is computed from its age ([`Pace`]), and its answers
-//! are written on first need; nothing runs in the background. An upload
+//! are written on first need; all that runs in the background is the delivery of webhooks. An upload
 //! URL holds the address of the simulator that gave it out; the others take it with their own address
 //! in its place, which the SDKs put there anyway.
+//!
+//! Whoever creates a batch with `webhookConfig.uris` is told when it has ended, if the address is plain
+//! `http` on loopback: no other is ever called.
 //!
 //! A prompt can ask for an outcome with a marker, `[[simulate:WORD]]`:
 //!
@@ -60,6 +63,7 @@ mod schema;
 mod server;
 mod store;
 mod uploads;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -103,6 +107,9 @@ pub struct Options {
     pub granularity: u64,
     /// Files of these MIME types are refused, as the service has done with `jsonl`.
     pub refused_mime_types: Vec<String>,
+    /// The secret that signs webhooks, `whsec_…` as Standard Webhooks has it. Without one they carry a JWT, and
+    /// `/.well-known/jwks.json` has the key to check it with.
+    pub webhook_secret: Option<String>,
 }
 
 impl Options {
@@ -117,6 +124,7 @@ impl Options {
             limits: Limits::none(),
             granularity: 8 * 1024 * 1024,
             refused_mime_types: Vec::new(),
+            webhook_secret: None,
         }
     }
 }
@@ -157,6 +165,7 @@ impl Simulator {
             url,
             granularity: options.granularity.max(1),
             refused_mime_types: options.refused_mime_types,
+            signer: webhook::Signer::new(options.webhook_secret.as_deref())?,
             stopped: CancellationToken::new(),
         };
         Ok(Self::run(service, listener))
@@ -166,7 +175,9 @@ impl Simulator {
         let (url, log, faults) = (service.url.clone(), service.log.clone(), service.faults.clone());
         let (limits, store, stopped) = (service.limits.clone(), service.store.clone(), service.stopped.clone());
         let stop = stopped.clone().drop_guard();
-        let app = Router::new().fallback(server::answer).with_state(Arc::new(service));
+        let service = Arc::new(service);
+        tokio::spawn(webhook::watch(Arc::clone(&service)));
+        let app = Router::new().fallback(server::answer).with_state(service);
         let serving =
             axum::serve(connection::Door(listener), app.into_make_service_with_connect_info::<connection::Cutter>())
                 .with_graceful_shutdown(async move { stopped.cancelled().await });

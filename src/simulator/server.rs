@@ -24,7 +24,8 @@ use super::refusal::Refusal;
 use super::reply::Reply;
 use super::route::{Route, UploadCommand};
 use super::store::Store;
-use super::{batches, create, exchange, files, models, project, uploads};
+use super::webhook::Signer;
+use super::{batches, create, exchange, files, models, project, uploads, webhook};
 
 /// A request that carries its data inside may be this large.
 const LARGEST_BODY: usize = 20 * 1024 * 1024;
@@ -43,6 +44,7 @@ pub(super) struct Service {
     pub(super) url: String,
     pub(super) granularity: u64,
     pub(super) refused_mime_types: Vec<String>,
+    pub(super) signer: Signer,
     /// Cancelled when the simulator stops.
     pub(super) stopped: CancellationToken,
 }
@@ -110,8 +112,8 @@ pub(super) async fn act(
     let key = project::key(&parts.headers, &query);
     project::refuse_revoked(&service.store, key)?;
     let project = match route {
-        // The upload URL is a secret of its own.
-        Route::Upload(_) => String::new(),
+        // The upload URL is a secret of its own; the keys that sign are for everybody.
+        Route::Upload(_) | Route::SigningKeys => String::new(),
         _ => project::of_key(key)?,
     };
     let now = service.clock.now();
@@ -158,5 +160,6 @@ fn dispatch(service: &Service, route: Route, ask: &Ask) -> Result<Reply, Refusal
         Route::ListModels => models::list(ask),
         Route::GetModel(name) => models::get(&name),
         Route::CountTokens(name) => models::count_tokens(ask, &name),
+        Route::SigningKeys => Ok(webhook::keys()),
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum Shelf {
     Uploads,
     Files,
     Batches,
+    /// Batches whose end somebody is to be told of; nothing is inside.
+    Webhooks,
     /// Projects whose key is refused; nothing is inside.
     RevokedKeys,
     /// What is being deleted.
@@ -24,13 +26,14 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
-    const ALL: [Self; 5] = [Self::Uploads, Self::Files, Self::Batches, Self::RevokedKeys, Self::Trash];
+    const ALL: [Self; 6] = [Self::Uploads, Self::Files, Self::Batches, Self::Webhooks, Self::RevokedKeys, Self::Trash];
 
     fn folder(self) -> &'static str {
         match self {
             Self::Uploads => "uploads",
             Self::Files => "files",
             Self::Batches => "batches",
+            Self::Webhooks => "webhooks",
             Self::RevokedKeys => "revoked-keys",
             Self::Trash => "trash",
         }
