@@ -60,6 +60,7 @@ mod reply;
 mod results;
 mod route;
 mod schema;
+mod selection;
 mod server;
 mod store;
 mod uploads;

@@ -1,4 +1,4 @@
-//! Batches that are stuck, expire, or end half done.
+//! Batches that are stuck, expire, or end half done; and some fields of a batch only.
 
 use super::*;
 
@@ -46,4 +46,21 @@ async fn half_of_a_partial_batch_can_be_downloaded_however_it_ends() {
         let file = batch["metadata"]["output"]["responsesFile"].as_str().unwrap();
         assert_eq!(keys(&world.download(file).await).len(), 4);
     }
+}
+
+#[tokio::test]
+async fn only_the_fields_asked_for_are_shown() {
+    let world = World::new(Pace::instant()).await;
+    let request = json!({"contents": [{"parts": [{"text": "hi"}]}]});
+    let (_, created) = world.create(json!({"requests": {"requests": [{"request": request}]}})).await;
+    let path = format!("/v1beta/{}", created["name"].as_str().unwrap());
+    let (_, whole) = world.get(&path).await;
+    assert!(whole["metadata"]["output"]["inlinedResponses"].is_object());
+    let (_, shown) = world.get(&format!("{path}?fields=done,response,metadata(state,batchStats/requestCount)")).await;
+    let metadata = json!({"batchStats": {"requestCount": "1"}, "state": "BATCH_STATE_SUCCEEDED"});
+    assert_eq!(shown, json!({"metadata": metadata, "done": true, "response": whole["response"]}));
+    let (_, list) = world.get("/v1beta/batches?fields=operations/metadata/display_name").await;
+    assert_eq!(list, json!({"operations": [{"metadata": {"displayName": "b"}}]}));
+    assert_eq!(world.get(&format!("{path}?fields=dest")).await.0, 400);
+    assert_eq!(world.get(&format!("{path}?fields=name,")).await.0, 400);
 }
