@@ -172,6 +172,18 @@ pub struct SimulateFlags {
     /// How fast jobs go
     #[arg(long, value_enum, default_value_t = Pace::Demo)]
     pub(super) pace: Pace,
+    /// Refuse a create that would bring the input tokens enqueued for a model above this
+    #[arg(long, value_name = "N")]
+    pub(super) max_enqueued_tokens: Option<u64>,
+    /// Refuse a create while this many batches have not ended
+    #[arg(long, value_name = "N")]
+    pub(super) max_batches: Option<u64>,
+    /// Refuse an upload that would bring the stored files above this
+    #[arg(long, value_name = "BYTES")]
+    pub(super) max_storage_bytes: Option<u64>,
+    /// Move the clock by the whole seconds that this file says; it is read at each request, e.g. 176400 for 49 hours
+    #[arg(long, value_name = "FILE")]
+    pub(super) clock_file: Option<PathBuf>,
 }
 
 /// How fast simulated jobs go.

@@ -1,6 +1,7 @@
 //! `simulate`: the simulator alone, for any client of the Gemini API.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use super::Exit;
 use super::flags::{Pace as Speed, SimulateFlags};
@@ -8,7 +9,7 @@ use super::output::{Output, print, say};
 use crate::config::{Caller, Config, Flags};
 use crate::error::Result;
 use crate::progress::Monitor;
-use crate::simulator::{Options, Pace, Simulator};
+use crate::simulator::{FileClock, Options, Pace, Simulator};
 
 /// Serves until it is interrupted. The first line on standard output is the address.
 pub(super) async fn simulate(
@@ -29,6 +30,12 @@ pub(super) async fn simulate(
         Speed::Demo => Pace::demo(),
         Speed::Instant => Pace::instant(),
     };
+    options.limits.set_enqueued_tokens(args.max_enqueued_tokens);
+    options.limits.set_batches(args.max_batches);
+    options.limits.set_storage_bytes(args.max_storage_bytes);
+    if let Some(file) = &args.clock_file {
+        options.clock = Arc::new(FileClock::new(file));
+    }
     let simulator = Simulator::start(options).await?;
     print(simulator.url())?;
     if !output.quiet {

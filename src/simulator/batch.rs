@@ -41,6 +41,9 @@ pub(super) struct Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Census {
     pub(super) requests: u64,
+    /// Input tokens, as `countTokens` estimates them.
+    #[serde(default)]
+    pub(super) tokens: u64,
     /// Requests that will end in an error.
     pub(super) failing: u64,
     pub(super) fate: Fate,
@@ -55,7 +58,12 @@ pub(super) enum Fate {
     #[default]
     Succeeds,
     Fails,
+    /// Runs, and no request gets through.
     NeverEnds,
+    /// Stays pending.
+    NeverStarts,
+    /// Runs until half of the requests are through.
+    Stalls,
 }
 
 /// A batch, and when it was cancelled.
@@ -117,7 +125,8 @@ impl Known {
             return Standing { state: last, finished, updated: end, ended: Some(end) };
         }
         let finished = self.finished_so_far(started, now, last);
-        let (state, updated) = if now < started { (State::Pending, self.batch.created) } else { (State::Running, now) };
+        let waits = now < started || self.batch.census.fate == Fate::NeverStarts;
+        let (state, updated) = if waits { (State::Pending, self.batch.created) } else { (State::Running, now) };
         Standing { state, finished, updated, ended: None }
     }
 
@@ -141,7 +150,7 @@ impl Known {
         let census = &self.batch.census;
         match last {
             State::Succeeded => census.requests,
-            _ if census.partial => census.requests.div_ceil(2),
+            _ if census.partial => self.half(),
             _ => self.finished_so_far(started, end, last),
         }
     }
@@ -150,12 +159,20 @@ impl Known {
         let requests = self.batch.census.requests;
         let running = self.running().as_micros();
         let passed = u128::try_from((until - started).num_microseconds().unwrap_or_default()).unwrap_or(0);
-        match (last, self.batch.census.fate) {
-            (State::Failed, _) | (_, Fate::NeverEnds | Fate::Fails) => 0,
-            (State::Succeeded, _) if passed >= running => requests,
-            _ if running == 0 => 0,
+        let through = match running {
+            0 if until < started => 0,
+            0 => requests,
             _ => u64::try_from(u128::from(requests) * passed / running).unwrap_or(requests).min(requests),
+        };
+        match (last, self.batch.census.fate) {
+            (State::Failed, _) | (_, Fate::NeverEnds | Fate::NeverStarts | Fate::Fails) => 0,
+            (_, Fate::Stalls) => through.min(self.half()),
+            _ => through,
         }
+    }
+
+    fn half(&self) -> u64 {
+        self.batch.census.requests.div_ceil(2)
     }
 
     fn running(&self) -> Duration {
@@ -247,6 +264,21 @@ pub(super) mod tests {
         let mut known = known(Pace::instant(), Fate::Succeeds);
         known.cancelled = Some(known.batch.created + TimeDelta::seconds(2));
         assert_eq!(after(&known, 3), (State::Succeeded, 60));
+    }
+
+    #[test]
+    fn a_batch_that_stalls_stays_half_done_and_expires() {
+        let known = known(Pace::demo(), Fate::Stalls);
+        let seen: Vec<_> = [0, 2, 3, 48 * 3600 - 1].map(|seconds| after(&known, seconds)).into();
+        assert_eq!(seen, [(State::Pending, 0), (State::Running, 20), (State::Running, 30), (State::Running, 30)]);
+        assert_eq!(after(&known, 48 * 3600), (State::Expired, 30));
+    }
+
+    #[test]
+    fn a_batch_that_never_starts_stays_pending_and_expires() {
+        let known = known(Pace::instant(), Fate::NeverStarts);
+        assert_eq!(after(&known, 48 * 3600 - 1), (State::Pending, 0));
+        assert_eq!(after(&known, 48 * 3600), (State::Expired, 0));
     }
 
     #[test]

@@ -10,8 +10,12 @@ use super::paging::{Page, newest_first};
 use super::refusal::Refusal;
 use super::reply::Reply;
 use super::results;
+use super::selection::selected;
 use super::server::{Ask, Service};
 use super::store::{Shelf, write_record, write_record_once};
+
+/// The fields of an operation.
+const OPERATION: [&str; 5] = ["name", "metadata", "done", "error", "response"];
 
 /// `GET batches/{id}`.
 pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refusal> {
@@ -19,10 +23,11 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
     let mut standing = known.standing(ask.now);
     if ask.fault == Some(Fault::SucceededWithoutOutput) {
         standing.state = State::Succeeded;
-        return Ok(Reply::json(&without_response(operation(&known, &standing, &Output::None))));
+        let bare = without_response(operation(&known, &standing, &Output::None));
+        return Ok(Reply::json(&selected(ask, &OPERATION, bare)?));
     }
     let output = output(service, &known, &standing, true)?;
-    Ok(Reply::json(&operation(&known, &standing, &output)))
+    Ok(Reply::json(&selected(ask, &OPERATION, operation(&known, &standing, &output))?))
 }
 
 fn without_response(mut operation: Value) -> Value {
@@ -65,7 +70,7 @@ pub(super) fn list(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
         fields.insert("operations".into(), operations.into());
         fields.extend(next.map(|token| ("nextPageToken".into(), token.into())));
     }
-    Ok(Reply::json(&answer))
+    Ok(Reply::json(&selected(ask, &["operations", "nextPageToken"], answer)?))
 }
 
 /// `POST batches/{id}:cancel`.

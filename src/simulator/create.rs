@@ -10,6 +10,7 @@ use super::batch::{Batch, Known, Standing};
 use super::batches::priority;
 use super::fields::{field, list, text};
 use super::files;
+use super::limits;
 use super::lines::{self, INPUT, Rules};
 use super::models;
 use super::operation::{Output, operation};
@@ -19,6 +20,7 @@ use super::route::Kind;
 use super::schema;
 use super::server::{Ask, Service};
 use super::store::{Shelf, keep_copy, new_id, write_record};
+use super::webhook;
 
 /// `POST models/{m}:batchGenerateContent` or `:asyncBatchEmbedContent`.
 pub(super) fn create(service: &Service, ask: &Ask, model: &str, kind: Kind) -> Result<Reply, Refusal> {
@@ -30,7 +32,7 @@ pub(super) fn create(service: &Service, ask: &Ask, model: &str, kind: Kind) -> R
     let id = new_id(36);
     let place = service.store.make(Shelf::Batches, &id)?;
     let batch = remembered(service, ask, wanted, (&id, model, kind), &place);
-    let batch = match batch.and_then(|batch| Ok(write_record(&place.join("batch.json"), &batch).map(|()| batch)?)) {
+    let batch = match batch.and_then(|batch| admitted(service, ask, batch, &place)) {
         Ok(batch) => batch,
         Err(refusal) => {
             service.store.discard(Shelf::Batches, &id)?;
@@ -39,6 +41,15 @@ pub(super) fn create(service: &Service, ask: &Ask, model: &str, kind: Kind) -> R
     };
     let standing = Standing::fresh(batch.created);
     Ok(Reply::json(&operation(&Known { batch, cancelled: None }, &standing, &Output::None)))
+}
+
+/// The batch, now that there is room for it and it is written down.
+fn admitted(service: &Service, ask: &Ask, batch: Batch, place: &Path) -> Result<Batch, Refusal> {
+    let _turn = service.store.turn()?;
+    limits::check_batch(service, ask, &batch)?;
+    write_record(&place.join("batch.json"), &batch)?;
+    webhook::expect(&service.store, &batch)?;
+    Ok(batch)
 }
 
 fn check_model_field(wanted: &Value, model: &str) -> Result<(), Refusal> {

@@ -41,6 +41,8 @@ pub enum Call {
     Models,
     /// Counts the tokens of a prompt.
     CountTokens,
+    /// Reads the keys with which webhooks are signed.
+    SigningKeys,
 }
 
 /// The form of the body of an error answer.
@@ -54,6 +56,11 @@ pub enum ErrorBody {
     },
     /// Google's error object whose only detail is a link to the documentation.
     HelpOnly,
+    /// The quota of a day is used up: `QuotaFailure` with a quota `…PerDay…`. As at the service, `RetryInfo` says to come
+    /// back in 36 seconds all the same. Meant for 429.
+    DailyQuota,
+    /// The project has reached its monthly spending cap: a message and no details. Meant for 429.
+    SpendingCap,
     /// Google's error object inside an array of one.
     Array,
     /// The page of a proxy.
@@ -68,8 +75,17 @@ pub enum ErrorBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The call is answered with an error and nothing is done.
+    /// The whole request is read, then answered with an error; nothing is done.
     Status {
+        /// The HTTP status.
+        code: u16,
+        /// The form of the body.
+        body: ErrorBody,
+    },
+    /// The request is answered with an error before its body is read, and the connection ends; nothing is done.
+    ///
+    /// A caller who is still sending may see a broken connection, a reply, or both.
+    StatusBeforeReading {
         /// The HTTP status.
         code: u16,
         /// The form of the body.
@@ -88,7 +104,13 @@ pub enum Fault {
     ResetAfterActing,
     /// So many bytes of the request body are taken in, then the connection is closed without a reply.
     ResetAfterReading(u64),
-    /// The reply comes late.
+    /// The whole request is read, then there is no answer: until the caller gives up, the simulator stops, or
+    /// 120 seconds are over. Nothing is done.
+    Hang,
+    /// The whole request is read, and the call is carried out only after this time, also if the caller is gone by then;
+    /// not if the simulator is stopped meanwhile.
+    DelayBeforeActing(Duration),
+    /// The call is carried out at once; the reply comes late. With a long time: a server that acts and hangs.
     Delay(Duration),
     /// The reply breaks off after so many bytes of its body, and the connection with it.
     CutBodyAfter(u64),

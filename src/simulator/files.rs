@@ -66,10 +66,7 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
 pub(super) fn list(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let page = Page::of(ask, 10, 100)?;
     let position = |file: &FileRecord| newest_first(file.created, &file.id);
-    let mut all = Vec::new();
-    for id in service.store.ids(Shelf::Files)? {
-        all.extend(load(&service.store, &id)?.filter(|file| file.owner == ask.project && file.alive(ask.now)));
-    }
+    let mut all = alive(service, ask)?;
     all.sort_by_key(position);
     let (files, next) = page.cut(all, position);
     let files: Vec<Value> = files.iter().map(|file| shown(file, &service.url, None)).collect();
@@ -79,6 +76,20 @@ pub(super) fn list(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
         fields.extend(next.map(|token| ("nextPageToken".into(), token.into())));
     }
     Ok(Reply::json(&answer))
+}
+
+/// The project's files that are alive, in no order.
+fn alive(service: &Service, ask: &Ask) -> io::Result<Vec<FileRecord>> {
+    let mut all = Vec::new();
+    for id in service.store.ids(Shelf::Files)? {
+        all.extend(load(&service.store, &id)?.filter(|file| file.owner == ask.project && file.alive(ask.now)));
+    }
+    Ok(all)
+}
+
+/// How many bytes the project's files have together.
+pub(super) fn stored_bytes(service: &Service, ask: &Ask) -> io::Result<u64> {
+    Ok(alive(service, ask)?.iter().map(|file| file.size).sum())
 }
 
 /// `DELETE files/{id}`.

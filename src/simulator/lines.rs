@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::answer::prompt_text;
+use super::answer::{prompt_text, tokens_of_request};
 use super::batch::{Census, Fate};
 use super::fields::text;
 use super::marker::Marker;
@@ -64,7 +64,7 @@ pub(super) fn census(path: &Path, rules: Rules<'_>) -> Result<Census, Refusal> {
     let mut errors = Vec::new();
     while let Some((number, line)) = lines.next()? {
         match rules.checked(line) {
-            Ok(marker) => note(&mut census, marker),
+            Ok(request) => note(&mut census, &request),
             Err((column, what)) => {
                 errors.push(format!("Error on line {number}: invalid JSON, near column {column}: {what}"));
             }
@@ -82,26 +82,29 @@ pub(super) fn census(path: &Path, rules: Rules<'_>) -> Result<Census, Refusal> {
     Ok(census)
 }
 
-fn note(census: &mut Census, marker: Option<Marker>) {
+fn note(census: &mut Census, request: &Value) {
     census.requests += 1;
-    match marker {
+    census.tokens += tokens_of_request(request);
+    match Marker::find(&prompt_text(request)) {
         Some(Marker::Failed) => census.failing += 1,
         Some(Marker::JobFailed) => census.fate = Fate::Fails,
         Some(Marker::JobExpired) => census.fate = Fate::NeverEnds,
+        Some(Marker::JobPending) => census.fate = Fate::NeverStarts,
+        Some(Marker::JobStuck) => census.fate = Fate::Stalls,
         Some(Marker::Partial) => census.partial = true,
         _ => {}
     }
 }
 
 impl Rules<'_> {
-    /// The marker in a good line; column and description of what is wrong with a bad one.
-    fn checked(&self, line: &[u8]) -> Result<Option<Marker>, (usize, String)> {
-        let value: Value = serde_json::from_slice(line).map_err(|e| (e.column(), syntax(&e)))?;
-        let request = self.check(&value).map_err(|c| (column(line, c.name()), c.wording()))?;
-        Ok(Marker::find(&prompt_text(request)))
+    /// The request of a good line; column and description of what is wrong with a bad one.
+    fn checked(&self, line: &[u8]) -> Result<Value, (usize, String)> {
+        let mut value: Value = serde_json::from_slice(line).map_err(|e| (e.column(), syntax(&e)))?;
+        self.check(&value).map_err(|c| (column(line, c.name()), c.wording()))?;
+        Ok(value.get_mut("request").map(Value::take).unwrap_or_default())
     }
 
-    fn check<'a>(&self, value: &'a Value) -> Result<&'a Value, Complaint> {
+    fn check(&self, value: &Value) -> Result<(), Complaint> {
         let fields = value.as_object().ok_or_else(|| complaint("", "expected an object"))?;
         let label = if self.inline { "metadata" } else { "key" };
         if let Some(name) = fields.keys().find(|name| *name != label && *name != "request") {
@@ -120,7 +123,7 @@ impl Rules<'_> {
             Some(own) if own.trim_start_matches("models/") != self.model => {
                 Err(complaint("model", "the model of the request is not the model of the batch"))
             }
-            _ => Ok(request),
+            _ => Ok(()),
         }
     }
 }
@@ -171,7 +174,7 @@ mod tests {
         let line =
             |text: &str| format!(r#"{{"key":"a","request":{{"contents":[{{"parts":[{{"text":"{text}"}}]}}]}}}}"#);
         let text = [line("a"), line("[[simulate:failed]]"), line("c")].join("\r\n");
-        assert_eq!(census_of(&text).unwrap(), Census { requests: 3, failing: 1, ..Census::default() });
+        assert_eq!(census_of(&text).unwrap(), Census { requests: 3, tokens: 7, failing: 1, ..Census::default() });
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub enum Marker {
     JobFailed,
     /// The whole batch never ends, and so expires.
     JobExpired,
+    /// The whole batch stays pending, and so expires.
+    JobPending,
+    /// The whole batch stops half-way, and so expires.
+    JobStuck,
     /// If the whole batch is cancelled, fails or expires, half of it has answers.
     Partial,
 }
@@ -70,6 +74,8 @@ impl Marker {
         (Self::Garbage, "garbage", "the answer line is no JSON"),
         (Self::JobFailed, "job-failed", "the whole batch fails"),
         (Self::JobExpired, "job-expired", "the whole batch never ends, and so expires"),
+        (Self::JobPending, "job-pending", "the whole batch stays pending, and so expires"),
+        (Self::JobStuck, "job-stuck", "the whole batch stops half-way, and so expires"),
         (Self::Partial, "partial", "a batch that is cancelled, fails or expires has answers to half of it"),
     ];
 

@@ -6,10 +6,14 @@
 //! `.ci/interop/google_genai.py`, and never with the service itself.
 //!
 //! State lives in a folder. Several simulators, in one process or in many, can share it: they show
-//! the same uploads, files and batches. Nothing runs in the background; the state of a batch is
-//! computed from its age ([`Pace`]), and its answers are written on first need. An upload URL holds
-//! the address of the simulator that gave it out; the others take it with their own address in its
-//! place, which the SDKs put there anyway.
+//! the same uploads, files and batches, and refuse the same revoked keys. Limits, faults and the log
+//! are each simulator's own. The state of a batch is computed from its age ([`Pace`]), and its answers
+//! are written on first need; all that runs in the background is the delivery of webhooks. An upload
+//! URL holds the address of the simulator that gave it out; the others take it with their own address
+//! in its place, which the SDKs put there anyway.
+//!
+//! Whoever creates a batch with `webhookConfig.uris` is told when it has ended, if the address is plain
+//! `http` on loopback: no other is ever called.
 //!
 //! A prompt can ask for an outcome with a marker, `[[simulate:WORD]]`:
 //!
@@ -27,6 +31,7 @@
 //! | `tight` | the answer is cut off unless `maxOutputTokens` is 4096 or more |
 //! | `missing`, `duplicate`, `stranger`, `garbage` | no line; two lines; one more, with an unknown key; no JSON |
 //! | `job-failed`, `job-expired` | the whole batch fails; never ends, and so expires |
+//! | `job-pending`, `job-stuck` | the whole batch stays pending; stops half-way: and so expires |
 //! | `partial` | a batch that is cancelled, fails or expires has answers to half of it |
 //!
 //! [`Marker::ALL`] is the same list as data.
@@ -37,9 +42,11 @@ mod batches;
 mod clock;
 mod connection;
 mod create;
+mod exchange;
 mod fault;
 mod fields;
 mod files;
+mod limits;
 mod lines;
 mod log;
 mod marker;
@@ -53,9 +60,11 @@ mod reply;
 mod results;
 mod route;
 mod schema;
+mod selection;
 mod server;
 mod store;
 mod uploads;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,11 +73,12 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, FileClock, ManualClock, SystemClock};
 pub use fault::{Call, ErrorBody, Fault, FaultPlan};
+pub use limits::Limits;
 pub use log::{LogEntry, RequestLog};
 pub use marker::Marker;
 pub use pace::Pace;
@@ -92,10 +102,15 @@ pub struct Options {
     pub pace: Pace,
     /// What goes wrong.
     pub faults: FaultPlan,
+    /// What a project may have at a time.
+    pub limits: Limits,
     /// Chunks of an upload, other than the last, must be multiples of this.
     pub granularity: u64,
     /// Files of these MIME types are refused, as the service has done with `jsonl`.
     pub refused_mime_types: Vec<String>,
+    /// The secret that signs webhooks, `whsec_…` as Standard Webhooks has it. Without one they carry a JWT, and
+    /// `/.well-known/jwks.json` has the key to check it with.
+    pub webhook_secret: Option<String>,
 }
 
 impl Options {
@@ -107,8 +122,10 @@ impl Options {
             clock: Arc::new(SystemClock),
             pace: Pace::demo(),
             faults: FaultPlan::none(),
+            limits: Limits::none(),
             granularity: 8 * 1024 * 1024,
             refused_mime_types: Vec::new(),
+            webhook_secret: None,
         }
     }
 }
@@ -119,7 +136,10 @@ pub struct Simulator {
     url: String,
     log: RequestLog,
     faults: FaultPlan,
-    stop: Option<oneshot::Sender<()>>,
+    limits: Limits,
+    store: store::Store,
+    /// Stops the server when it goes.
+    stop: DropGuard,
     server: JoinHandle<std::io::Result<()>>,
 }
 
@@ -141,26 +161,29 @@ impl Simulator {
             clock: options.clock,
             pace: options.pace,
             faults: options.faults,
+            limits: options.limits,
             log: RequestLog::default(),
             url,
             granularity: options.granularity.max(1),
             refused_mime_types: options.refused_mime_types,
+            signer: webhook::Signer::new(options.webhook_secret.as_deref())?,
+            stopped: CancellationToken::new(),
         };
         Ok(Self::run(service, listener))
     }
 
     fn run(service: server::Service, listener: TcpListener) -> Self {
         let (url, log, faults) = (service.url.clone(), service.log.clone(), service.faults.clone());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let app = Router::new().fallback(server::answer).with_state(Arc::new(service));
+        let (limits, store, stopped) = (service.limits.clone(), service.store.clone(), service.stopped.clone());
+        let stop = stopped.clone().drop_guard();
+        let service = Arc::new(service);
+        tokio::spawn(webhook::watch(Arc::clone(&service)));
+        let app = Router::new().fallback(server::answer).with_state(service);
         let serving =
             axum::serve(connection::Door(listener), app.into_make_service_with_connect_info::<connection::Cutter>())
-                .with_graceful_shutdown(async move {
-                    // An error means that the simulator was dropped: stop as well.
-                    stopped.await.ok();
-                });
+                .with_graceful_shutdown(async move { stopped.cancelled().await });
         let server = tokio::spawn(async move { serving.await });
-        Self { url, log, faults, stop: Some(stop), server }
+        Self { url, log, faults, limits, store, stop, server }
     }
 
     /// The base URL, without a slash at the end.
@@ -178,11 +201,34 @@ impl Simulator {
         &self.faults
     }
 
+    /// What a project may have at a time; it can be changed at any time.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Refuses this key from now on, as the service refuses one that was revoked or never existed.
+    ///
+    /// What its project has stays, and is there again after [`restore_key`](Self::restore_key).
+    pub fn revoke_key(&self, key: &str) -> Result<()> {
+        self.set_revoked(key, true)
+    }
+
+    /// Takes the key again.
+    pub fn restore_key(&self, key: &str) -> Result<()> {
+        self.set_revoked(key, false)
+    }
+
+    fn set_revoked(&self, key: &str, revoked: bool) -> Result<()> {
+        project::set_revoked(&self.store, key, revoked)
+            .map_err(|e| Error::io("noting in the simulator that a key is revoked", e))
+    }
+
     /// Stops: takes no more requests, and ends those under way.
-    pub async fn stop(mut self) {
-        self.stop.take();
-        if tokio::time::timeout(PATIENCE, &mut self.server).await.is_err() {
-            self.server.abort();
+    pub async fn stop(self) {
+        let Self { stop, mut server, .. } = self;
+        drop(stop);
+        if tokio::time::timeout(PATIENCE, &mut server).await.is_err() {
+            server.abort();
         }
     }
 }

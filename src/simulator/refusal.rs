@@ -11,6 +11,14 @@ use super::reply::Reply;
 /// The page the documentation links from errors.
 const HELP: &str = "https://ai.google.dev/gemini-api/docs/rate-limits";
 
+/// What the service says once a project has spent what it may in a month.
+const SPENDING_CAP: &str = "Your project has exceeded its monthly spending cap. Please go to AI Studio at \
+                            https://ai.studio/spend to manage your project spend cap.";
+
+/// What the service says of every quota but spending caps.
+const QUOTA: &str = "You exceeded your current quota, please check your plan and billing details. \
+                     For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.";
+
 /// A call that is refused.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -47,6 +55,21 @@ impl Refusal {
     /// 404, as batches and unknown paths answer.
     pub(super) fn not_found() -> Self {
         Self::new(404, "Requested entity was not found.")
+    }
+
+    /// 429, as creates of batches answer it: which quota it is, and for how long, is not told.
+    pub(super) fn quota() -> Self {
+        Self::new(429, QUOTA).detail(help())
+    }
+
+    /// 429: so many bytes of files are the limit. The wording is that of google-genai issue 1172 and others.
+    pub(super) fn storage_quota(limit: u64) -> Self {
+        let metric = "generativelanguage.googleapis.com/file_storage_bytes";
+        let violation = json!({"quotaMetric": metric, "quotaId": "FileStorageBytesPerProject",
+                               "quotaValue": limit.to_string()});
+        Self::new(429, format!("{QUOTA}\n* Quota exceeded for metric: {metric}, limit: {limit}"))
+            .detail(quota_failure(violation))
+            .detail(help())
     }
 
     /// Adds an entry to `details`.
@@ -92,6 +115,11 @@ pub(super) fn faulty_reply(code: u16, body: ErrorBody) -> Reply {
         ErrorBody::Google { retry_after: None } => refusal.reply(),
         ErrorBody::Google { retry_after: Some(delay) } => refusal.detail(help()).detail(retry_info(delay)).reply(),
         ErrorBody::HelpOnly => refusal.detail(help()).reply(),
+        ErrorBody::DailyQuota => {
+            let failure = quota_failure(daily_violation());
+            refusal.detail(failure).detail(help()).detail(retry_info(Duration::from_secs(36))).reply()
+        }
+        ErrorBody::SpendingCap => refusal.reply(),
         ErrorBody::Array => Reply::json(&json!([refusal.body()])).with_status(code),
         ErrorBody::Html => Reply::bytes("text/html; charset=UTF-8", page.into()).with_status(code),
         ErrorBody::Empty => Reply::bytes("text/plain", Vec::new()).with_status(code),
@@ -101,15 +129,27 @@ pub(super) fn faulty_reply(code: u16, body: ErrorBody) -> Reply {
 
 fn fault_message(code: u16, body: ErrorBody) -> String {
     match (code, body) {
+        (_, ErrorBody::SpendingCap) => SPENDING_CAP.into(),
         (429, ErrorBody::Google { retry_after: Some(delay) }) => {
             format!("You exceeded your current quota. Please retry in {}s.", delay.as_secs_f64())
         }
-        (429, _) => "You exceeded your current quota, please check your plan and billing details.".into(),
+        (429, _) => QUOTA.into(),
         (503, _) => "The model is overloaded. Please try again later.".into(),
         (504, _) => "Deadline expired before operation could complete.".into(),
         (500, _) => "An internal error has occurred. Please retry or report in the forum.".into(),
         _ => format!("A simulated fault of status {code}."),
     }
+}
+
+fn quota_failure(violation: Value) -> Value {
+    json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]})
+}
+
+fn daily_violation() -> Value {
+    json!({"quotaMetric": "generativelanguage.googleapis.com/generate_requests_per_model_per_day",
+           "quotaId": "GenerateRequestsPerDayPerProjectPerModel",
+           "quotaDimensions": {"location": "global", "model": "gemini-3.8-flash"},
+           "quotaValue": "250"})
 }
 
 fn help() -> Value {
@@ -132,7 +172,7 @@ fn status_word(code: u16) -> &'static str {
         499 => "CANCELLED",
         501 => "UNIMPLEMENTED",
         500 => "INTERNAL",
-        503 => "UNAVAILABLE",
+        502 | 503 => "UNAVAILABLE",
         504 => "DEADLINE_EXCEEDED",
         _ => "UNKNOWN",
     }

@@ -24,6 +24,7 @@ pub(super) enum Route {
     ListModels,
     GetModel(String),
     CountTokens(String),
+    SigningKeys,
 }
 
 /// What a batch asks of its model.
@@ -45,6 +46,9 @@ pub(super) enum UploadCommand {
 impl Route {
     /// The call, or `None` where the API has no such method.
     pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap) -> Option<Self> {
+        if (method, path) == (&Method::GET, "/.well-known/jwks.json") {
+            return Some(Self::SigningKeys);
+        }
         let path = path.replace("%3A", ":").replace("%3a", ":");
         let mut steps = path.trim_matches('/').split('/');
         let mut first = steps.next()?;
@@ -137,6 +141,7 @@ impl Route {
             Self::UpdateBatch(_) => Call::UpdateBatch,
             Self::ListModels | Self::GetModel(_) => Call::Models,
             Self::CountTokens(_) => Call::CountTokens,
+            Self::SigningKeys => Call::SigningKeys,
         }
     }
 }

@@ -1,9 +1,8 @@
-//! From a request to a reply: the key, the faults, the log, and who answers.
+//! From a request to a reply: the log, the key, and who answers.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
@@ -11,19 +10,22 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use futures_util::stream::{self, BoxStream, Fuse, StreamExt};
+use futures_util::stream::{BoxStream, Fuse, StreamExt};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::connection::Cutter;
 use super::fault::{Fault, FaultPlan};
+use super::limits::Limits;
 use super::log::RequestLog;
 use super::pace::Pace;
-use super::refusal::{Refusal, faulty_reply};
+use super::refusal::Refusal;
 use super::reply::Reply;
 use super::route::{Route, UploadCommand};
 use super::store::Store;
-use super::{batches, create, files, models, project, uploads};
+use super::webhook::Signer;
+use super::{batches, create, exchange, files, models, project, uploads, webhook};
 
 /// A request that carries its data inside may be this large.
 const LARGEST_BODY: usize = 20 * 1024 * 1024;
@@ -37,10 +39,14 @@ pub(super) struct Service {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) pace: Pace,
     pub(super) faults: FaultPlan,
+    pub(super) limits: Limits,
     pub(super) log: RequestLog,
     pub(super) url: String,
     pub(super) granularity: u64,
     pub(super) refused_mime_types: Vec<String>,
+    pub(super) signer: Signer,
+    /// Cancelled when the simulator stops.
+    pub(super) stopped: CancellationToken,
 }
 
 /// One request, as far as its answer depends on it.
@@ -78,9 +84,11 @@ pub(super) async fn answer(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let mut entry = service.log.open(service.clock.now(), parts.method.as_str(), parts.uri.path());
-    let reply = match Route::of(&parts.method, parts.uri.path(), &parts.headers) {
-        Some(route) => reply(&service, route, &parts, body, entry.counter()).await,
+    let route = Route::of(&parts.method, parts.uri.path(), &parts.headers);
+    let call = route.as_ref().map(Route::call);
+    let entry = service.log.open(Arc::clone(&service.clock), parts.method.as_str(), parts.uri.path(), call);
+    let reply = match route {
+        Some(route) => exchange::reply(&service, route, parts, body, entry.meter()).await,
         None => Some(Refusal::not_found().reply()),
     };
     let Some(reply) = reply else {
@@ -91,65 +99,8 @@ pub(super) async fn answer(
     reply.into_response()
 }
 
-/// The reply, or `None` where the connection is to end without one.
-async fn reply(
-    service: &Arc<Service>,
-    route: Route,
-    parts: &Parts,
-    body: Body,
-    counter: Arc<AtomicU64>,
-) -> Option<Reply> {
-    let fault = service.faults.take(route.call());
-    let mut body = counted(body, counter, fault);
-    let reply = match fault {
-        Some(Fault::ResetBeforeActing) => return None,
-        Some(Fault::Status { code, body }) => faulty_reply(code, body),
-        _ => act(service, route, parts, &mut body, fault).await.unwrap_or_else(|refusal| refusal.reply()),
-    };
-    // A caller who is still sending would otherwise see a broken connection instead of the reply.
-    while let Some(Ok(_)) = body.next().await {}
-    spoiled(reply, fault).await
-}
-
-/// What a fault leaves of the reply to a call that was carried out.
-async fn spoiled(reply: Reply, fault: Option<Fault>) -> Option<Reply> {
-    match fault {
-        Some(Fault::ResetAfterActing | Fault::ResetAfterReading(_)) => None,
-        Some(Fault::StatusAfterActing { code, body }) => Some(faulty_reply(code, body)),
-        Some(Fault::CutBodyAfter(bytes)) => Some(reply.cut_after(bytes)),
-        Some(Fault::EndBodyAfter(bytes)) => Some(reply.end_after(bytes)),
-        Some(Fault::Delay(time)) => {
-            tokio::time::sleep(time).await;
-            Some(reply)
-        }
-        _ => Some(reply),
-    }
-}
-
-/// The request body: its bytes are counted, and it breaks off where a fault says so.
-fn counted(body: Body, counter: Arc<AtomicU64>, fault: Option<Fault>) -> RequestBody {
-    let mut left = match fault {
-        Some(Fault::ResetAfterReading(bytes)) => bytes,
-        _ => u64::MAX,
-    };
-    body.into_data_stream()
-        .flat_map(move |piece| {
-            let mut piece = match piece {
-                Ok(piece) => piece,
-                Err(e) => return stream::iter(vec![Err(io::Error::other(e))]),
-            };
-            let broken = piece.len() as u64 > left;
-            piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            left -= piece.len() as u64;
-            counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            let end = broken.then(|| Err(io::ErrorKind::ConnectionReset.into()));
-            stream::iter([Some(Ok(piece)), end].into_iter().flatten().collect::<Vec<_>>())
-        })
-        .boxed()
-        .fuse()
-}
-
-async fn act(
+/// Carries a call out.
+pub(super) async fn act(
     service: &Arc<Service>,
     route: Route,
     parts: &Parts,
@@ -158,10 +109,12 @@ async fn act(
 ) -> Result<Reply, Refusal> {
     let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).map(|Query(query)| query);
     let query = query.map_err(|e| Refusal::invalid(e.to_string()))?;
+    let key = project::key(&parts.headers, &query);
+    project::refuse_revoked(&service.store, key)?;
     let project = match route {
-        // The upload URL is a secret of its own.
-        Route::Upload(_) => String::new(),
-        _ => project::of_key(&parts.headers, &query)?,
+        // The upload URL is a secret of its own; the keys that sign are for everybody.
+        Route::Upload(_) | Route::SigningKeys => String::new(),
+        _ => project::of_key(key)?,
     };
     let now = service.clock.now();
     let mut ask = Ask { now, project, query, headers: parts.headers.clone(), body: Bytes::new(), fault };
@@ -207,5 +160,6 @@ fn dispatch(service: &Service, route: Route, ask: &Ask) -> Result<Reply, Refusal
         Route::ListModels => models::list(ask),
         Route::GetModel(name) => models::get(&name),
         Route::CountTokens(name) => models::count_tokens(ask, &name),
+        Route::SigningKeys => Ok(webhook::keys()),
     }
 }

@@ -1,8 +1,8 @@
 //! The folder in which a simulator remembers.
 //!
 //! One directory an upload, a file, a batch. Records are written to a temporary file and renamed, so
-//! that several simulators, in several processes, can share a folder without locks: whoever reads
-//! sees a record whole or not at all.
+//! that several simulators, in several processes, can share a folder: whoever reads sees a record
+//! whole or not at all. Nothing is locked but the moment in which a batch takes its room.
 
 use std::fs;
 use std::io;
@@ -17,16 +17,24 @@ pub(super) enum Shelf {
     Uploads,
     Files,
     Batches,
+    /// Batches whose end somebody is to be told of; nothing is inside.
+    Webhooks,
+    /// Projects whose key is refused; nothing is inside.
+    RevokedKeys,
     /// What is being deleted.
     Trash,
 }
 
 impl Shelf {
+    const ALL: [Self; 6] = [Self::Uploads, Self::Files, Self::Batches, Self::Webhooks, Self::RevokedKeys, Self::Trash];
+
     fn folder(self) -> &'static str {
         match self {
             Self::Uploads => "uploads",
             Self::Files => "files",
             Self::Batches => "batches",
+            Self::Webhooks => "webhooks",
+            Self::RevokedKeys => "revoked-keys",
             Self::Trash => "trash",
         }
     }
@@ -41,7 +49,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens the folder, making it if needed.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
-        for shelf in [Shelf::Uploads, Shelf::Files, Shelf::Batches, Shelf::Trash] {
+        for shelf in Shelf::ALL {
             fs::create_dir_all(folder.join(shelf.folder()))?;
         }
         Ok(Self { folder })
@@ -66,6 +74,15 @@ impl Store {
             ids.extend(entry?.file_name().into_string());
         }
         Ok(ids)
+    }
+
+    /// Waits until nobody else, in any process, has the turn. It ends when the answer is dropped.
+    ///
+    /// For the few acts that look and then write, and must not find the same room twice.
+    pub(super) fn turn(&self) -> io::Result<fs::File> {
+        let turn = fs::File::create(self.folder.join("turn.lock"))?;
+        turn.lock()?;
+        Ok(turn)
     }
 
     /// Removes a thing: gone at once for everybody who looks, its bytes a moment later.

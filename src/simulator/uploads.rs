@@ -14,6 +14,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use super::fault::Fault;
 use super::fields::{field, text};
 use super::files::{self, FileRecord};
+use super::limits;
 use super::project::hex;
 use super::refusal::Refusal;
 use super::reply::Reply;
@@ -44,6 +45,7 @@ pub(super) fn start(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let body = ask.json()?;
     let file = field(&body, "file").cloned().unwrap_or_default();
     let length = announced_length(ask, &file)?;
+    limits::check_upload(service, ask, length)?;
     let mime = ask.header("x-goog-upload-header-content-type").map(str::to_owned);
     let session = Session {
         owner: ask.project.clone(),
