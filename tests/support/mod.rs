@@ -1,6 +1,9 @@
 //! What the tests of the real binary share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod http_server;
 pub mod parquet;
 pub mod program;
+pub mod scripted;
+pub mod signed;
 pub mod world;

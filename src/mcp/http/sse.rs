@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, PollSender};
 
-use super::BatchServer;
+use crate::mcp::BatchServer;
 
 /// Sessions at a time. Each agent has one; far more are a mistake.
 const MOST_SESSIONS: usize = 64;

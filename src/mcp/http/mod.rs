@@ -2,6 +2,11 @@
 //!
 //! Without sessions: an agent that looks at its batch every ten minutes must not find its session gone.
 
+mod guard;
+mod jwt;
+mod sse;
+mod webhook;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +21,8 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{BatchServer, guard, sse};
+use super::BatchServer;
+use crate::config::http::HttpSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 
@@ -26,8 +32,9 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
-pub async fn serve(app: App, address: &str) -> Result<()> {
-    let address = loopback(address)?;
+pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
+    let address = loopback(&settings.address)?;
+    let webhook = webhook::router(&app, &settings.webhook)?;
     let act = || format!("listening on {address}");
     let listener = TcpListener::bind(address)
         .await
@@ -37,7 +44,7 @@ pub async fn serve(app: App, address: &str) -> Result<()> {
     let _ = writeln!(std::io::stderr(), "MCP server at http://{bound}/mcp (older clients: http://{bound}/sse)");
 
     let stop = CancellationToken::new();
-    let served = axum::serve(listener, router(BatchServer::new(app), &stop));
+    let served = axum::serve(listener, router(BatchServer::new(app), webhook, &stop));
     let served = served.with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
     tokio::select! {
         result = served => result.map_err(|e| Error::io(act(), e)),
@@ -46,7 +53,7 @@ pub async fn serve(app: App, address: &str) -> Result<()> {
 }
 
 /// All paths, behind one guard.
-fn router(server: BatchServer, stop: &CancellationToken) -> Router {
+fn router(server: BatchServer, webhook: Router, stop: &CancellationToken) -> Router {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         // A stream sends its headers at once, and keeps the connection alive through a long call.
@@ -63,6 +70,7 @@ fn router(server: BatchServer, stop: &CancellationToken) -> Router {
         .merge(sse::router(server, stop.child_token()))
         .route("/healthz", get(async || "ok\n"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .merge(webhook)
         .layer(from_fn(guard::loopback_only))
 }
 
