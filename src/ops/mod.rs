@@ -22,6 +22,7 @@ mod off_thread;
 mod part_counts;
 mod parts;
 pub mod queue;
+pub mod ready;
 mod relay;
 mod requests;
 pub mod results;

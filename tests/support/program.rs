@@ -20,6 +20,7 @@ pub fn program(folder: &std::path::Path) -> Command {
     for name in ["GEMINI_BATCH_MODELS", "GEMINI_BATCH_READ_ONLY", "GEMINI_BATCH_ROOTS", "GEMINI_BATCH_SIMULATE"] {
         command.env_remove(name);
     }
+    command.env_remove("GEMINI_BATCH_HTTP_TOKEN").env_remove("GEMINI_BATCH_WEBHOOK_SECRET");
     command
 }
 
