@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -12,6 +14,8 @@ use super::program::{self, PATIENCE};
 pub struct HttpServer {
     pub child: Child,
     pub authority: String,
+    /// What it writes to standard error.
+    log: Arc<Mutex<String>>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -32,11 +36,30 @@ impl HttpServer {
     pub fn with(mut command: Command, flags: &[&str]) -> Self {
         command.args(["serve", "--http", "127.0.0.1:0"]).args(flags).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let authority = line.split("http://").nth(1).unwrap_or_else(|| panic!("{line}"));
-        let authority = authority.split('/').next().unwrap().to_owned();
-        Self { child, authority, _folder: None }
+        let log = Arc::new(Mutex::new(String::new()));
+        let (written, lines) = (log.clone(), BufReader::new(child.stderr.take().unwrap()).lines());
+        let (told, address) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, rest)) = line.strip_prefix("MCP server at ").and_then(|rest| rest.split_once("://")) {
+                    let _ = told.send(rest.split('/').next().unwrap().to_owned());
+                }
+                written.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let authority = address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{}", log.lock().unwrap()));
+        Self { child, authority, log, _folder: None }
+    }
+
+    /// What a command says that refuses to serve like this, and the code it ends with.
+    pub fn refused(mut command: Command, flags: &[&str]) -> (i32, String) {
+        let output = command.arg("serve").args(flags).stdin(Stdio::null()).output().unwrap();
+        (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Everything it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// Sends a request head and body; what comes back is read by the caller.
@@ -71,7 +94,11 @@ impl HttpServer {
     }
 
     pub fn open_sse(&self) -> Sse {
-        let mut stream = self.send("GET", "/sse", &[("Accept", "text/event-stream")], "");
+        self.open_sse_with(&[])
+    }
+
+    pub fn open_sse_with(&self, headers: &[(&str, &str)]) -> Sse {
+        let mut stream = self.send("GET", "/sse", &[&[("Accept", "text/event-stream")], headers].concat(), "");
         assert_eq!(status(&mut stream), 200);
         let mut sse = Sse { stream, path: String::new() };
         let (event, data) = sse.next();
