@@ -11,8 +11,11 @@
 //! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo.
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; `mcp/stdio.rs` and `mcp/http/` are the
 //!   transports.
-//!   - `mcp/http/guard.rs`: who may talk to it; `mcp/http/sse.rs`: the older transport; `mcp/http/webhook/`: notices of jobs,
-//!     checked by secret or by public keys (`mcp/http/jwt/`).
+//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
+//!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
+//!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
+//!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
+//!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
@@ -25,7 +28,7 @@
 //!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand; `ops/notified.rs`: looked at because a notice came, signed
-//!     with keys of `ops/signing_keys.rs`.
+//!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
 //!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
 //!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
 //!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), a small reply (`ops/results/budget.rs`), and what the

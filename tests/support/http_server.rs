@@ -93,6 +93,28 @@ impl HttpServer {
         self.ask("POST", path, &[&json, headers].concat(), &message.to_string())
     }
 
+    /// The status of a small answer, if there is one.
+    pub fn try_ask(&self, path: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(&self.authority).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nConnection: close\r\nHost: {}\r\n\r\n", self.authority);
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// A session of the older transport, if there is room for one.
+    pub fn try_open_sse(&self) -> Option<Sse> {
+        let mut stream = self.send("GET", "/sse", &[("Accept", "text/event-stream")], "");
+        if status(&mut stream) != 200 {
+            return None;
+        }
+        let mut sse = Sse { stream, path: String::new() };
+        sse.path = sse.next().1;
+        Some(sse)
+    }
+
     pub fn open_sse(&self) -> Sse {
         self.open_sse_with(&[])
     }

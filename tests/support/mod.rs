@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod http_server;
 pub mod parquet;
+pub mod process;
 pub mod program;
 pub mod scripted;
 pub mod signed;

@@ -53,6 +53,11 @@ impl Server {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Sends what need not be text.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
     /// Sends a request and waits for the answer with its id.
     pub fn ask(&mut self, request: &Value) -> Value {
         self.send_line(&request.to_string());

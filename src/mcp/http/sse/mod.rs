@@ -78,6 +78,7 @@ async fn receive(State(sessions): State<Sessions>, Query(address): Query<Address
         Said::TooMuch => {
             (StatusCode::TOO_MANY_REQUESTS, "too many calls at a time; wait for answers\n").into_response()
         }
+        Said::Twice => (StatusCode::BAD_REQUEST, "a request of this id is not answered yet\n").into_response(),
         Said::Ended => (StatusCode::NOT_FOUND, "the session has ended; open one with GET /sse\n").into_response(),
     }
 }

@@ -72,6 +72,8 @@ struct Pulse {
 pub(super) enum Said {
     Heard,
     TooMuch,
+    /// A request of that id is not answered yet (JSON-RPC: ids tell requests apart).
+    Twice,
     Ended,
 }
 
@@ -118,10 +120,11 @@ impl Sessions {
     /// Hands a message of the client to its session.
     pub(super) async fn say(&self, id: &str, message: Incoming) -> Said {
         let Some(session) = self.lock().get(id).cloned() else { return Said::Ended };
-        if matches!(message, JsonRpcMessage::Request(_)) && session.pulse.borrow().in_flight.len() >= MOST_CALLS {
-            return Said::TooMuch;
+        let mut refusal = None;
+        session.pulse.send_modify(|pulse| refusal = pulse.hears(&message));
+        if let Some(refusal) = refusal {
+            return refusal;
         }
-        session.pulse.send_modify(|pulse| pulse.hears(&message));
         if session.to_server.send(message).await.is_ok() { Said::Heard } else { Said::Ended }
     }
 
@@ -154,10 +157,12 @@ impl Sessions {
 }
 
 impl Pulse {
-    fn hears(&mut self, message: &Incoming) {
+    /// Takes note of a message of the client, or says why it is not to be heard.
+    fn hears(&mut self, message: &Incoming) -> Option<Said> {
         self.last = Instant::now();
         match message {
-            JsonRpcMessage::Request(request) => drop(self.in_flight.insert(request.id.clone())),
+            JsonRpcMessage::Request(_) if self.in_flight.len() >= MOST_CALLS => return Some(Said::TooMuch),
+            JsonRpcMessage::Request(request) if !self.in_flight.insert(request.id.clone()) => return Some(Said::Twice),
             JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                     && let Some(id) = &cancelled.params.request_id
@@ -167,6 +172,7 @@ impl Pulse {
             }
             _ => {}
         }
+        None
     }
 
     fn says(&mut self, message: &Outgoing) {

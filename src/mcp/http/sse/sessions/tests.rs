@@ -67,7 +67,7 @@ async fn a_session_with_a_call_in_flight_is_not_silent() {
     stream.recv().await.unwrap();
     let pulse = sessions.lock().get("a").unwrap().pulse.clone();
     // A call that is never answered.
-    pulse.send_modify(|pulse| drop(pulse.in_flight.insert(NumberOrString::Number(9))));
+    pulse.send_modify(|pulse| pulse.in_flight.extend([NumberOrString::Number(9)]));
     tokio::time::sleep(SHORT * 4).await;
     assert!(sessions.has("a") && !end.is_cancelled());
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}});
@@ -109,5 +109,11 @@ async fn calls_at_a_time_are_bounded() {
     let many = (0..MOST_CALLS as i64).map(NumberOrString::Number);
     pulse.send_modify(|pulse| pulse.in_flight = many.collect());
     let call = json!({"jsonrpc": "2.0", "id": "one more", "method": "tools/list"});
+    pulse.send_modify(|pulse| pulse.in_flight.retain(|id| *id != NumberOrString::Number(5)));
+    assert_eq!(
+        sessions.say("a", message(json!({"jsonrpc": "2.0", "id": 6, "method": "tools/list"}))).await,
+        Said::Twice
+    );
+    pulse.send_modify(|pulse| pulse.in_flight.extend([NumberOrString::Number(5)]));
     assert_eq!(sessions.say("a", message(call)).await, Said::TooMuch);
 }
