@@ -1,5 +1,7 @@
 //! The settings of one process: flags and environment, read once, in one place.
 
+pub mod http;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

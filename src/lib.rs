@@ -9,7 +9,13 @@
 //!
 //! - `main.rs`: flags to the library, its outcome to an exit code.
 //! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo.
-//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; stdio, HTTP and SSE beside it.
+//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; `mcp/stdio.rs` and `mcp/http/` are the
+//!   transports.
+//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
+//!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
+//!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
+//!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
+//!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed.
 //!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
@@ -21,7 +27,8 @@
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
 //!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
-//!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand.
+//!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand; `ops/notified.rs`: looked at because a notice came, signed
+//!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
 //!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
 //!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
 //!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), a small reply (`ops/results/budget.rs`), and what the
@@ -46,7 +53,7 @@
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading. `jsonl/mend/`: requests as
 //!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
-//! - [`config`]: flags and environment, read once.
+//! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server.
 //! - [`paths`]: paths that were checked against the allowed folders. [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.
 //! - [`simulator`]: the API, pretended, on loopback; shares no type with [`gemini`].

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gemini_batch_mcp::cli::{self, Cli, Command, Exit};
+use gemini_batch_mcp::config::http::{HttpFlags, HttpSettings};
 use gemini_batch_mcp::config::{Caller, Config};
 use gemini_batch_mcp::error::{Error, Result};
 use gemini_batch_mcp::mcp;
@@ -29,19 +30,23 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Exit {
     let (json, simulate) = (cli.json, cli.flags.simulate);
     let served = match &cli.command {
-        None => serve(&cli, None).await,
-        Some(Command::Serve(serve_args)) => serve(&cli, serve_args.http.as_deref()).await,
+        None => serve(&cli, &HttpFlags::default()).await,
+        Some(Command::Serve(serve_args)) => serve(&cli, &serve_args.http).await,
         Some(_) => return cli::run(cli).await,
     };
     served.map_or_else(|error| cli::report_error(&error, json, simulate), |()| Exit::Success)
 }
 
-async fn serve(cli: &Cli, http: Option<&str>) -> Result<()> {
+async fn serve(cli: &Cli, http: &HttpFlags) -> Result<()> {
+    let http = HttpSettings::read(http)?;
     let config = Config::read(&cli.flags, Caller::Agent)?;
     cli::tell_notes(&config.notes, cli.quiet);
     let app = App::new(config)?;
     match http {
-        Some(address) => mcp::http::serve(app, address).await,
+        Some(settings) => {
+            cli::tell_notes(&settings.notes, cli.quiet);
+            mcp::http::serve(app, &settings).await
+        }
         None => {
             cli::greet_a_person(cli.quiet);
             mcp::stdio::serve(app).await

@@ -10,7 +10,7 @@ use std::process::Command;
 const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("main", &["cli", "config", "error", "mcp", "ops"]),
     ("cli", &["config", "error", "job", "ops", "paths", "progress", "simulator"]),
-    ("mcp", &["error", "job", "ops", "paths", "progress"]),
+    ("mcp", &["config", "error", "job", "ops", "paths", "progress"]),
     (
         "ops",
         &["answers", "config", "error", "gemini", "job", "jsonl", "ledger", "paths", "progress", "simulator", "source"],
@@ -34,7 +34,7 @@ const AT_HOME: [(&str, &[&str]); 8] = [
     ("reqwest", &["gemini/"]),
     ("rusqlite", &["ledger/"]),
     ("indicatif", &["cli/"]),
-    ("clap", &["cli/", "config.rs", "main.rs"]),
+    ("clap", &["cli/", "config.rs", "config/", "main.rs"]),
     ("std::env", &["config.rs", "main.rs"]),
     ("env!", &["config.rs", "main.rs"]),
     ("option_env!", &["config.rs", "main.rs"]),

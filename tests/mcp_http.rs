@@ -1,128 +1,15 @@
 //! The server over HTTP: both transports, both eras, and who is not let in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "support/program.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod program;
+mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{PATIENCE, TOOLS, initialize, modern, request, tool_names};
 use rmcp::ServiceExt;
 use rmcp::transport::StreamableHttpClientTransport;
-use serde_json::{Value, json};
-
-/// The server on a free port of loopback.
-struct HttpServer {
-    child: Child,
-    authority: String,
-    _folder: tempfile::TempDir,
-}
-
-impl HttpServer {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = program::program(folder.path());
-        command.args(["serve", "--http", "127.0.0.1:0"]).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let authority = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
-        Self { child, authority, _folder: folder }
-    }
-
-    /// Sends a request head and body; what comes back is read by the caller.
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(&self.authority).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            head.push_str(&format!("Host: {}\r\n", self.authority));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        // A server that refuses a body may close before it has all of it.
-        let _ = stream.write_all(body.as_bytes());
-        BufReader::new(stream)
-    }
-
-    /// The status and the whole answer.
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-        let mut answer = self.send(method, path, headers, body);
-        let status = status(&mut answer);
-        let mut rest = String::new();
-        let _ = answer.read_to_string(&mut rest);
-        (status, rest)
-    }
-
-    fn post(&self, path: &str, headers: &[(&str, &str)], message: &Value) -> (u16, String) {
-        let json = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
-        self.ask("POST", path, &[&json, headers].concat(), &message.to_string())
-    }
-
-    fn open_sse(&self) -> Sse {
-        let mut stream = self.send("GET", "/sse", &[("Accept", "text/event-stream")], "");
-        assert_eq!(status(&mut stream), 200);
-        let mut sse = Sse { stream, path: String::new() };
-        let (event, data) = sse.next();
-        assert_eq!(event, "endpoint");
-        sse.path = data;
-        sse
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An open stream of the older transport.
-struct Sse {
-    stream: BufReader<TcpStream>,
-    path: String,
-}
-
-impl Sse {
-    /// The next event's name and data.
-    fn next(&mut self) -> (String, String) {
-        let (mut event, mut data) = (String::new(), String::new());
-        loop {
-            let mut line = String::new();
-            assert!(self.stream.read_line(&mut line).unwrap() > 0, "the stream ended");
-            let line = line.trim_end();
-            if let Some(name) = line.strip_prefix("event: ") {
-                name.clone_into(&mut event);
-            } else if let Some(text) = line.strip_prefix("data: ") {
-                text.clone_into(&mut data);
-            } else if line.is_empty() && !data.is_empty() {
-                return (event, data);
-            }
-        }
-    }
-
-    fn message(&mut self) -> Value {
-        serde_json::from_str(&self.next().1).unwrap()
-    }
-}
-
-fn status(answer: &mut BufReader<TcpStream>) -> u16 {
-    let mut line = String::new();
-    answer.read_line(&mut line).unwrap();
-    line.split(' ').nth(1).unwrap_or_else(|| panic!("no status in {line:?}")).parse().unwrap()
-}
-
-/// The message in the answer to a POST, which comes as a short stream of events.
-fn message(answer: &str) -> Value {
-    let data = answer.lines().filter_map(|line| line.strip_prefix("data: ")).find(|data| data.starts_with('{'));
-    serde_json::from_str(data.unwrap_or_else(|| panic!("no message in {answer}"))).unwrap()
-}
+use serde_json::json;
+use support::http_server::{HttpServer, Sse, message, status};
+use support::program::{self, PATIENCE, TOOLS, initialize, modern, request, tool_names};
 
 #[test]
 fn streamable_http_speaks_with_and_without_handshake() {
@@ -227,15 +114,6 @@ fn a_message_may_be_large_but_not_without_bound() {
         assert!(server.ask("POST", path, &[json, accept], &message(limit)).0 < 300, "{path}");
         assert_eq!(server.ask("POST", path, &[json, accept], &message(limit + 1)).0, 413, "{path}");
     }
-}
-
-#[test]
-fn an_address_that_others_can_reach_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = program::program(folder.path()).args(["serve", "--http", "0.0.0.0:0"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("other machines") && text.contains("hint: use 127.0.0.1"), "{text}");
 }
 
 #[cfg(unix)]

@@ -1,17 +1,17 @@
 //! The server on standard input and output, as clients of both eras start it and talk to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "support/program.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod program;
+mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use program::{Server, TOOLS, modern, request, tool_names};
+use gemini_batch_mcp::simulator::Pace;
 use rmcp::ServiceExt;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::transport::TokioChildProcess;
 use serde_json::{Value, json};
+use support::program::{self, Server, TOOLS, modern, request, tool_names};
+use support::world::World;
 
 #[test]
 fn every_handshake_version_is_spoken() {
@@ -110,6 +110,85 @@ fn the_end_of_input_ends_the_process_at_once() {
         assert_eq!(rest, Vec::<String>::new());
         assert!(server.child.wait().unwrap().success(), "greeted: {greeted}");
     }
+}
+
+#[test]
+fn a_line_may_be_long_but_one_beyond_the_limit_is_dropped_and_the_next_is_heard() {
+    let mut server = Server::start();
+    server.initialize("2025-11-25");
+    let padded = |bytes: usize| {
+        let mut list = request("tools/list", &json!({"cursor": ""}));
+        let empty = list.to_string().len();
+        list["params"]["_meta"] = json!({"padding": ""});
+        let padding = bytes - empty - json!({"padding": ""}).to_string().len() - ",\"_meta\":".len();
+        list["params"]["_meta"]["padding"] = "x".repeat(padding).into();
+        list["params"].as_object_mut().unwrap().remove("cursor");
+        list
+    };
+    assert_eq!(tool_names(&server.ask(&padded(15 << 20))), TOOLS);
+    let mut too_long = padded(17 << 20);
+    too_long["id"] = "too long".into();
+    server.send_line(&too_long.to_string());
+    let answer = server.ask(&request("tools/list", &json!({})));
+    assert_eq!(tool_names(&answer), TOOLS);
+    assert!(server.close().1.iter().all(|line| !line.contains("too long")));
+}
+
+#[test]
+fn calls_at_a_time_are_each_answered_once_and_a_slow_one_holds_up_no_other() {
+    let (world, mut server) = waiting_world();
+    let call = |id: i64, tool: &str, arguments: Value| {
+        let mut call = request("tools/call", &json!({"name": tool, "arguments": arguments}));
+        call["id"] = id.into();
+        call.to_string()
+    };
+    server.send_line(&call(0, "check_status", json!({"wait": true, "timeout_seconds": 45})));
+    for id in 1..=100 {
+        server.send_line(&call(id, "list_batches", json!({"remote": false})));
+    }
+    let mut answered: Vec<i64> = (0..100)
+        .map(|_| serde_json::from_str::<Value>(&server.next_line()).unwrap())
+        .map(|answer| {
+            assert_eq!(answer["result"]["structuredContent"]["jobs"].as_array().unwrap().len(), 1, "{answer}");
+            answer["id"].as_i64().unwrap()
+        })
+        .collect();
+    answered.sort_unstable();
+    assert_eq!(answered, (1..=100).collect::<Vec<_>>());
+    drop(world);
+}
+
+#[test]
+fn the_end_of_input_ends_a_call_and_not_the_job() {
+    let (world, mut server) = waiting_world();
+    let arguments = json!({"wait": true, "timeout_seconds": 45});
+    server.send_line(&request("tools/call", &json!({"name": "check_status", "arguments": arguments})).to_string());
+    let polls = || world.simulator.log().count("GET", "/batches/");
+    let sent = Instant::now();
+    while polls() == 0 {
+        assert!(sent.elapsed() < program::PATIENCE, "the call does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (time, rest) = server.close();
+    assert!(time < Duration::from_secs(2), "{time:?}");
+    assert!(server.child.wait().unwrap().success());
+    assert!(rest.len() <= 1, "{rest:?}");
+    assert_eq!(world.simulator.log().count("POST", ":cancel"), 0);
+    let looked = world.run(&["status", "--json"]);
+    assert_eq!((looked.code, &looked.json()["jobs"][0]["state"]), (3, &json!("JOB_STATE_PENDING")));
+}
+
+/// A world with a job that will not end here, and a server in it.
+fn waiting_world() -> (World, Server) {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"]);
+    let mut server = Server::start_with(|command| {
+        command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", world.simulator.url());
+    });
+    server.initialize("2025-11-25");
+    (world, server)
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::http::HttpFlags;
 use crate::ops::cancel::CancelArgs;
 use crate::ops::create::CreateArgs;
 use crate::ops::delete::DeleteArgs;
@@ -22,9 +23,9 @@ use crate::ops::list::ListArgs;
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct ServeFlags {
-    /// Serve over HTTP at this loopback address, e.g. 127.0.0.1:8737, instead of standard input and output
-    #[arg(long, value_name = "ADDR")]
-    pub http: Option<String>,
+    /// How to serve over HTTP.
+    #[command(flatten)]
+    pub http: HttpFlags,
 }
 
 const CREATE_EXAMPLES: &str = "\

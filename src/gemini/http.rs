@@ -338,7 +338,7 @@ fn refuse_error_inside(body: Vec<u8>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn client(base: &Url, connect: Duration) -> Result<Client> {
+pub(super) fn client(base: &Url, connect: Duration) -> Result<Client> {
     static PROVIDER: Once = Once::new();
     // Fails only if another one is installed, which serves as well.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));

@@ -18,6 +18,7 @@
 //! | `upload`, `sending` | the upload in a MIME type that the API takes; one resumable upload |
 //! | `session`, `chunks` | an upload that another process can go on with; reading the file for it |
 //! | `models` | model calls |
+//! | `public` | documents that need no key |
 
 mod batches;
 mod chunks;
@@ -29,6 +30,7 @@ mod json;
 mod models;
 mod names;
 mod operation;
+mod public;
 mod retry;
 mod sending;
 mod session;
@@ -45,6 +47,7 @@ pub use files::{FileState, RemoteFile};
 pub use inline::InlineResults;
 pub use models::RemoteModel;
 pub use operation::{RemoteBatch, RemoteCounts, RemoteError, RemoteOutput};
+pub use public::public_json;
 pub use retry::RetryPolicy;
 pub use session::UploadSession;
 pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};

@@ -8,11 +8,9 @@ pub mod http;
 pub mod stdio;
 
 mod call;
-mod guard;
 mod progress;
 mod reply;
 mod schema;
-mod sse;
 mod tools;
 
 use std::panic::AssertUnwindSafe;

@@ -1,6 +1,11 @@
 //! What the tests of the real binary share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod certificate;
+pub mod http_server;
 pub mod parquet;
+pub mod process;
 pub mod program;
+pub mod scripted;
+pub mod signed;
 pub mod world;

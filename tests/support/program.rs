@@ -20,6 +20,7 @@ pub fn program(folder: &std::path::Path) -> Command {
     for name in ["GEMINI_BATCH_MODELS", "GEMINI_BATCH_READ_ONLY", "GEMINI_BATCH_ROOTS", "GEMINI_BATCH_SIMULATE"] {
         command.env_remove(name);
     }
+    command.env_remove("GEMINI_BATCH_HTTP_TOKEN").env_remove("GEMINI_BATCH_WEBHOOK_SECRET");
     command
 }
 
@@ -50,6 +51,11 @@ impl Server {
 
     pub fn send_line(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Sends what need not be text.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
     /// Sends a request and waits for the answer with its id.

@@ -98,6 +98,11 @@ impl Scripted {
         server
     }
 
+    /// Adds a reply, where it has to name this server's own address.
+    pub fn then(&self, reply: Reply) {
+        self.script.lock().unwrap().push_back(reply);
+    }
+
     /// The requests so far.
     pub fn seen(&self) -> Vec<Request> {
         self.seen.lock().expect("no panic").clone()

@@ -1,0 +1,185 @@
+//! The server over HTTP: Streamable HTTP at `/mcp`, the older HTTP+SSE at `/sse`, notices of jobs at `/webhook`.
+//!
+//! Without sessions: an agent that looks at its batch every ten minutes must not find its session gone. A request passes,
+//! from the outside in: limits on connections (`connections`), its names (`guard`), the client's rate (`rate`), the login
+//! (`login`, `oauth`), the reading of its body (`message`), the rights of its caller (`scopes`).
+
+mod connections;
+mod guard;
+mod health;
+mod jwt;
+mod legacy;
+mod login;
+mod message;
+mod oauth;
+mod rate;
+mod scopes;
+mod sse;
+mod tls;
+mod webhook;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::cors::{AllowHeaders, CorsLayer};
+
+use super::BatchServer;
+use crate::config::http::{Access, HttpSettings};
+use crate::error::{Error, Result};
+use crate::ops::App;
+use connections::{Door, MOST_OF_ONE, Places};
+use login::Login;
+use oauth::OAuth;
+
+/// The largest message a client may send: the limit that standard input has, too.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+/// How long calls in flight may go on once the server is told to stop, and how long they have to end after that.
+const GRACE: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(2);
+
+/// How the server ends: first it takes nothing new, then it stops what is left.
+struct End {
+    closing: CancellationToken,
+    stop: CancellationToken,
+    /// Connections, and calls that go on without one.
+    work: TaskTracker,
+}
+
+/// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
+pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
+    let end = End { closing: CancellationToken::new(), stop: CancellationToken::new(), work: TaskTracker::new() };
+    let router = router(app, settings, &end)?;
+    let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let act = || format!("listening on {}", settings.address);
+    let listener = TcpListener::bind(settings.address)
+        .await
+        .map_err(|e| Error::io(act(), e).hint("choose another port, or 0 for any that is free"))?;
+    let bound = listener.local_addr().map_err(|e| Error::io(act(), e))?;
+    // Whoever started it with port 0 learns the port here.
+    say(&format!("MCP server at {scheme}://{bound}/mcp (older clients: {scheme}://{bound}/sse)"));
+
+    let most_of_one = (settings.is_exposed() && !settings.behind_proxy).then_some(MOST_OF_ONE);
+    let door = Door { listener, tls, places: Places::new(most_of_one) };
+    tokio::select! {
+        () = door.serve(router, &end.work, &end.closing) => {}
+        () = stop_signal() => {}
+    }
+    end.in_good_order().await;
+    Ok(())
+}
+
+impl End {
+    /// Lets calls in flight end by themselves for a while, then stops them. A second signal is heard.
+    async fn in_good_order(self) {
+        self.closing.cancel();
+        self.work.close();
+        tokio::select! {
+            () = self.work.wait() => return,
+            () = tokio::time::sleep(GRACE) => {}
+            () = stop_signal() => {}
+        }
+        self.stop.cancel();
+        let _ = tokio::time::timeout(LAST, self.work.wait()).await;
+    }
+}
+
+fn say(text: &str) {
+    // Nobody is left to be told if this fails.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// All paths, behind one guard.
+fn router(app: App, settings: &HttpSettings, end: &End) -> Result<Router> {
+    let server = BatchServer::new(app.clone());
+    let mut open = health::router(app.clone()).merge(webhook::router(&app, &settings.webhook)?);
+    let mut calls = Router::new().route_service("/mcp", streamable(&server, &end.stop));
+    calls = calls.layer(from_fn_with_state(legacy::LegacyCalls::new(end.work.clone()), legacy::as_legacy_expects));
+    calls = calls.merge(sse::router(server.clone(), end.closing.clone(), end.stop.clone()));
+    let login = match &settings.access {
+        Access::Anyone => Login::None,
+        Access::Token(token) => Login::Token(Arc::new(login::Token::new(token)?)),
+        Access::OAuth(oauth) => {
+            let oauth = Arc::new(OAuth::new(oauth, settings.tls.is_some() || settings.behind_proxy));
+            open = open.merge(oauth::router(oauth.clone()));
+            calls =
+                calls.layer(from_fn_with_state(scopes::Scopes::new(server.tools(), oauth.clone()), scopes::enforced));
+            Login::OAuth(oauth)
+        }
+    };
+    let calls = calls
+        .layer(from_fn(message::whole))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn_with_state(login, login::required));
+    let mut all = calls.merge(open);
+    if !settings.allowed_origins.is_empty() {
+        all = all.layer(for_pages(&settings.allowed_origins));
+    }
+    if let Some(per_minute) = settings.requests_per_minute {
+        all = all.layer(from_fn_with_state(rate::Rate::new(per_minute, settings.behind_proxy), rate::limited));
+    }
+    let guard =
+        guard::Guard { hosts: settings.allowed_hosts.clone().into(), origins: settings.allowed_origins.clone().into() };
+    Ok(all.layer(from_fn_with_state(guard, guard::checked)))
+}
+
+/// Streamable HTTP, each request for itself.
+fn streamable(
+    server: &BatchServer,
+    stop: &CancellationToken,
+) -> StreamableHttpService<BatchServer, NeverSessionManager> {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        // A stream sends its headers at once, and keeps the connection alive through a long call.
+        .with_json_response(false)
+        // Both are checked by the guard, for all paths.
+        .disable_allowed_hosts()
+        .disable_allowed_origins()
+        .with_max_request_body_bytes(BODY_LIMIT)
+        .with_cancellation_token(stop.clone());
+    let server = server.clone();
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config)
+}
+
+/// What a browser wants to hear before it lets a page call.
+fn for_pages(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")])
+}
+
+/// 128 bits that nobody can guess.
+fn unguessable() -> Option<String> {
+    let mut bytes = [0; 16];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(crate::job::id::hex(&bytes))
+}
+
+#[cfg(unix)]
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() {
+    drop(tokio::signal::ctrl_c().await);
+}

@@ -1,0 +1,160 @@
+//! The server as an OAuth resource server: it makes no tokens, it says who does, and checks them.
+//!
+//! Its metadata are at `/.well-known/oauth-protected-resource` (RFC 9728), and a caller without a good token is sent
+//! there. Tokens are JSON Web Tokens (RFC 9068) of the issuer's, made for this server's audience (RFC 8707).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::{HOST, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::jwt::{self, Expected, Keys};
+use crate::config::http::OAuthSettings;
+use crate::ops::signing_keys;
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+/// To look: tools that only read.
+pub(super) const READ: &str = "batch:read";
+/// To do everything.
+pub(super) const WRITE: &str = "batch:write";
+
+/// Whose tokens are taken.
+pub(super) struct OAuth {
+    expected: Expected,
+    issuer: String,
+    keys: Keys,
+    /// How this server is reached from outside.
+    scheme: &'static str,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// Everything, rather than to look only.
+    pub(super) write: bool,
+}
+
+/// The part of a token that says what it is good for: `scope` as RFC 9068 writes it, `scp` as some issuers do.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    scope: Value,
+    #[serde(default)]
+    scp: Value,
+}
+
+impl OAuth {
+    pub(super) fn new(settings: &OAuthSettings, is_encrypted: bool) -> Self {
+        let issuer = settings.issuer.clone();
+        let source = settings.keys.clone();
+        let keys = Keys::new(move || {
+            let (issuer, source) = (issuer.clone(), source.clone());
+            async move {
+                match source {
+                    Some(source) => signing_keys::at(&source).await,
+                    None => signing_keys::of_issuer(&issuer).await,
+                }
+            }
+        });
+        Self {
+            expected: Expected { audience: settings.audience.clone(), issuer: Some(settings.issuer.clone()) },
+            issuer: settings.issuer.clone(),
+            keys,
+            scheme: if is_encrypted { "https" } else { "http" },
+        }
+    }
+
+    /// What a token lets its bearer do here, or the answer that says what is missing.
+    pub(super) async fn granted(
+        &self,
+        token: Option<&str>,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Granted, Box<Response>> {
+        let Some(token) = token else { return Err(self.refusal(Want::Token, uri, headers)) };
+        match jwt::verified::<Claims>(token, &self.keys, &self.expected).await {
+            Ok(claims) if claims.has(WRITE) => Ok(Granted { write: true }),
+            Ok(claims) if claims.has(READ) => Ok(Granted { write: false }),
+            Ok(_) => Err(self.refusal(Want::Scope(READ), uri, headers)),
+            Err(cause) => {
+                tracing::info!("a token is refused: {cause:?}");
+                Err(self.refusal(Want::GoodToken, uri, headers))
+            }
+        }
+    }
+
+    /// The answer to a caller whose token is good, but not for this.
+    pub(super) fn needs_scope(&self, scope: &'static str, uri: &Uri, headers: &HeaderMap) -> Response {
+        *self.refusal(Want::Scope(scope), uri, headers)
+    }
+
+    fn refusal(&self, want: Want, uri: &Uri, headers: &HeaderMap) -> Box<Response> {
+        let metadata = format!("{}{METADATA}{}", self.origin(headers), transport(uri.path()));
+        let (status, challenge) = match want {
+            Want::Token => (StatusCode::UNAUTHORIZED, format!("scope=\"{READ} {WRITE}\"")),
+            Want::GoodToken => (StatusCode::UNAUTHORIZED, "error=\"invalid_token\"".to_owned()),
+            Want::Scope(scope) => (StatusCode::FORBIDDEN, format!("error=\"insufficient_scope\", scope=\"{scope}\"")),
+        };
+        let challenge = format!("Bearer resource_metadata=\"{metadata}\", {challenge}");
+        Box::new((status, [(WWW_AUTHENTICATE, challenge)], "a token with the right scope is needed\n").into_response())
+    }
+
+    /// The address as the caller knows it. The `Host` was checked before.
+    fn origin(&self, headers: &HeaderMap) -> String {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        format!("{}://{host}", self.scheme)
+    }
+}
+
+/// What a caller lacks.
+enum Want {
+    Token,
+    GoodToken,
+    Scope(&'static str),
+}
+
+impl Claims {
+    fn has(&self, wanted: &str) -> bool {
+        [&self.scope, &self.scp].into_iter().any(|scopes| match scopes {
+            Value::String(text) => text.split(' ').any(|scope| scope == wanted),
+            Value::Array(list) => list.iter().any(|scope| scope == wanted),
+            _ => false,
+        })
+    }
+}
+
+/// The resource that a path belongs to.
+fn transport(path: &str) -> &'static str {
+    if path.starts_with("/sse") || path.starts_with("/message") { "/sse" } else { "/mcp" }
+}
+
+/// The metadata, for each of the two transports.
+pub(super) fn router(oauth: Arc<OAuth>) -> Router {
+    let with_path = get(async |State(oauth): State<Arc<OAuth>>, Path(path): Path<String>, headers: HeaderMap| {
+        oauth.metadata(&format!("/{path}"), &headers)
+    });
+    let without = get(async |State(oauth): State<Arc<OAuth>>, headers: HeaderMap| oauth.metadata("/mcp", &headers));
+    Router::new().route(METADATA, without).route(&format!("{METADATA}/{{path}}"), with_path).with_state(oauth)
+}
+
+impl OAuth {
+    fn metadata(&self, path: &str, headers: &HeaderMap) -> Response {
+        if !["/mcp", "/sse"].contains(&path) {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        Json(json!({
+            "resource": format!("{}{path}", self.origin(headers)),
+            "resource_name": "Gemini Batch",
+            "authorization_servers": [self.issuer],
+            "scopes_supported": [READ, WRITE],
+            "bearer_methods_supported": ["header"],
+        }))
+        .into_response()
+    }
+}

@@ -1,0 +1,53 @@
+//! Which calls need which scope: tools that only read, and all others.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use rmcp::model::Tool;
+
+use super::message::Spoken;
+use super::oauth::{Granted, OAuth, WRITE};
+
+/// Which tools only read, and who to send a caller to for more.
+#[derive(Clone)]
+pub(super) struct Scopes {
+    read_only: Arc<HashSet<String>>,
+    oauth: Arc<OAuth>,
+}
+
+impl Scopes {
+    pub(super) fn new(tools: &[Tool], oauth: Arc<OAuth>) -> Self {
+        let only_reads = |tool: &&Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
+        let read_only = tools.iter().filter(only_reads).map(|tool| tool.name.to_string()).collect();
+        Self { read_only: Arc::new(read_only), oauth }
+    }
+
+    /// Whether the right to look is enough. Of a message that was not understood nothing is known, so it is not.
+    fn only_reads(&self, spoken: Option<&Spoken>) -> bool {
+        let Some(spoken) = spoken else { return false };
+        match spoken.method.as_deref() {
+            Some("tools/call") => {
+                let tool = spoken.params.as_ref().and_then(|params| params.name.as_deref());
+                tool.is_some_and(|tool| self.read_only.contains(tool))
+            }
+            // A task is work of a tool that was called before.
+            Some(method) => !method.starts_with("tasks/") || method == "tasks/get",
+            // An answer to a question of the server's.
+            None => false,
+        }
+    }
+}
+
+/// Refuses what a caller's token is not good for.
+pub(super) async fn enforced(State(scopes): State<Scopes>, request: Request, next: Next) -> Response {
+    let granted = request.extensions().get::<Granted>().is_some_and(|granted| granted.write);
+    let spoken = request.extensions().get::<Arc<Spoken>>();
+    if granted || request.method() == Method::GET || scopes.only_reads(spoken.map(AsRef::as_ref)) {
+        return next.run(request).await;
+    }
+    scopes.oauth.needs_scope(WRITE, request.uri(), request.headers())
+}

@@ -1,0 +1,84 @@
+//! The HTTP+SSE transport of 2024-11-05, which rmcp no longer has and some clients still speak.
+//!
+//! `GET /sse` opens a session and streams what the server says; its first event names the address to
+//! which the client posts what it says. The session (`sessions`) lives as long as that stream: when the client is gone
+//! the stream is dropped, and with it everything the session had.
+
+mod sessions;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::mcp::BatchServer;
+use sessions::{Limits, Outgoing, Said, Sessions};
+
+/// Between two signs of life, whose failure tells that the client is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Address {
+    session_id: String,
+}
+
+/// `/sse` and `/message`. Once it is closing, sessions end as soon as no call of theirs is in flight.
+pub(super) fn router(server: BatchServer, closing: CancellationToken, stop: CancellationToken) -> Router {
+    let sessions = Sessions::new(server, closing, stop, Limits::default());
+    Router::new().route("/sse", get(open)).route("/message", post(receive)).with_state(sessions)
+}
+
+async fn open(State(sessions): State<Sessions>) -> Response {
+    let Some(id) = super::unguessable() else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "no randomness for a session id\n").into_response();
+    };
+    let Some((to_client, session)) = sessions.open(&id) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions; close one\n").into_response();
+    };
+    Sse::new(events(&id, to_client, session)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+}
+
+/// What the client hears. Dropping it ends the session.
+fn events(
+    id: &str,
+    messages: mpsc::Receiver<Outgoing>,
+    session: CancellationToken,
+) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+    let endpoint = Event::default().event("endpoint").data(format!("/message?sessionId={id}"));
+    let ended = session.clone().cancelled_owned();
+    let guard = session.drop_guard();
+    let messages = ReceiverStream::new(messages).filter_map(move |message| {
+        let _held_as_long_as_the_stream = &guard;
+        let event = Event::default().event("message").json_data(message);
+        std::future::ready(event.inspect_err(|e| tracing::error!("writing a message: {e}")).ok())
+    });
+    stream::once(std::future::ready(endpoint)).chain(messages).take_until(ended).map(Ok)
+}
+
+async fn receive(State(sessions): State<Sessions>, Query(address): Query<Address>, body: String) -> Response {
+    if !sessions.has(&address.session_id) {
+        return (StatusCode::NOT_FOUND, "no such session; open one with GET /sse\n").into_response();
+    }
+    let message = match serde_json::from_str(&body) {
+        Ok(message) => message,
+        Err(e) => return (StatusCode::BAD_REQUEST, format!("no JSON-RPC message: {e}\n")).into_response(),
+    };
+    match sessions.say(&address.session_id, message).await {
+        Said::Heard => StatusCode::ACCEPTED.into_response(),
+        Said::TooMuch => {
+            (StatusCode::TOO_MANY_REQUESTS, "too many calls at a time; wait for answers\n").into_response()
+        }
+        Said::Twice => (StatusCode::BAD_REQUEST, "a request of this id is not answered yet\n").into_response(),
+        Said::Ended => (StatusCode::NOT_FOUND, "the session has ended; open one with GET /sse\n").into_response(),
+    }
+}

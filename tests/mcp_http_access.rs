@@ -1,0 +1,337 @@
+//! A server that others can reach: it starts only with a login and encryption, and then lets in whom it should.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::certificate;
+use support::http_server::{HttpServer, message};
+use support::program::{self, TOOLS, initialize, request, tool_names};
+use support::scripted::{Reply, Scripted};
+use support::signed::{self, from_now};
+
+const TOKEN: &str = "5f0b-a-token-for-tests-9c1e-and-long-enough";
+const ISSUER: &str = "https://as.example";
+const AUDIENCE: &str = "https://batch.example.com/mcp";
+const LEGACY: [(&str, &str); 2] =
+    [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
+
+fn command(folder: &Path) -> Command {
+    let mut command = program::program(folder);
+    command.env("RUST_LOG", "trace");
+    command
+}
+
+/// A server with a token, for which a proxy speaks.
+fn with_token(folder: &Path, flags: &[&str]) -> HttpServer {
+    let mut command = command(folder);
+    command.env("GEMINI_BATCH_HTTP_TOKEN", TOKEN);
+    HttpServer::with(command, &[&["--behind-proxy", "--allowed-host", "batch.example.com"], flags].concat())
+}
+
+/// A server that takes the tokens of an issuer whose keys are in a file.
+fn with_oauth(folder: &Path) -> HttpServer {
+    let keys = folder.join("keys.json");
+    std::fs::write(&keys, signed::key_set().to_string()).unwrap();
+    let flags = ["--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", keys.to_str().unwrap()];
+    let proxy = ["--behind-proxy", "--allowed-host", "batch.example.com"];
+    HttpServer::with(command(folder), &[proxy.as_slice(), flags.as_slice()].concat())
+}
+
+fn claims(scope: &str) -> Value {
+    json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "exp": from_now(300), "scope": scope})
+}
+
+fn call(tool: &str) -> Value {
+    request("tools/call", &json!({"name": tool, "arguments": {}}))
+}
+
+/// Posts a message to `/mcp` with a token.
+fn post_with(server: &HttpServer, token: &str, message: &Value) -> (u16, String) {
+    server.post("/mcp", &[("Authorization", &format!("Bearer {token}"))], message)
+}
+
+#[test]
+fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_token = || {
+        let mut command = command(folder.path());
+        command.env("GEMINI_BATCH_HTTP_TOKEN", TOKEN);
+        command
+    };
+    let short = || {
+        let mut command = command(folder.path());
+        command.env("GEMINI_BATCH_HTTP_TOKEN", "a-short-one");
+        command
+    };
+    let (open, named) = (["--http", "0.0.0.0:0"], ["--http", "127.0.0.1:0", "--allowed-host", "batch.example.com"]);
+    let oauth = ["--http", "127.0.0.1:0", "--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE];
+    for (command, flags, cause) in [
+        (command(folder.path()), open.as_slice(), "there is no login"),
+        (command(folder.path()), named.as_slice(), "there is no login"),
+        (with_token(), open.as_slice(), "nothing is encrypted"),
+        (with_token(), named.as_slice(), "nothing is encrypted"),
+        (short(), &["--http", "127.0.0.1:0"], "shorter than 32"),
+        (with_token(), oauth.as_slice(), "a token is set as well"),
+    ] {
+        let (code, text) = HttpServer::refused(command, flags);
+        assert_eq!(code, 2, "{flags:?}: {text}");
+        assert!(text.contains(cause) && text.contains("hint: "), "{flags:?}: {text}");
+        assert!(!text.contains(TOKEN) && !text.contains("a-short-one"), "{text}");
+    }
+    // Without --http there is nothing that these flags could be of.
+    let (code, text) = HttpServer::refused(command(folder.path()), &["--behind-proxy"]);
+    assert_eq!(code, 2, "{text}");
+}
+
+#[test]
+fn only_the_token_opens_the_server_and_it_is_told_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_token(folder.path(), &[]);
+    let list = request("tools/list", &json!({}));
+    let (code, answer) = post_with(&server, TOKEN, &list);
+    assert_eq!((code, tool_names(&message(&answer))), (200, TOOLS.to_vec()));
+    for wrong in ["", "x", &TOKEN[1..], &format!("{TOKEN}x"), &TOKEN.to_uppercase()] {
+        let (code, answer) = post_with(&server, wrong, &list);
+        assert_eq!(code, 401, "{wrong}");
+        assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
+    }
+    assert_eq!(server.post("/mcp", &[], &list).0, 401);
+    assert_eq!(server.post(&format!("/mcp?access_token={TOKEN}"), &[], &list).0, 401, "a token in an address");
+    assert_eq!(server.ask("GET", "/sse", &[], "").0, 401);
+    assert_eq!(server.post("/message?sessionId=x", &[], &list).0, 401);
+    for health in ["/healthz", "/readyz"] {
+        assert_eq!(server.ask("GET", health, &[], "").0, 200, "{health}");
+    }
+    let log = server.log();
+    assert!(!log.contains(TOKEN) && !log.contains(&TOKEN[1..]), "{log}");
+}
+
+#[test]
+fn the_token_may_be_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let server = HttpServer::with(command(folder.path()), &["--token-file", file.to_str().unwrap()]);
+    assert_eq!(post_with(&server, TOKEN, &initialize("2025-11-25")).0, 200);
+    // On loopback a token that is set is asked for as well.
+    assert_eq!(post_with(&server, "another", &initialize("2025-11-25")).0, 401);
+    if cfg!(unix) {
+        assert!(server.log().contains("chmod 600"), "{}", server.log());
+    }
+}
+
+#[test]
+fn the_older_transport_is_behind_the_same_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_token(folder.path(), &[]);
+    let login = format!("Bearer {TOKEN}");
+    let mut sse = server.open_sse_with(&[("Authorization", &login)]);
+    let path = sse.path.clone();
+    assert_eq!(server.post(&path, &[], &initialize("2024-11-05")).0, 401, "the session's id is no login");
+    assert_eq!(server.post(&path, &[("Authorization", &login)], &initialize("2024-11-05")).0, 202);
+    assert_eq!(sse.message()["result"]["serverInfo"]["name"], "gemini-batch-mcp");
+}
+
+#[test]
+fn names_and_pages_are_let_in_as_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_token(folder.path(), &["--allowed-origin", "https://app.example.com"]);
+    let page = ("Origin", "https://app.example.com");
+    let ask = |headers: &[(&str, &str)]| server.ask("GET", "/healthz", headers, "");
+    assert_eq!(ask(&[("Host", "batch.example.com")]).0, 200);
+    assert_eq!(ask(&[("Host", "other.example.com")]).0, 403);
+    assert_eq!(ask(&[("Origin", "https://evil.example")]).0, 403);
+    let (code, answer) = ask(&[page]);
+    assert_eq!(code, 200);
+    assert!(answer.contains("access-control-allow-origin: https://app.example.com"), "{answer}");
+    // What a browser asks before it lets the page call with a token.
+    let asked = [
+        page,
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "authorization,mcp-method"),
+    ];
+    let (code, answer) = server.ask("OPTIONS", "/mcp", &asked, "");
+    assert_eq!(code, 200, "{answer}");
+    assert!(answer.contains("access-control-allow-headers: authorization,mcp-method"), "{answer}");
+    assert_eq!(server.post("/mcp", &[page], &initialize("2025-11-25")).0, 401, "a page is no login");
+}
+
+#[test]
+fn a_client_that_sends_too_much_has_to_wait_and_others_need_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_token(folder.path(), &["--requests-per-minute", "5"]);
+    let ask = |client: &str| server.ask("GET", "/healthz", &[("X-Forwarded-For", client)], "");
+    assert!((0..5).all(|_| ask("203.0.113.1").0 == 200));
+    let (code, answer) = ask("203.0.113.1");
+    assert_eq!(code, 429);
+    assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
+    assert_eq!(ask("198.51.100.9, 203.0.113.1").0, 429, "what a client says of others does not count");
+    assert_eq!(ask("203.0.113.2").0, 200);
+}
+
+#[test]
+fn a_caller_without_a_token_is_sent_to_its_issuer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let host = ("Host", "batch.example.com");
+    let (code, answer) = server.post("/mcp", &[host], &initialize("2025-11-25"));
+    assert_eq!(code, 401);
+    let metadata = "https://batch.example.com/.well-known/oauth-protected-resource/mcp";
+    assert!(answer.contains(&format!("Bearer resource_metadata=\"{metadata}\"")), "{answer}");
+    for (path, resource) in [("", "/mcp"), ("/mcp", "/mcp"), ("/sse", "/sse")] {
+        let (code, answer) = server.ask("GET", &format!("/.well-known/oauth-protected-resource{path}"), &[host], "");
+        assert_eq!(code, 200, "{path}");
+        let metadata: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(metadata["resource"], format!("https://batch.example.com{resource}"));
+        assert_eq!(metadata["authorization_servers"], json!([ISSUER]));
+        assert_eq!(metadata["scopes_supported"], json!(["batch:read", "batch:write"]));
+    }
+    assert_eq!(server.ask("GET", "/.well-known/oauth-protected-resource/else", &[], "").0, 404);
+}
+
+#[test]
+fn tokens_of_the_issuer_open_what_their_scope_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let (read, write) = (signed::token(&claims("openid batch:read")), signed::token(&claims("batch:write")));
+    let list = request("tools/list", &json!({}));
+    for token in [&read, &write] {
+        assert_eq!(post_with(&server, token, &initialize("2025-11-25")).0, 200);
+        assert_eq!(tool_names(&message(&post_with(&server, token, &list).1)), TOOLS);
+        assert_eq!(post_with(&server, token, &call("list_batches")).0, 200);
+        assert_eq!(post_with(&server, token, &call("check_status")).0, 200);
+    }
+    for tool in TOOLS.iter().filter(|tool| !["list_batches", "check_status"].contains(tool)) {
+        let (code, answer) = post_with(&server, &read, &call(tool));
+        assert_eq!(code, 403, "{tool}");
+        assert!(answer.contains("error=\"insufficient_scope\", scope=\"batch:write\""), "{answer}");
+        assert_eq!(post_with(&server, &write, &call(tool)).0, 200, "{tool}");
+    }
+    // Scopes as other issuers write them.
+    let mut listed = claims("");
+    listed["scp"] = json!(["batch:read", "x"]);
+    assert_eq!(post_with(&server, &signed::token(&listed), &list).0, 200);
+}
+
+#[test]
+fn the_right_to_look_is_not_stretched_by_odd_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let read = format!("Bearer {}", signed::token(&claims("batch:read")));
+    let call = r#""jsonrpc":"2.0","id":1,"method":"tools/call""#;
+    for body in [
+        format!(r#"{{{call},"params":{{"name":"list_batches","name":"delete_batch","arguments":{{}}}}}}"#),
+        format!(r#"{{{call},"method":"tools/list","params":{{"name":"delete_batch"}}}}"#),
+        format!(r#"[{{{call},"params":{{"name":"delete_batch"}}}}]"#),
+        format!(r#"{{{call},"params":{{"name":["delete_batch"]}}}}"#),
+        format!(r#"{{{call}}}"#),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tasks/cancel","params":{"taskId":"x"}}"#.to_owned(),
+        "no JSON".to_owned(),
+    ] {
+        let headers = [LEGACY.as_slice(), &[("Authorization", &read)]].concat();
+        assert_eq!(server.ask("POST", "/mcp", &headers, &body).0, 403, "{body}");
+    }
+}
+
+#[test]
+fn tokens_of_others_open_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let with = |name: &str, value: Value| {
+        let mut claims = claims("batch:write");
+        claims[name] = value;
+        claims
+    };
+    let without = |name: &str| {
+        let mut claims = claims("batch:write");
+        claims.as_object_mut().unwrap().remove(name);
+        claims
+    };
+    for wrong in [
+        with("iss", json!("https://evil.example")),
+        with("aud", json!("https://other.example")),
+        with("exp", json!(from_now(-300))),
+        with("nbf", json!(from_now(300))),
+        without("iss"),
+        without("aud"),
+        without("exp"),
+    ] {
+        let (code, answer) = post_with(&server, &signed::token(&wrong), &initialize("2025-11-25"));
+        assert_eq!(code, 401, "{wrong}");
+        assert!(answer.contains("error=\"invalid_token\""), "{answer}");
+    }
+    let good = signed::token(&claims("batch:write"));
+    for forged in
+        [signed::token_by_public_key(&claims("batch:write")), good[..good.len() - 8].to_owned(), "x".to_owned()]
+    {
+        assert_eq!(post_with(&server, &forged, &initialize("2025-11-25")).0, 401, "{forged}");
+    }
+    let (code, _) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
+    assert_eq!(code, 403, "a token without a scope of ours");
+    assert!(!server.log().contains(&good), "a token is in the log");
+}
+
+#[test]
+fn the_issuers_metadata_name_its_keys() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let issuer = runtime.block_on(Scripted::start([]));
+    let address = issuer.base_url.trim_end_matches('/').to_owned();
+    issuer.then(Reply::json(404, "{}"));
+    issuer.then(Reply::json(200, json!({"issuer": address, "jwks_uri": format!("{address}/keys")})));
+    issuer.then(Reply::json(200, signed::key_set()));
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--oauth-issuer", &address, "--oauth-audience", AUDIENCE];
+    let server = HttpServer::with(command(folder.path()), &flags);
+    let mut claims = claims("batch:read");
+    claims["iss"] = address.clone().into();
+    assert_eq!(post_with(&server, &signed::token(&claims), &initialize("2025-11-25")).0, 200);
+    // The keys are known now.
+    assert_eq!(post_with(&server, &signed::token(&claims), &initialize("2025-11-25")).0, 200);
+    let asked: Vec<String> = issuer.seen().iter().map(|request| request.target.clone()).collect();
+    assert_eq!(asked, ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/keys"]);
+}
+
+#[tokio::test]
+async fn it_speaks_tls_with_the_certificate_it_is_given() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key] = certificate::files(folder.path());
+    let mut command = command(folder.path());
+    command.env("GEMINI_BATCH_HTTP_TOKEN", TOKEN);
+    let server = HttpServer::with(command, &["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()]);
+    let trusted = reqwest::Certificate::from_der(&certificate::trusted()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([trusted]).no_proxy().build().unwrap();
+    let port = server.authority.rsplit(':').next().unwrap();
+    let ask = async |token: &str| {
+        let call = client.post(format!("https://localhost:{port}/mcp")).bearer_auth(token);
+        let call = call.header("Accept", LEGACY[1].1).header("Content-Type", LEGACY[0].1);
+        call.body(initialize("2025-11-25").to_string()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(TOKEN).await, 200);
+    assert_eq!(ask("another").await, 401);
+    // Plain HTTP gets no answer there.
+    let mut plain = server.send("GET", "/healthz", &[], "");
+    let mut answer = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+}
+
+#[test]
+fn a_certificate_that_is_none_is_refused_without_quoting_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key] = certificate::files(folder.path());
+    let other_key = certificate::other_key(folder.path());
+    let nonsense = folder.path().join("nonsense.pem");
+    std::fs::write(&nonsense, "-----BEGIN PRIVATE KEY-----\nsecretsecretsecret\n").unwrap();
+    for files in [[&cert, &nonsense], [&nonsense, &key], [&key, &key], [&cert, &cert], [&cert, &other_key]] {
+        let [cert, key] = files.map(|file| file.to_str().unwrap());
+        let flags = ["--http", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+        let (code, text) = HttpServer::refused(command(folder.path()), &flags);
+        assert_eq!(code, 1, "{files:?}: {text}");
+        assert!(text.contains("error: ") && !text.contains("secretsecret"), "{text}");
+    }
+}

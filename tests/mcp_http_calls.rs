@@ -1,0 +1,185 @@
+//! Calls over HTTP that take long: kept alive, left by their clients, cancelled, interrupted by the end of the server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::io::BufRead;
+use std::time::{Duration, Instant};
+
+use gemini_batch_mcp::simulator::Pace;
+use serde_json::{Value, json};
+use support::http_server::{HttpServer, message, status};
+use support::program::{self, PATIENCE, initialize, modern, request};
+use support::world::World;
+
+/// A world with a job that will not end here, and a server in it.
+fn waiting_world() -> (World, HttpServer) {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"]);
+    let server = HttpServer::of(world.command());
+    (world, server)
+}
+
+/// A call that waits for that job.
+fn wait_call(id: i64, seconds: i64) -> Value {
+    let arguments = json!({"wait": true, "timeout_seconds": seconds});
+    let mut call = request("tools/call", &json!({"name": "check_status", "arguments": arguments}));
+    call["id"] = id.into();
+    call
+}
+
+const LEGACY: [(&str, &str); 3] = [
+    ("Content-Type", "application/json"),
+    ("Accept", "application/json, text/event-stream"),
+    ("MCP-Protocol-Version", "2025-11-25"),
+];
+
+/// How often the job was asked for at the API.
+fn polls(world: &World) -> usize {
+    world.simulator.log().count("GET", "/batches/")
+}
+
+/// Waits until the job was asked for once more.
+#[track_caller]
+fn polled_again(world: &World) {
+    let (before, start) = (polls(world), Instant::now());
+    while polls(world) == before {
+        assert!(start.elapsed() < PATIENCE, "the job is not asked for");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether nobody asks for the job, for longer than the longest pause there is in the first seconds of a wait.
+fn nobody_asks(world: &World) -> bool {
+    std::thread::sleep(Duration::from_millis(300));
+    let before = polls(world);
+    std::thread::sleep(Duration::from_secs(4));
+    polls(world) == before
+}
+
+/// The name that a client is given when it says hello.
+fn say_hello(server: &HttpServer) -> String {
+    let mut answer = server.send("POST", "/mcp", &LEGACY[..2], &initialize("2025-11-25").to_string());
+    assert_eq!(status(&mut answer), 200);
+    let names = answer.lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    let mut names = names.filter_map(|line| line.strip_prefix("mcp-session-id: ").map(str::to_owned));
+    names.next().expect("the server gives the client a name")
+}
+
+#[test]
+fn no_client_is_unknown_however_long_it_was_away() {
+    let first = HttpServer::start();
+    let name = say_hello(&first);
+    drop(first);
+    // Another run of the server never heard of it, and a third client never said hello at all.
+    let server = HttpServer::start();
+    for name in [name.as_str(), "never-given"] {
+        let headers = [LEGACY.as_slice(), &[("Mcp-Session-Id", name)]].concat();
+        let (code, answer) = server.ask("POST", "/mcp", &headers, &request("tools/list", &json!({})).to_string());
+        assert_eq!(code, 200, "{answer}");
+        assert!(message(&answer)["result"]["tools"].is_array());
+    }
+    // There is nothing to end, and no stream to open.
+    for method in ["DELETE", "GET"] {
+        assert_eq!(server.ask(method, "/mcp", &LEGACY, "").0, 405, "{method}");
+    }
+}
+
+#[test]
+fn a_long_call_has_its_headers_at_once_and_signs_of_life() {
+    let (_world, server) = waiting_world();
+    let start = Instant::now();
+    let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 17).to_string());
+    assert_eq!(status(&mut answer), 200);
+    assert!(start.elapsed() < Duration::from_secs(10), "headers came only after {:?}", start.elapsed());
+    let mut lines = answer.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with(':')), "no sign of life before the answer");
+    let data = lines.find(|line| line.starts_with("data: {")).expect("an answer after the sign of life");
+    assert_eq!(message(&data)["result"]["structuredContent"]["all_ended"], false);
+}
+
+#[test]
+fn a_modern_call_ends_with_its_connection() {
+    let (world, server) = waiting_world();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "check_status"),
+    ];
+    let params = json!({"name": "check_status", "arguments": {"wait": true, "timeout_seconds": 45}});
+    let answer = server.send("POST", "/mcp", &headers, &modern("tools/call", params).to_string());
+    polled_again(&world);
+    drop(answer);
+    assert!(nobody_asks(&world), "the call goes on without its client");
+    assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
+}
+
+#[test]
+fn a_legacy_call_goes_on_without_its_connection() {
+    let (world, server) = waiting_world();
+    let answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 45).to_string());
+    polled_again(&world);
+    drop(answer);
+    polled_again(&world);
+    polled_again(&world);
+}
+
+#[test]
+fn a_legacy_call_ends_when_its_own_client_cancels_it() {
+    let (world, server) = waiting_world();
+    let (mine, other) = (say_hello(&server), say_hello(&server));
+    let cancel = |client: &str| {
+        let notice = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
+        let headers = [LEGACY.as_slice(), &[("Mcp-Session-Id", client)]].concat();
+        assert_eq!(server.ask("POST", "/mcp", &headers, &notice.to_string()).0, 202);
+    };
+    let headers = [LEGACY.as_slice(), &[("Mcp-Session-Id", mine.as_str())]].concat();
+    let mut answer = server.send("POST", "/mcp", &headers, &wait_call(5, 45).to_string());
+    assert_eq!(status(&mut answer), 200);
+    polled_again(&world);
+    // Another client's request of the same id is another request.
+    cancel(&other);
+    polled_again(&world);
+    cancel(&mine);
+    let cancelled = Instant::now();
+    let rest: String = answer.lines().map_while(Result::ok).collect();
+    assert!(cancelled.elapsed() < Duration::from_secs(10), "{:?}", cancelled.elapsed());
+    assert!(!rest.contains("\"result\""), "a cancelled call is answered: {rest}");
+    assert!(nobody_asks(&world), "the call goes on although it is cancelled");
+}
+
+#[cfg(unix)]
+fn terminate(server: &HttpServer) {
+    let kill = std::process::Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_call_in_flight_is_answered_although_the_server_is_told_to_stop() {
+    let (_world, mut server) = waiting_world();
+    let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 2).to_string());
+    assert_eq!(status(&mut answer), 200);
+    terminate(&server);
+    let rest: Vec<String> = answer.lines().map_while(Result::ok).collect();
+    let data = rest.iter().find(|line| line.starts_with("data: {")).unwrap_or_else(|| panic!("no answer: {rest:?}"));
+    assert_eq!(message(data)["result"]["structuredContent"]["all_ended"], false);
+    assert!(program::wait_for_end(&mut server.child).success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it() {
+    let (world, mut server) = waiting_world();
+    let answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 3000).to_string());
+    polled_again(&world);
+    let told = Instant::now();
+    terminate(&server);
+    assert!(program::wait_for_end(&mut server.child).success());
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    drop(answer);
+    assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
+}

@@ -1,0 +1,109 @@
+//! What one client takes from a server over HTTP is bounded, and comes back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use support::http_server::HttpServer;
+use support::process::{memory, open_files};
+use support::program::{PATIENCE, initialize, program};
+
+const MEGABYTE: u64 = 1 << 20;
+
+/// Waits until something is so.
+#[track_caller]
+fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn thousands_of_sessions_opened_and_dropped_leave_nothing_behind() {
+    let server = HttpServer::start();
+    let open_and_drop = |times: usize| {
+        for number in 0..times {
+            let mut sse = None;
+            // A place may be free only once the server noticed that its client is gone.
+            becomes("no place comes back", || {
+                sse = server.try_open_sse();
+                sse.is_some()
+            });
+            // Some say hello first, some even that not.
+            if number % 3 == 0 {
+                server.post(&sse.unwrap().path, &[], &initialize("2024-11-05"));
+            }
+        }
+    };
+    open_and_drop(200);
+    let (before, files) = (memory(&server.child), open_files(&server.child));
+    open_and_drop(1800);
+    if let (Some((before, _)), Some(files)) = (before, files) {
+        becomes("files stay open", || open_files(&server.child).unwrap() <= files.max(20));
+        let after = memory(&server.child).unwrap().0;
+        assert!(after < before + 8 * MEGABYTE, "{before} bytes became {after}");
+    }
+    assert_eq!(server.ask("GET", "/healthz", &[], "").0, 200);
+}
+
+#[test]
+fn connections_are_bounded_and_their_places_come_back() {
+    let server = HttpServer::start();
+    let mut open: Vec<TcpStream> = (0..600).map(|_| TcpStream::connect(&server.authority).unwrap()).collect();
+    let is_closed = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        matches!(stream.read(&mut [0]), Ok(0)) || stream.write(b"x").is_err()
+    };
+    becomes("all connections are taken up", || open.iter_mut().rev().take(80).all(is_closed));
+    if let Some(files) = open_files(&server.child) {
+        assert!(files < 600, "{files} files");
+    }
+    drop(open);
+    becomes("the server serves nobody", || server.try_ask("/healthz") == Some(200));
+}
+
+#[test]
+fn a_client_that_sends_no_request_is_hung_up_on() {
+    let server = HttpServer::start();
+    let beginnings = ["", "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"];
+    let streams = beginnings.map(|beginning| {
+        let mut stream = TcpStream::connect(&server.authority).unwrap();
+        stream.write_all(beginning.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+        stream
+    });
+    for (mut stream, beginning) in streams.into_iter().zip(beginnings) {
+        let mut rest = Vec::new();
+        assert!(stream.read_to_end(&mut rest).is_ok(), "the server waits for what follows {beginning:?}");
+        assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{rest:?}");
+    }
+}
+
+#[test]
+fn a_head_may_be_long_but_not_without_bound() {
+    let server = HttpServer::start();
+    let ask = |bytes: usize| server.ask("GET", "/healthz", &[("X-Long", &"x".repeat(bytes))], "").0;
+    assert_eq!(ask(16 * 1024), 200);
+    assert_eq!(ask(200 * 1024), 431);
+}
+
+#[test]
+fn a_server_without_a_ledger_runs_but_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("no-folder");
+    std::fs::write(&file, "").unwrap();
+    let mut command = program(folder.path());
+    command.env("GEMINI_BATCH_HOME", file.join("home"));
+    let server = HttpServer::of(command);
+    assert_eq!(server.ask("GET", "/healthz", &[], "").0, 200);
+    let (code, text) = server.ask("GET", "/readyz", &[], "");
+    assert_eq!(code, 503);
+    assert!(!text.contains("no-folder"), "{text}");
+    let well = HttpServer::start();
+    assert_eq!(well.ask("GET", "/readyz", &[], "").0, 200);
+}
