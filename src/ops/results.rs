@@ -5,6 +5,7 @@ mod answer_file;
 mod budget;
 mod family;
 mod manifest;
+mod settle;
 mod words;
 
 pub(super) use account::Keys;
@@ -54,6 +55,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let task = prepare(app, &job, output, join, wanted, &view, monitor).await?.with_media(media);
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
+    settle::settle(app, &done)?;
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
     let mut reply = reply(&args, &job, done);

@@ -8,7 +8,7 @@ use crate::answers::merged::Found;
 use crate::answers::summary::Summary;
 use crate::answers::{Answer, AnswerWriter, Filter, Merged, Record, Tally, Window, Written};
 use crate::error::{Error, Result};
-use crate::job::Outcome;
+use crate::job::{Cost, Outcome};
 use crate::job::text::{clip, one_line};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
@@ -62,6 +62,8 @@ pub(in crate::ops) struct Counted {
     pub(in crate::ops) versions: BTreeMap<String, i64>,
     /// Answers whose code fence was taken off.
     pub(in crate::ops) unfenced: i64,
+    /// What the lines of the job itself (0) and of each of its retries cost.
+    pub(in crate::ops) costs: BTreeMap<u32, Cost>,
 }
 
 /// Accounts for the requests of one job, one after the other.
@@ -96,6 +98,7 @@ impl<'m> Account<'m> {
                 tally: wanted.tally,
                 versions: BTreeMap::new(),
                 unfenced: 0,
+                costs: BTreeMap::new(),
             },
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
             filter: wanted.filter,
@@ -172,12 +175,16 @@ impl<'m> Account<'m> {
     /// What was counted, and the finished file.
     pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
+        self.counted.costs.extend(self.merged.unreadable().map(|generation| (generation, Cost::Unknown)));
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 
     fn request(&mut self, key: &str, source: &[Option<Cell<'_>>]) -> Result<()> {
         let summary = &mut self.counted.summary;
-        let Found { answer, line, json } = self.merged.get(key, |answer, price| summary.pay(answer, price))?;
+        let costs = &mut self.counted.costs;
+        let Found { answer, line, json } = self.merged.get(key, |answer, price| {
+            *costs.entry(answer.generation).or_insert(Cost::Usd(0.0)) += summary.pay(answer, price);
+        })?;
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);
         if let Some(version) = &answer.model_version {
