@@ -218,7 +218,8 @@ fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobReco
 fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
     let is_new = |part: &&NewPart| !known.parts.iter().any(|other| other.number == part.number);
     let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| other.of == part.of));
-    let is_open = known.parts.iter().any(|part| part.step != Step::Created);
+    // What was given up and is repeated by a retry would be paid twice.
+    let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
     let added: Vec<_> = job.parts.iter().filter(is_new).filter(|_| same_cut).collect();
     if added.is_empty() && !is_open {
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
@@ -241,6 +242,13 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     )?;
     bring_state_up_to_date(tx, &known.handle)?;
     Ok(Intended::Known(exactly(tx, &known.handle)?))
+}
+
+/// Whether a retry of it was sent, or may be.
+fn is_retried(tx: &Transaction<'_>, job: &JobRecord) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM jobs JOIN parts ON parts.handle = jobs.handle WHERE retry_of = ?1 \
+               AND (step NOT IN ('intended', 'uploaded') OR NOT held))";
+    tx.query_row(sql, [job.handle.as_str()], |row| row.get(0))
 }
 
 /// The day's money, if a job of this price does not fit into it.

@@ -32,6 +32,7 @@ mod send;
 pub mod status;
 mod submit;
 mod trouble;
+mod unfinished;
 mod vault;
 
 pub use app::App;

@@ -8,13 +8,14 @@ use crate::answers::merged::Found;
 use crate::answers::summary::Summary;
 use crate::answers::{Answer, AnswerWriter, Filter, Merged, Record, Tally, Window, Written};
 use crate::error::{Error, Result};
-use crate::job::{Cost, Outcome};
+use crate::job::Outcome;
 use crate::job::text::{clip, one_line};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
 use crate::source::{Cell, KeyRule, Source};
 
+use super::settle::Costs;
 use super::words::Sample;
 
 /// Bytes of an answer in a reply that is not about single answers.
@@ -63,7 +64,7 @@ pub(in crate::ops) struct Counted {
     /// Answers whose code fence was taken off.
     pub(in crate::ops) unfenced: i64,
     /// What the lines of the job itself (0) and of each of its retries cost.
-    pub(in crate::ops) costs: BTreeMap<u32, Cost>,
+    pub(in crate::ops) costs: Costs,
 }
 
 /// Accounts for the requests of one job, one after the other.
@@ -98,7 +99,7 @@ impl<'m> Account<'m> {
                 tally: wanted.tally,
                 versions: BTreeMap::new(),
                 unfenced: 0,
-                costs: BTreeMap::new(),
+                costs: Costs::default(),
             },
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
             filter: wanted.filter,
@@ -175,7 +176,7 @@ impl<'m> Account<'m> {
     /// What was counted, and the finished file.
     pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
-        self.counted.costs.extend(self.merged.unreadable().map(|generation| (generation, Cost::Unknown)));
+        self.counted.costs.leave_out(self.merged.unreadable());
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 
@@ -183,7 +184,7 @@ impl<'m> Account<'m> {
         let summary = &mut self.counted.summary;
         let costs = &mut self.counted.costs;
         let Found { answer, line, json } = self.merged.get(key, |answer, price| {
-            *costs.entry(answer.generation).or_insert(Cost::Usd(0.0)) += summary.pay(answer, price);
+            costs.add(answer.generation, summary.pay(answer, price));
         })?;
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);

@@ -92,7 +92,7 @@ pub(in crate::ops) async fn write_rows(
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     let done = off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
-    settle(app, &done)?;
+    settle(app, &done.family.members, &done.counted.costs)?;
     Ok(done.warnings)
 }
 
