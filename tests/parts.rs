@@ -13,7 +13,8 @@ use support::world::World;
 fn world() -> World {
     let world = World::new();
     let prompts: Vec<_> = (1..=5).flat_map(|n| ["--prompt".to_owned(), format!("number {n}")]).collect();
-    let arguments: Vec<_> = ["build", "--output", "r.jsonl"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
+    let arguments: Vec<_> =
+        ["build", "--output", "r.jsonl"].into_iter().chain(prompts.iter().map(String::as_str)).collect();
     world.reply(&arguments);
     world
 }
@@ -27,7 +28,8 @@ fn all_answers(world: &World, handle: &str) {
     world.reply(&["status", handle, "--wait", "--timeout", "60"]);
     let results = world.reply(&["results", handle, "--output", "out.jsonl", "--overwrite"]);
     assert_eq!(results["outcomes"]["answered"], 5, "{results}");
-    let mut keys: Vec<_> = world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
+    let mut keys: Vec<_> =
+        world.lines("out.jsonl").iter().map(|line| line["key"].as_str().unwrap().to_owned()).collect();
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), 5);
@@ -66,10 +68,14 @@ fn the_uploads_of_all_parts_are_the_file() {
 #[test]
 fn what_the_tier_does_not_take_at_once_goes_out_in_parts() {
     let world = World::new();
-    let rows: Vec<_> = (0..40).map(|n| serde_json::json!({"text": format!("{n} {}", "word ".repeat(20_000))}).to_string()).collect();
+    let rows: Vec<_> =
+        (0..40).map(|n| serde_json::json!({"text": format!("{n} {}", "word ".repeat(20_000))}).to_string()).collect();
     world.write("rows.jsonl", &rows.join("\n"));
     let model = ["--model", "gemini-embedding-001"];
-    world.reply(&[&["build", "rows.jsonl", "--kind", "embed", "--template", "{{ text }}", "--output", "r.jsonl"][..], &model].concat());
+    world.reply(
+        &[&["build", "rows.jsonl", "--kind", "embed", "--template", "{{ text }}", "--output", "r.jsonl"][..], &model]
+            .concat(),
+    );
     let whole = world.reply(&["create", "r.jsonl", "--dry-run"]);
     assert!(whole["parts"].is_null(), "without a tier nothing is known of limits: {whole}");
     // About a million tokens, and tier 1 may have half a million of this model enqueued.
@@ -168,7 +174,11 @@ fn cancelling_holds_back_what_was_not_sent() {
     world.run(&["status", "--wait", "--timeout", "3"]);
     assert_eq!(world.jobs_at_the_api(), 1);
     let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
-    assert_eq!((&results["outcomes"]["answered"], &results["outcomes"]["missing"]), (&2.into(), &3.into()), "{results}");
+    assert_eq!(
+        (&results["outcomes"]["answered"], &results["outcomes"]["missing"]),
+        (&2.into(), &3.into()),
+        "{results}"
+    );
     // Asked for again, the rest goes out.
     world.simulator.faults().clear();
     let refused = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);

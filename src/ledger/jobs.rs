@@ -61,8 +61,13 @@ impl Ledger {
 
     /// The job with exactly this handle.
     pub fn job(&self, handle: &Handle) -> Result<JobRecord> {
-        self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())?
+        self.by_handle(handle)?
             .ok_or_else(|| Error::internal("reading a job from the ledger", format!("{handle} is gone")))
+    }
+
+    /// The job with exactly this handle, if there is one.
+    pub fn by_handle(&self, handle: &Handle) -> Result<Option<JobRecord>> {
+        self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())
     }
 
     /// Whether this handle, or another one with its hash, stands for other batches than this one at the API.

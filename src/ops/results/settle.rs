@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::family::Member;
 use crate::error::Result;
-use crate::job::{Cost, JobState};
+use crate::job::Cost;
 use crate::ledger::PartRecord;
 use crate::ops::App;
 
@@ -44,11 +44,5 @@ pub(in crate::ops) fn settle(app: &App, members: &[Member], costs: &Costs) -> Re
 /// Whether every line that was paid for is here.
 fn is_all_there(member: &Member) -> bool {
     let mut sent = member.job.parts.iter().filter(|part| !part.is_unsent());
-    member.job.is_sent() && !member.lacking && sent.all(|part| part.collected_at.is_some() || gave_nothing(part))
-}
-
-/// Requests that the API failed are usually not billed (API reference §7), and no other was done: a part that ended
-/// early without one success cost nothing.
-fn gave_nothing(part: &PartRecord) -> bool {
-    part.state.is_terminal() && part.state != JobState::Succeeded && part.done <= part.failed
+    member.job.is_sent() && !member.lacking && sent.all(PartRecord::is_all_here)
 }

@@ -78,7 +78,8 @@ pub(super) async fn write_requests(
         checker,
         output: path.clone(),
     };
-    let (task, copied) = off_thread(monitor, move |monitor| choose(&task, monitor).map(|copied| (task, copied))).await?;
+    let (task, copied) =
+        off_thread(monitor, move |monitor| choose(&task, monitor).map(|copied| (task, copied))).await?;
     settle(app, &task.members, &copied.costs)?;
     Ok(Chosen {
         path,
