@@ -34,6 +34,12 @@ pub struct Flags {
     /// Refuse what goes beyond this in a day (UTC), over all jobs and processes [env: GEMINI_BATCH_DAILY_BUDGET_USD]
     #[arg(long, global = true, value_name = "USD", value_parser = budget)]
     pub daily_budget_usd: Option<f64>,
+    /// Refuse a retry of a retry beyond this many, one of the other [default: 5] [env: GEMINI_BATCH_MAX_GENERATIONS]
+    #[arg(long, global = true, value_name = "N", value_parser = generations)]
+    pub max_generations: Option<u32>,
+    /// Leave uploaded request files at the API when their job has ended, for the 48 hours that it keeps them.
+    #[arg(long, global = true, env = "GEMINI_BATCH_KEEP_UPLOADS", value_parser = FalseyValueParser::new())]
+    pub keep_uploads: bool,
     /// A model and price table to use instead of the built-in one [env: GEMINI_BATCH_MODELS]
     #[arg(long, global = true, value_name = "FILE")]
     pub models: Option<PathBuf>,
@@ -44,6 +50,10 @@ fn tier(text: &str) -> Result<u8, String> {
         Ok(tier @ 1..=3) => Ok(tier),
         _ => Err("it has to be 1, 2 or 3, as AI Studio shows it for the project".to_owned()),
     }
+}
+
+fn generations(text: &str) -> Result<u32, String> {
+    text.trim().parse::<u32>().map_err(|_| "it has to be a whole number, 0 or more".to_owned())
 }
 
 /// A sum that can be kept to.
@@ -86,6 +96,10 @@ pub struct Config {
     pub tier: Option<u8>,
     /// What may be spent in a day (UTC), in US dollars.
     pub daily_budget_usd: Option<f64>,
+    /// How many retries may follow one another.
+    pub max_generations: u32,
+    /// Whether uploaded request files stay at the API when their job has ended.
+    pub keep_uploads: bool,
     /// How long a call may take before its work goes on behind it; `None`: as long as it needs.
     pub patience: Option<Duration>,
     /// How long a lost create is looked up before it counts as never arrived.
@@ -131,6 +145,9 @@ impl Config {
             models: path(flags.models.as_ref(), "GEMINI_BATCH_MODELS"),
             tier: setting(flags.tier, "GEMINI_BATCH_TIER", tier)?,
             daily_budget_usd: setting(flags.daily_budget_usd, "GEMINI_BATCH_DAILY_BUDGET_USD", budget)?,
+            max_generations: setting(flags.max_generations, "GEMINI_BATCH_MAX_GENERATIONS", generations)?
+                .unwrap_or(MAX_GENERATIONS),
+            keep_uploads: flags.keep_uploads,
             patience: (caller == Caller::Agent).then_some(PATIENCE),
             settle: settle(),
             notes,
@@ -152,6 +169,8 @@ impl Config {
             models: None,
             tier: None,
             daily_budget_usd: None,
+            max_generations: MAX_GENERATIONS,
+            keep_uploads: false,
             patience: None,
             settle: SETTLE,
             notes: Vec::new(),
@@ -220,6 +239,9 @@ fn api_version() -> Option<String> {
 
 /// Most clients give up on a call after 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What did not answer after so many repetitions will not.
+const MAX_GENERATIONS: u32 = 5;
 
 /// How long a create may take to show up in the API's list.
 const SETTLE: Duration = Duration::from_secs(180);

@@ -79,14 +79,19 @@ impl Merged {
             }
             let Some(line) = generation.index.get(key, &mut generation.window)? else { continue };
             let (mut answer, json) = self.checker.check(Answer::read(line, false));
-            paid(&answer, generation.price.as_ref());
             answer.generation = generation.number;
+            paid(&answer, generation.price.as_ref());
             let better = best.as_ref().is_none_or(|best| worth(&answer) > worth(&best.answer));
             if better {
                 best = Some(Found { answer, line: Some(line), json });
             }
         }
         Ok(best.unwrap_or_else(|| Found { answer: Answer::missing(), line: None, json: None }))
+    }
+
+    /// The generations with lines that cannot be read: nobody knows what those cost.
+    pub fn unreadable(&self) -> impl Iterator<Item = u32> {
+        self.generations.iter().filter(|one| one.index.problems.unreadable > 0).map(|one| one.number)
     }
 
     /// Whether a line came back for this key.

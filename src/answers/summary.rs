@@ -122,19 +122,25 @@ impl Summary {
         groups
     }
 
-    /// Adds up what one answer used and cost, whether or not it is the one that counts for its key.
-    pub fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) {
-        if let Some(usage) = &answer.usage {
-            let cost = Cost::of_request(usage, price);
-            self.usage += *usage;
-            self.cost += cost;
-            self.live_cost += Cost::of_request(usage, price.map(Price::live).as_ref());
-            self.spread.add(usage, cost);
-        } else if matches!(answer.outcome, Outcome::Answered | Outcome::Truncated | Outcome::Invalid) {
+    /// Adds up what one answer used and cost, whether or not it is the one that counts for its key. Returns what it cost.
+    pub fn pay(&mut self, answer: &Answer<'_>, price: Option<&Price>) -> Cost {
+        let cost = match &answer.usage {
+            Some(usage) => {
+                let cost = Cost::of_request(usage, price);
+                self.usage += *usage;
+                self.live_cost += Cost::of_request(usage, price.map(Price::live).as_ref());
+                self.spread.add(usage, cost);
+                cost
+            }
             // It was paid for, and nobody says how much.
-            self.cost = Cost::Unknown;
-            self.live_cost = Cost::Unknown;
-        }
+            None if matches!(answer.outcome, Outcome::Answered | Outcome::Truncated | Outcome::Invalid) => {
+                self.live_cost = Cost::Unknown;
+                Cost::Unknown
+            }
+            None => Cost::Usd(0.0),
+        };
+        self.cost += cost;
+        cost
     }
 
     fn show(&mut self, key: &str, answer: &Answer<'_>) {

@@ -61,8 +61,13 @@ impl Ledger {
 
     /// The job with exactly this handle.
     pub fn job(&self, handle: &Handle) -> Result<JobRecord> {
-        self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())?
+        self.by_handle(handle)?
             .ok_or_else(|| Error::internal("reading a job from the ledger", format!("{handle} is gone")))
+    }
+
+    /// The job with exactly this handle, if there is one.
+    pub fn by_handle(&self, handle: &Handle) -> Result<Option<JobRecord>> {
+        self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())
     }
 
     /// Whether this handle, or another one with its hash, stands for other batches than this one at the API.
@@ -218,7 +223,8 @@ fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobReco
 fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
     let is_new = |part: &&NewPart| !known.parts.iter().any(|other| other.number == part.number);
     let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| other.of == part.of));
-    let is_open = known.parts.iter().any(|part| part.step != Step::Created);
+    // What was given up and is repeated by a retry would be paid twice.
+    let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
     let added: Vec<_> = job.parts.iter().filter(is_new).filter(|_| same_cut).collect();
     if added.is_empty() && !is_open {
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
@@ -241,6 +247,13 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     )?;
     bring_state_up_to_date(tx, &known.handle)?;
     Ok(Intended::Known(exactly(tx, &known.handle)?))
+}
+
+/// Whether a retry of it was sent, or may be.
+fn is_retried(tx: &Transaction<'_>, job: &JobRecord) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM jobs JOIN parts ON parts.handle = jobs.handle WHERE retry_of = ?1 \
+               AND (step NOT IN ('intended', 'uploaded') OR NOT held))";
+    tx.query_row(sql, [job.handle.as_str()], |row| row.get(0))
 }
 
 /// The day's money, if a job of this price does not fit into it.

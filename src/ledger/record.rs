@@ -222,6 +222,15 @@ impl PartRecord {
         matches!(self.step, Step::Creating | Step::Unclear)
     }
 
+    /// It has ended, and all that was paid for is on this machine.
+    ///
+    /// Requests that the API failed are usually not billed (API reference §7), and no other was done: a part that ended
+    /// early without one success cost nothing.
+    pub fn is_all_here(&self) -> bool {
+        let gave_nothing = self.state != JobState::Succeeded && self.done <= self.failed;
+        self.state.is_terminal() && (self.collected_at.is_some() || gave_nothing)
+    }
+
     /// The API has it, and it has not ended.
     pub fn is_active(&self) -> bool {
         self.step == Step::Created && !self.state.is_terminal()

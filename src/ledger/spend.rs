@@ -1,7 +1,8 @@
 //! What is spent and what is promised, by the day.
 //!
 //! A part counts on the day (UTC) on which its create was sent, with its high estimate until what it cost is known.
-//! What waits to be sent counts as today's: it may go out at any moment.
+//! What waits to be sent counts as today's: it may go out at any moment. Jobs that were made elsewhere have no estimate,
+//! and are not this ledger's spending; one whose create was lost on the way, and was found again, has one.
 
 use chrono::{NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, params};
@@ -30,9 +31,10 @@ impl Spending {
     }
 }
 
-/// What a part costs: its share of what the job cost, else its high estimate.
-const PRICE: &str = "CASE WHEN settled_usd IS NULL THEN parts.high_usd \
-     ELSE settled_usd * (1.0 * parts.requests / max(jobs.requests, 1)) END";
+/// What a part costs: its share of what the parts that were sent did cost, else its high estimate.
+const PRICE: &str = "CASE WHEN settled_usd IS NULL OR sent_at IS NULL THEN parts.high_usd \
+     ELSE settled_usd * parts.requests / (SELECT max(sum(sent.requests), 1.0) FROM parts AS sent \
+     WHERE sent.handle = parts.handle AND sent.sent_at IS NOT NULL) END";
 
 impl Ledger {
     /// What is spent and promised today.
@@ -65,7 +67,7 @@ pub(super) fn spending(
                 coalesce(sum(CASE WHEN sent_at IS NULL THEN usd END), 0.0), \
                 coalesce(sum(usd IS NULL), 0) \
          FROM (SELECT sent_at, {PRICE} AS usd FROM parts JOIN jobs ON jobs.handle = parts.handle \
-               WHERE origin = 'created' AND jobs.handle <> ?3 AND \
+               WHERE (origin = 'created' OR parts.high_usd IS NOT NULL) AND jobs.handle <> ?3 AND \
                ((sent_at >= ?1 AND sent_at < ?2) OR (sent_at IS NULL AND step IN ('intended', 'uploaded') AND NOT held)))"
     );
     let without = without.map_or("", Handle::as_str);

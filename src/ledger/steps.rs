@@ -114,6 +114,8 @@ impl Ledger {
             let now = text(Utc::now());
             let mine = tx.execute(&sql, params![part.handle.as_str(), lease, owner, part.number, now])? == 1;
             if mine {
+                // What the other parts cost is not what the job costs any more.
+                tx.execute("UPDATE jobs SET settled_usd = NULL WHERE handle = ?1", [part.handle.as_str()])?;
                 append(tx, Some(part.handle), "creating", &part.named(""))?;
             }
             Ok(turn(mine))

@@ -74,6 +74,23 @@ impl Ledger {
         })
     }
 
+    /// Files at the API that were uploaded from here and live beyond `now`, and whether they are requests of a job that
+    /// has ended.
+    pub fn uploaded_files(&self, now: DateTime<Utc>) -> Result<Vec<(String, bool)>> {
+        self.read("reading the uploads", |connection| {
+            let ended =
+                "jobs.state IN ('JOB_STATE_SUCCEEDED', 'JOB_STATE_FAILED', 'JOB_STATE_CANCELLED', 'JOB_STATE_EXPIRED')";
+            let sql = format!(
+                "SELECT remote_file, {ended} OR (held AND jobs.state = 'JOB_STATE_UNSUBMITTED') \
+                 FROM parts JOIN jobs ON jobs.handle = parts.handle \
+                 WHERE remote_file IS NOT NULL AND (file_expires IS NULL OR file_expires > ?1) \
+                 UNION ALL SELECT remote_name, 0 FROM uploads WHERE expires_at > ?1"
+            );
+            let mut query = connection.prepare_cached(&sql)?;
+            query.query_map([text(now)], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
     /// Forgets an upload that is gone, or of no use.
     pub fn forget_upload(&self, name: &str) -> Result<()> {
         self.write("forgetting an upload", |tx| {

@@ -250,6 +250,11 @@ fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, ki
 
 fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Result<()> {
     let Some(limit) = limit else { return Ok(()) };
+    if !limit.is_finite() || limit < 0.0 {
+        let cause = format!("max_cost_usd is {limit}, and has to be an amount in US dollars, 0 or more");
+        return Err(Error::new(ErrorKind::InvalidArgument, "checking the cost", cause)
+            .hint("give the most that this job may cost, or leave it out. Nothing was sent"));
+    }
     let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
     match estimate.high_usd {
         Some(high) if high <= limit => match load.uncounted() {

@@ -6,8 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
+use super::storage::{Listing, has_ended, size};
+use super::tidy::has_upload;
+use super::unfinished::refuse_unfinished;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{JobRecord, PartRecord};
+use crate::gemini::RemoteFile;
+use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
 /// Which job, and what of it.
@@ -30,7 +34,7 @@ pub struct DeleteReply {
     /// The job.
     pub job: String,
     /// What was removed at the API, or would be.
-    pub removed: Vec<String>,
+    pub removed: Vec<Removed>,
     /// Nothing was removed: this is what would be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -40,11 +44,23 @@ pub struct DeleteReply {
     pub next: String,
 }
 
+/// A thing at the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Removed {
+    /// Name: batches/… or files/….
+    pub name: String,
+    /// Bytes of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+}
+
 impl fmt::Display for DeleteReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {}", self.job)?;
         for removed in &self.removed {
-            writeln!(f, "{}: {removed}", if self.dry_run { "would remove" } else { "removed" })?;
+            let size = removed.bytes.map_or(String::new(), |bytes| format!(", {}", size(bytes)));
+            writeln!(f, "{}: {}{size}", if self.dry_run { "would remove" } else { "removed" }, removed.name)?;
         }
         if self.removed.is_empty() {
             writeln!(f, "nothing is left to remove at the API")?;
@@ -57,24 +73,28 @@ impl fmt::Display for DeleteReply {
 }
 
 /// Removes a job that has ended from the API, once its answers are safe here.
+///
+/// Only what is ours: its batches, and with `files` what was uploaded for it. Result files cannot be deleted by name,
+/// the API drops them itself (API reference §0.7).
 pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Result<DeleteReply> {
     if !args.dry_run {
         app.allow_changes("deleting a batch job")?;
     }
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
-    if !job.state().is_terminal() {
-        return Err(Error::new(
-            ErrorKind::WrongState,
-            format!("deleting {}", job.handle),
-            format!("it is {}", job.state()),
-        )
-        .hint(format!("cancel_batch {{\"job\": \"{}\"}} first, or wait until it has ended", job.handle)));
+    if !has_ended(&job) {
+        refuse_unfinished(&job, "deleting")?;
     }
-    if !args.dry_run {
-        super::collect::collect(app, &job, monitor).await?;
+    if !args.dry_run && job.is_sent() && job.deleted_at.is_none() {
+        let collected = super::collect::collect(app, &job, monitor).await?;
+        if collected.lacking {
+            return Err(not_all_here(&job));
+        }
     }
-    let removed = remove(app, &job, args.files, args.dry_run).await?;
+    let mut removed = batches(app, &job, args.dry_run).await?;
+    if args.files {
+        removed.extend(files(app, &job, args.dry_run).await?);
+    }
     let kept = vec![
         format!("the answers, on this machine: get_results {{\"job\": \"{}\"}}", job.handle),
         "the record of the job and its cost, in the ledger".to_owned(),
@@ -83,35 +103,66 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
     Ok(DeleteReply { job: job.handle.to_string(), removed, dry_run: args.dry_run, kept, next: next.to_owned() })
 }
 
-/// Only what is ours: the batch, and the file that was uploaded for it. Result files cannot be deleted
-/// by name, the API drops them itself (API reference §0.7).
-async fn remove(app: &App, job: &JobRecord, files: bool, dry_run: bool) -> Result<Vec<String>> {
+/// What was paid for is not thrown away.
+fn not_all_here(job: &JobRecord) -> Error {
+    let cause = "the API counts more finished requests than the results it gave: those are billed and may still come";
+    Error::new(ErrorKind::WrongState, format!("deleting {}", job.handle), cause).hint(format!(
+        "get_results {{\"job\": \"{}\"}} tries to get them; if they never come, the API drops the job by itself. \
+         Nothing was removed",
+        job.handle
+    ))
+}
+
+async fn batches(app: &App, job: &JobRecord, dry_run: bool) -> Result<Vec<Removed>> {
     let mut removed = Vec::new();
-    if job.deleted_at.is_none() {
-        for name in job.remote_names() {
-            if !dry_run {
-                gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
-            }
-            removed.push(name.to_owned());
-        }
-        if !dry_run && !removed.is_empty() {
-            app.ledger()?.deleted(&job.handle)?;
-        }
-    }
-    let lives = |part: &&PartRecord| part.file_expires.is_none_or(|expires| expires > app.now());
-    for part in job.parts.iter().filter(|_| files).filter(lives) {
-        let Some(name) = part.remote_file.as_deref() else { continue };
+    for name in job.remote_names().filter(|_| job.deleted_at.is_none()) {
         if !dry_run {
-            gone_is_fine(app.gemini().await?.delete_file(name).await)?;
-            app.ledger()?.upload_removed(job.part_id(part))?;
+            gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
         }
-        removed.push(name.to_owned());
+        removed.push(Removed { name: name.to_owned(), bytes: None });
+    }
+    if !dry_run && !removed.is_empty() {
+        app.ledger()?.deleted(&job.handle)?;
     }
     Ok(removed)
 }
 
+/// What was uploaded for the job: as the ledger has it, and what carries the name of one of its parts.
+async fn files(app: &App, job: &JobRecord, dry_run: bool) -> Result<Vec<Removed>> {
+    let listing = Listing::of(app).await?;
+    let is_there = |name: &str| !listing.is_whole || listing.files.iter().any(|file| file.name == name);
+    let mut found: Vec<Removed> = listing.files.iter().filter(|file| is_of(file, job)).map(removable).collect();
+    for part in job.parts.iter().filter(|part| has_upload(app, part)) {
+        let Some(name) = part.remote_file.as_deref() else { continue };
+        if is_there(name) && found.iter().all(|file| file.name != name) {
+            let bytes = part.bytes.and_then(|bytes| i64::try_from(bytes).ok());
+            found.push(Removed { name: name.to_owned(), bytes });
+        }
+    }
+    if dry_run {
+        return Ok(found);
+    }
+    for file in &found {
+        gone_is_fine(app.gemini().await?.delete_file(&file.name).await)?;
+    }
+    for part in job.parts.iter().filter(|part| part.remote_file.is_some()) {
+        app.ledger()?.upload_removed(job.part_id(part))?;
+    }
+    Ok(found)
+}
+
+/// Uploaded for a part of this job, though the ledger may have forgotten it.
+fn is_of(file: &RemoteFile, job: &JobRecord) -> bool {
+    let is_result = file.name.starts_with("files/batch-");
+    !is_result && job.parts.iter().any(|part| file.display_name.as_ref() == Some(&part.display_name))
+}
+
+fn removable(file: &RemoteFile) -> Removed {
+    Removed { name: file.name.clone(), bytes: file.bytes }
+}
+
 /// What is not there any more need not be deleted.
-fn gone_is_fine(result: Result<()>) -> Result<()> {
+pub(super) fn gone_is_fine(result: Result<()>) -> Result<()> {
     match result {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         other => other,

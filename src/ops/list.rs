@@ -1,6 +1,7 @@
 //! `list_batches`: the jobs remembered here and those at the API, merged.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -8,10 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
+use super::part_counts::PartCounts;
 use super::status::UNFINISHED;
+use super::storage::{Listing, Storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
-use crate::job::JobState;
+use crate::job::outcome::counted;
+use crate::job::{Cost, JobState};
 use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
@@ -37,6 +41,12 @@ pub struct ListReply {
     /// Pass it to get the next page. Left out on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+    /// Files at the API, if it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+    /// Money sent to be spent today (UTC), waiting to be, and the daily budget.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub today: Option<Today>,
     /// Things to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -59,11 +69,46 @@ pub struct ListedJob {
     pub requests: Option<i64>,
     /// When it was made, RFC 3339.
     pub created: String,
-    /// Name at the API.
+    /// Name at the API; of a job of several parts that of the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_name: Option<String>,
+    /// Parts, where it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartCounts>,
+    /// The job that it is a retry of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<String>,
+    /// What it cost in USD, once its results were accounted for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
     /// Where it is known: `both`, `here` (not at the API any more, or not asked), `api` (made elsewhere).
     pub known: String,
+}
+
+/// A day's money, in USD: what it cost, or its high estimate where that is not known yet.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Today {
+    /// Sent.
+    pub sent_usd: f64,
+    /// Waits to be sent.
+    pub waiting_usd: f64,
+    /// Batches among both whose price is unknown, and in neither sum.
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
+    pub unknown: i64,
+    /// What may be spent in a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<f64>,
+}
+
+impl fmt::Display for Today {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sent, {} waiting", Cost::Usd(self.sent_usd), Cost::Usd(self.waiting_usd))?;
+        if self.unknown > 0 {
+            write!(f, ", and {} of unknown price", counted(self.unknown, "batch"))?;
+        }
+        self.budget_usd.map_or(Ok(()), |budget| write!(f, ", budget {}", Cost::Usd(budget)))
+    }
 }
 
 impl fmt::Display for ListReply {
@@ -72,8 +117,19 @@ impl fmt::Display for ListReply {
             writeln!(f, "no jobs")?;
         }
         for job in &self.jobs {
-            let requests = job.requests.map_or("? requests".to_owned(), |n| crate::job::outcome::counted(n, "request"));
-            writeln!(f, "{} {} {requests} {} {} ({})", job.job, job.state, job.model, job.created, job.known)?;
+            let requests = job.requests.map_or("? requests".to_owned(), |n| counted(n, "request"));
+            write!(f, "{} {} {requests} {} {} ({})", job.job, job.state, job.model, job.created, job.known)?;
+            let parts = job.parts.map(|parts| parts.to_string());
+            let cost = job.cost_usd.map(|usd| Cost::Usd(usd).to_string());
+            let retry_of = job.retry_of.as_ref().map(|first| format!("retry of {first}"));
+            parts.iter().chain(&cost).chain(&retry_of).try_for_each(|more| write!(f, ", {more}"))?;
+            writeln!(f)?;
+        }
+        if let Some(today) = &self.today {
+            writeln!(f, "today: {today}")?;
+        }
+        if let Some(storage) = &self.storage {
+            writeln!(f, "files at the API: {storage}")?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning: {warning}")?;
@@ -84,6 +140,8 @@ impl fmt::Display for ListReply {
 
 const USUAL_LIMIT: i64 = 20;
 const LONGEST_LIMIT: i64 = 100;
+/// How long the files at the API are listed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists jobs, newest first. The API is asked once, for its newest jobs; older ones come from the ledger.
 pub async fn list(app: &App, args: ListArgs, _monitor: &dyn Monitor) -> Result<ListReply> {
@@ -94,6 +152,7 @@ pub async fn list(app: &App, args: ListArgs, _monitor: &dyn Monitor) -> Result<L
     let ask = args.remote.unwrap_or(before.is_none()) && before.is_none();
     let remote = if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Vec::new() };
     let elsewhere = take_note(app, &remote)?;
+    let storage = if ask && app.can_connect() { storage(app, &mut warnings).await? } else { None };
 
     let mut local = app.ledger()?.list(&states, before, limit + 1)?;
     let more = local.len() > limit;
@@ -109,7 +168,36 @@ pub async fn list(app: &App, args: ListArgs, _monitor: &dyn Monitor) -> Result<L
         None if jobs.is_empty() => "build_jsonl makes a request file, create_batch submits it".to_owned(),
         None => "check_status or get_results with a job".to_owned(),
     };
-    Ok(ListReply { jobs, cursor, warnings, next })
+    Ok(ListReply { jobs, cursor, storage, today: today(app)?, warnings, next })
+}
+
+/// What lies at the API. A list of jobs is worth having without it.
+async fn storage(app: &App, warnings: &mut Vec<String>) -> Result<Option<Storage>> {
+    match tokio::time::timeout(PATIENCE, Listing::of(app)).await {
+        Ok(Ok(listing)) => Storage::of(app, &listing).map(Some),
+        Ok(Err(e)) => {
+            warnings.push(format!("the files at the API could not be listed ({e})"));
+            Ok(None)
+        }
+        Err(_) => {
+            warnings.push("the files at the API could not be listed in time".to_owned());
+            Ok(None)
+        }
+    }
+}
+
+/// Today's money, if there is any, or a budget.
+fn today(app: &App) -> Result<Option<Today>> {
+    let spending = app.ledger()?.spending_today()?;
+    let budget_usd = app.config().daily_budget_usd;
+    let rounded = |usd: f64| Cost::Usd(usd).usd().unwrap_or(usd);
+    let today = Today {
+        sent_usd: rounded(spending.sent_usd),
+        waiting_usd: rounded(spending.waiting_usd),
+        unknown: spending.unknown,
+        budget_usd,
+    };
+    Ok((budget_usd.is_some() || spending.unknown > 0 || spending.total_usd() > 0.0).then_some(today))
 }
 
 fn asked_states(asked: Option<&str>) -> Result<Vec<JobState>> {
@@ -177,6 +265,9 @@ fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
         requests: Some(job.requests),
         created: job.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
         remote_name: job.remote_names().next().map(str::to_owned),
+        parts: PartCounts::of(job),
+        retry_of: job.retry_of.as_ref().map(ToString::to_string),
+        cost_usd: job.settled_usd.and_then(|usd| Cost::Usd(usd).usd()),
         known: if asked && there.is_some() { "both" } else { "here" }.to_owned(),
     }
 }
@@ -189,6 +280,9 @@ fn foreign(batch: &RemoteBatch) -> ListedJob {
         requests: batch.counts.total,
         created: batch.create_time.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default(),
         remote_name: Some(batch.name.clone()),
+        parts: None,
+        retry_of: None,
+        cost_usd: None,
         known: "api".to_owned(),
     }
 }

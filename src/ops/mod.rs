@@ -33,8 +33,11 @@ mod schema_file;
 mod send;
 pub mod signing_keys;
 pub mod status;
+mod storage;
 mod submit;
+mod tidy;
 mod trouble;
+mod unfinished;
 mod vault;
 
 pub use app::App;

@@ -5,11 +5,13 @@ mod answer_file;
 mod budget;
 mod family;
 mod manifest;
+mod settle;
 mod words;
 
 pub(super) use account::Keys;
 pub(super) use answer_file::write_rows;
 pub(super) use family::{Family, Member, checker_of};
+pub(super) use settle::{Costs, settle};
 pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 
 use serde_json::{Map, Value, json};
@@ -54,6 +56,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let task = prepare(app, &job, output, join, wanted, &view, monitor).await?.with_media(media);
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
+    settle(app, &done.family.members, &done.counted.costs)?;
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
     let mut reply = reply(&args, &job, done);

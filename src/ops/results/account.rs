@@ -15,6 +15,7 @@ use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
 use crate::source::{Cell, KeyRule, Source};
 
+use super::settle::Costs;
 use super::words::Sample;
 
 /// Bytes of an answer in a reply that is not about single answers.
@@ -62,6 +63,8 @@ pub(in crate::ops) struct Counted {
     pub(in crate::ops) versions: BTreeMap<String, i64>,
     /// Answers whose code fence was taken off.
     pub(in crate::ops) unfenced: i64,
+    /// What the lines of the job itself (0) and of each of its retries cost.
+    pub(in crate::ops) costs: Costs,
 }
 
 /// Accounts for the requests of one job, one after the other.
@@ -96,6 +99,7 @@ impl<'m> Account<'m> {
                 tally: wanted.tally,
                 versions: BTreeMap::new(),
                 unfenced: 0,
+                costs: Costs::default(),
             },
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
             filter: wanted.filter,
@@ -172,12 +176,16 @@ impl<'m> Account<'m> {
     /// What was counted, and the finished file.
     pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
+        self.counted.costs.leave_out(self.merged.unreadable());
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 
     fn request(&mut self, key: &str, source: &[Option<Cell<'_>>]) -> Result<()> {
         let summary = &mut self.counted.summary;
-        let Found { answer, line, json } = self.merged.get(key, |answer, price| summary.pay(answer, price))?;
+        let costs = &mut self.counted.costs;
+        let Found { answer, line, json } = self.merged.get(key, |answer, price| {
+            costs.add(answer.generation, summary.pay(answer, price));
+        })?;
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);
         if let Some(version) = &answer.model_version {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::account::{Account, Counted, Wanted, unanswered};
 use super::family::{Family, checker_of, named};
+use super::settle::settle;
 use crate::answers::{
     AnswerWriter, Checker, Column, Fields, Format, Kind, MediaFolder, Merged, Shape, Written, answered_in,
 };
@@ -91,6 +92,7 @@ pub(in crate::ops) async fn write_rows(
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     let done = off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
+    settle(app, &done.family.members, &done.counted.costs)?;
     Ok(done.warnings)
 }
 

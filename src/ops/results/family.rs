@@ -156,6 +156,7 @@ impl Member {
         let price = app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned();
         // When it was collected is known only now.
         let job = app.ledger()?.job(&job.handle)?;
+        crate::ops::tidy::tidy(app, &job).await;
         Ok(Self { job, number, results: collected.paths, keys, lacking: collected.lacking, price })
     }
 

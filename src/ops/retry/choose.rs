@@ -1,0 +1,243 @@
+//! The request file of a retry: the lines whose outcome is wanted, with other settings where there are any.
+
+use std::io::Read;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::settings::Settings;
+use super::{RetryArgs, input_of};
+use crate::answers::Checker;
+use crate::answers::summary::Summary;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::id::hex;
+use crate::job::{Outcome, OutcomeCounts};
+use crate::jsonl::keys::KeySet;
+use crate::jsonl::lines::LineReader;
+use crate::jsonl::result::key_of;
+use crate::jsonl::writer::RequestWriter;
+use crate::ledger::JobRecord;
+use crate::ledger::builds::BuildOrigin;
+use crate::ops::App;
+use crate::ops::off_thread::off_thread;
+use crate::ops::results::{Costs, Family, Keys, Member, checker_of, settle};
+use crate::ops::vault::Vault;
+use crate::paths::AllowedPath;
+use crate::progress::Monitor;
+
+/// The request file of a retry.
+pub(super) struct Chosen {
+    pub(super) path: AllowedPath,
+    pub(super) sha256: String,
+    /// The model to ask: that of the very same retry, if there is one.
+    pub(super) model: String,
+    /// The requests in it, by the outcome they had.
+    pub(super) repeated: OutcomeCounts,
+    /// What is asked otherwise than before.
+    pub(super) changes: Vec<String>,
+    pub(super) warning: Option<String>,
+    /// Earlier retries that have ended.
+    pub(super) ended: Vec<String>,
+}
+
+/// Writes it, and settles what the job and its earlier retries cost: every line of theirs is read.
+pub(super) async fn write_requests(
+    app: &App,
+    args: &RetryArgs,
+    family: Family,
+    origin: Option<&BuildOrigin>,
+    model: &str,
+    monitor: &dyn Monitor,
+) -> Result<Chosen> {
+    let wanted = wanted(args, &family);
+    let Some(job) = family.members.first().map(|member| member.job.clone()) else {
+        return Err(Error::internal("choosing requests", "there is no job"));
+    };
+    let ended: Vec<_> = family.retries().map(|retry| retry.job.handle.to_string()).collect();
+    // Other settings, or more that answered meanwhile, are another file: a retry of the retry finds its own.
+    let settings = serde_json::to_vec(&(&wanted, &args.generation_config, &ended)).unwrap_or_default();
+    let vault = Vault::open(app, &job.handle)?;
+    let path = vault.file(&format!("retry-{:016x}.requests.jsonl", xxh3_64(&settings)))?;
+    let mut running = Vec::new();
+    for retry in &family.unfinished {
+        let keys = Vault::open(app, &retry.handle)?.keys()?;
+        let sha256 = retry.input_sha256.clone().filter(|_| retry.model == model);
+        running.push(Running { handle: retry.handle.to_string(), keys, sha256 });
+    }
+    let (checker, _) = checker_of(origin)?;
+    let task = Task {
+        input: input_of(app, &job)?,
+        job,
+        members: family.members,
+        running,
+        wanted,
+        asked: args.generation_config.clone(),
+        model: model.to_owned(),
+        model_is_asked: args.model.is_some(),
+        checker,
+        output: path.clone(),
+    };
+    let (task, copied) =
+        off_thread(monitor, move |monitor| choose(&task, monitor).map(|copied| (task, copied))).await?;
+    settle(app, &task.members, &copied.costs)?;
+    Ok(Chosen {
+        path,
+        sha256: copied.sha256,
+        model: copied.model.unwrap_or(task.model),
+        repeated: copied.repeated,
+        changes: copied.settings.changes(),
+        warning: copied.settings.warning(),
+        ended,
+    })
+}
+
+/// The outcomes to repeat.
+fn wanted(args: &RetryArgs, family: &Family) -> Vec<Outcome> {
+    if !args.outcomes.is_empty() {
+        return args.outcomes.clone();
+    }
+    // Results that the API says to have may still come.
+    let may_come = |outcome: &Outcome| *outcome == Outcome::Missing && family.misses_results();
+    Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Answered && !may_come(outcome)).collect()
+}
+
+struct Task {
+    job: JobRecord,
+    /// The job and its retries that have ended.
+    members: Vec<Member>,
+    running: Vec<Running>,
+    input: AllowedPath,
+    wanted: Vec<Outcome>,
+    asked: Option<Map<String, Value>>,
+    model: String,
+    /// The caller chose the model.
+    model_is_asked: bool,
+    checker: Checker,
+    output: AllowedPath,
+}
+
+/// A retry that has not ended.
+struct Running {
+    handle: String,
+    keys: AllowedPath,
+    /// Hash of its request file, if it asks the same model.
+    sha256: Option<String>,
+}
+
+/// What was copied.
+struct Copied {
+    sha256: String,
+    repeated: OutcomeCounts,
+    settings: Settings,
+    costs: Costs,
+    /// The model of the retry that this is, if it is one.
+    model: Option<String>,
+}
+
+/// Copies the wanted requests. Heavy: runs on a thread of its own.
+fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
+    refuse_changed(task)?;
+    let copied = copy(task, &task.members, &task.running, monitor)?;
+    if copied.repeated.total() > 0 {
+        return Ok(copied);
+    }
+    // The same call again, after its retry has answered: that retry is what was asked for.
+    let itself = task.members.get(..1).unwrap_or_default();
+    let again = copy(task, itself, &[], monitor)?;
+    let is_it = |retry: &&Member| {
+        let same_model = !task.model_is_asked || retry.job.model == task.model;
+        same_model && retry.job.input_sha256.as_ref() == Some(&again.sha256)
+    };
+    match task.members.iter().skip(1).find(is_it) {
+        Some(retry) if again.repeated.total() > 0 => {
+            Ok(Copied { model: Some(retry.job.model.clone()), costs: copied.costs, ..again })
+        }
+        _ => Err(Error::new(
+            ErrorKind::WrongState,
+            format!("retrying {}", task.job.handle),
+            "no request has such an outcome, its retries counted in",
+        )
+        .hint("get_results shows how many have which outcome")),
+    }
+}
+
+/// Copies the requests whose outcome is wanted, as these jobs left them.
+fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Monitor) -> Result<Copied> {
+    let act = reading(&task.job);
+    let (mut merged, _) = Family::open(members, task.checker.clone(), monitor)?;
+    let under_way = running.iter().map(|retry| keys_of(&retry.keys)).collect::<Result<Vec<_>>>()?;
+    let mut taken = None;
+    let mut lines = LineReader::new(task.input.open()?);
+    let mut writer = RequestWriter::create(task.output.clone(), true)?;
+    let (mut repeated, mut settings) = (OutcomeCounts::default(), Settings::new(task.asked.clone()));
+    let (mut paid, mut costs) = (Summary::new(0), Costs::default());
+    while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
+        let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
+        let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
+        if task.wanted.contains(&found.answer.outcome) {
+            match settings.change(line.bytes, &found.answer, &act)? {
+                None => writer.push(line.bytes)?,
+                Some(changed) => writer.push(&changed)?,
+            }
+            repeated.add(found.answer.outcome, 1);
+            taken = taken.or_else(|| under_way.iter().position(|keys| keys.contains(key.as_bytes())));
+        }
+        if line.number % 4096 == 0 {
+            monitor.check(&act)?;
+        }
+    }
+    costs.leave_out(merged.unreadable());
+    let sha256 = writer.finish()?.sha256;
+    // The very same retry is found, not made again.
+    let is_known = running.iter().any(|retry| retry.sha256.as_ref() == Some(&sha256));
+    match taken.and_then(|number| running.get(number)).filter(|_| !is_known) {
+        Some(retry) => Err(still_running(&task.job, &retry.handle)),
+        None => Ok(Copied { sha256, repeated, settings, costs, model: None }),
+    }
+}
+
+pub(super) fn reading(job: &JobRecord) -> String {
+    format!("reading the requests of {}", job.handle)
+}
+
+fn keys_of(file: &AllowedPath) -> Result<KeySet> {
+    let mut set = KeySet::new();
+    let mut keys = Keys::new(file.open()?);
+    while let Some(key) = keys.next_key()? {
+        set.insert(key.as_bytes());
+    }
+    Ok(set)
+}
+
+fn still_running(job: &JobRecord, retry: &str) -> Error {
+    Error::new(
+        ErrorKind::WrongState,
+        format!("retrying {}", job.handle),
+        format!("its retry {retry} has not ended and asks for the same keys"),
+    )
+    .hint(format!("check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}}, then make the same call again"))
+}
+
+/// A request file that was changed meanwhile is not what was asked.
+fn refuse_changed(task: &Task) -> Result<()> {
+    let act = reading(&task.job);
+    let sha256 = sha256_of(&mut task.input.open()?).map_err(|e| Error::io(act.clone(), e))?;
+    if task.job.input_sha256.as_deref() == Some(sha256.as_str()) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidInput, act, format!("{} was changed since the job was submitted", task.input))
+        .hint("put the file back as it was; or submit it as it is now with create_batch, as a job of its own"))
+}
+
+/// The SHA-256 of a file.
+pub(in crate::ops) fn sha256_of(file: &mut impl Read) -> std::io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            count => hasher.update(block.get(..count).unwrap_or_default()),
+        }
+    }
+}

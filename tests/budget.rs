@@ -1,0 +1,159 @@
+//! The daily budget holds over jobs, retries and processes, and what a job did not use is free again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::process::Stdio;
+
+use gemini_batch_mcp::simulator::{Call, Fault};
+use serde_json::Value;
+use support::world::World;
+
+/// A world with request files of one prompt each, all of the same length.
+fn world(prompts: &[&str]) -> World {
+    let world = World::new();
+    for (prompt, file) in prompts.iter().zip('a'..) {
+        world.reply(&["build", "--prompt", prompt, "--output", &format!("{file}.jsonl")]);
+    }
+    world
+}
+
+/// The high estimate of a file.
+fn high(world: &World, file: &str) -> f64 {
+    world.reply(&["create", file, "--dry-run"])["estimate"]["high_usd"].as_f64().unwrap()
+}
+
+/// Runs a command under a daily budget, each time in a process of its own.
+fn under(world: &World, budget: f64, arguments: &[&str]) -> Value {
+    let mut command = world.command();
+    command.env("GEMINI_BATCH_DAILY_BUDGET_USD", budget.to_string()).args(arguments).arg("--json");
+    serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+}
+
+/// Runs a command that has to be refused for the budget; the cause.
+fn over(world: &World, budget: f64, arguments: &[&str]) -> String {
+    let reply = under(world, budget, arguments);
+    assert_eq!(reply["error"]["kind"], "budget", "{reply}");
+    reply["error"]["cause"].as_str().unwrap().to_owned()
+}
+
+fn created(world: &World, budget: f64, file: &str) -> String {
+    let reply = under(world, budget, &["create", file]);
+    assert_eq!(reply["submission"], "created", "{reply}");
+    reply["job"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_was_set_aside_and_not_used_is_free_again() {
+    let world = world(&["one", "two", "six"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    let first = created(&world, budget, "a.jsonl");
+    let cause = over(&world, budget, &["create", "b.jsonl"]);
+    for part in ["$0.0030 is sent", "$0.00 waits", "this adds up to $0.0030", "the daily budget is $0.0045"] {
+        assert!(cause.contains(part), "{part} is not in: {cause}");
+    }
+    assert_eq!(world.jobs_at_the_api(), 1);
+    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["submission"], "found", "what is paid is not refused");
+
+    let results = world.results(&[&first, "--limit", "1"]);
+    assert!(results["cost_usd"].as_f64().unwrap() < budget / 3.0, "{results}");
+    created(&world, budget, "b.jsonl");
+    over(&world, budget, &["create", "c.jsonl"]);
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn a_job_that_failed_whole_frees_what_was_set_aside() {
+    let world = world(&["[[simulate:job-failed]] a", "[[simulate:job-failed]] b"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    let first = created(&world, budget, "a.jsonl");
+    world.run(&["status", &first, "--wait"]);
+    over(&world, budget, &["create", "b.jsonl"]);
+    assert_eq!(world.results(&[&first, "--limit", "1"])["outcomes"]["missing"], 1);
+    created(&world, budget, "b.jsonl");
+}
+
+#[test]
+fn results_that_did_not_all_come_free_nothing() {
+    let world = world(&["one", "two"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    let first = created(&world, budget, "a.jsonl");
+    world.simulator.faults().next(Call::Download, Fault::EndBodyAfter(0));
+    assert!(world.results(&[&first, "--limit", "1"])["cost_usd"].is_null());
+    over(&world, budget, &["create", "b.jsonl"]);
+    world.results(&[&first, "--limit", "1"]);
+    created(&world, budget, "b.jsonl");
+}
+
+#[test]
+fn a_retry_counts_and_each_settles_by_itself() {
+    let world = world(&["[[simulate:failed]] a", "[[simulate:failed]] b"]);
+    let one = high(&world, "a.jsonl");
+    let first = created(&world, one, "a.jsonl");
+    world.run(&["status", &first, "--wait"]);
+    // What failed is not billed: retry_batch itself brings the results home and settles the job.
+    let retry = under(&world, one * 1.5, &["retry", &first]);
+    assert_eq!(retry["submission"], "created", "{retry}");
+    over(&world, one * 1.5, &["create", "b.jsonl"]);
+    assert_eq!(world.jobs_at_the_api(), 2);
+    world.results(&[&first, "--limit", "1"]);
+    created(&world, one * 1.5, "b.jsonl");
+}
+
+#[test]
+fn a_retry_over_the_budget_or_its_own_limit_is_not_sent() {
+    let world = world(&["[[simulate:truncated]] a"]);
+    let one = high(&world, "a.jsonl");
+    let first = created(&world, one, "a.jsonl");
+    world.run(&["status", &first, "--wait"]);
+    over(&world, one * 0.9, &["retry", &first]);
+    let above = world.refusal(&["retry", &first, "--max-cost-usd", &(one * 0.5).to_string()]);
+    assert_eq!(above["kind"], "budget", "{above}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
+fn an_unknown_price_keeps_no_budget() {
+    let world = world(&["one", "two"]);
+    let cause = over(&world, 99.0, &["create", "a.jsonl", "--model", "gemini-of-tomorrow"]);
+    assert!(cause.contains("the price of gemini-of-tomorrow is unknown"), "{cause}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+}
+
+#[test]
+fn a_create_that_was_lost_and_found_again_counts() {
+    let world = world(&["one", "two"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
+    created(&world, budget, "a.jsonl");
+    over(&world, budget, &["create", "b.jsonl"]);
+}
+
+#[test]
+fn four_processes_at_once_keep_to_one_budget() {
+    let world = world(&["one", "two", "six", "ten"]);
+    let budget = (high(&world, "a.jsonl") * 2.5).to_string();
+    let running = ['a', 'b', 'c', 'd'].map(|file| {
+        let mut command = world.command();
+        command.env("GEMINI_BATCH_DAILY_BUDGET_USD", &budget).args(["create", &format!("{file}.jsonl")]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    });
+    let ended = running.map(|mut child| child.wait().unwrap().success());
+    assert_eq!(ended.iter().filter(|created| **created).count(), 2, "{ended:?}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn a_cap_that_is_no_sum_is_refused() {
+    let world = world(&["one"]);
+    for cap in ["-1", "NaN", "-inf"] {
+        let error = world.refused(&["create", "a.jsonl", &format!("--max-cost-usd={cap}")]);
+        assert_eq!(error["kind"], "invalid_argument", "{cap}: {error}");
+        let ran = world.run(&["create", "a.jsonl", &format!("--daily-budget-usd={cap}")]);
+        assert_eq!(ran.code, 2, "{cap}: {ran:?}");
+        assert!(ran.stderr.contains("an amount in US dollars"), "{cap}: {ran:?}");
+    }
+    let free = world.refused(&["create", "a.jsonl", "--max-cost-usd=0"]);
+    assert_eq!(free["kind"], "budget", "nothing at all is a sum: {free}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+}

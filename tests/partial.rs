@@ -1,0 +1,114 @@
+//! Jobs that ended early keep the answers they have: every key is accounted for once, and a retry takes exactly the rest.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gemini_batch_mcp::simulator::{ManualClock, Pace};
+use serde_json::{Value, json};
+use support::world::World;
+
+/// A world whose time the test tells, and its clock.
+fn timed() -> (World, ManualClock) {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    (world, clock)
+}
+
+/// Submits one request for each prompt; the handle.
+fn submitted(world: &World, prompts: &[&str], more: &[&str]) -> String {
+    let rows: String = prompts.iter().zip('a'..).map(|(prompt, key)| format!("{key},{prompt}\n")).collect();
+    world.write("rows.csv", &format!("id,text\n{rows}"));
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"]);
+    let created = world.reply(&[&["create", "rows.requests.jsonl"][..], more].concat());
+    created["job"].as_str().unwrap().to_owned()
+}
+
+/// The keys of a file of answers, those with one and those without.
+fn keys(world: &World, job: &str) -> [BTreeSet<String>; 2] {
+    world.results(&[job, "--output", "keys.jsonl", "--overwrite"]);
+    let lines = world.lines("keys.jsonl");
+    let of = |answered: bool| {
+        let lines = lines.iter().filter(|line| (line["outcome"] == "answered") == answered);
+        lines.map(|line| line["key"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let both = [of(true), of(false)];
+    assert_eq!(both[0].len() + both[1].len(), lines.len(), "each key once");
+    both
+}
+
+/// Repeats what is left; the keys that were asked again, by what the retry itself accounts for.
+fn repeated(world: &World, job: &str) -> (Value, BTreeSet<String>) {
+    let retry = world.reply(&["retry", job]);
+    let [answered, rest] = keys(world, retry["job"].as_str().unwrap());
+    (retry, answered.into_iter().chain(rest).collect())
+}
+
+const PARTIAL: &str = "[[simulate:partial]] say something";
+
+#[test]
+fn a_cancelled_job_keeps_its_answers_and_the_rest_is_asked_again() {
+    let (world, clock) = timed();
+    let job = submitted(&world, &[PARTIAL, "b", "c", "d", "e"], &[]);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(world.reply(&["cancel", &job])["state"], "JOB_STATE_CANCELLED");
+    let results = world.results(&[&job, "--limit", "5"]);
+    assert_eq!(results["outcomes"], json!({"answered": 3, "missing": 2}), "{results}");
+    assert!(results["cost_usd"].as_f64().unwrap() > 0.0, "what was done by then is billed: {results}");
+    assert!(results["next"].as_str().unwrap().starts_with("retry_batch"), "{results}");
+    let [_, rest] = keys(&world, &job);
+    let retry = world.reply(&["retry", &job]);
+    assert_eq!(retry["repeated"], json!({"answered": 0, "missing": 2}));
+    clock.advance(Duration::from_secs(24 * 3600));
+    let [again, none] = keys(&world, retry["job"].as_str().unwrap());
+    assert_eq!((again, none.len()), (rest, 0));
+    assert_eq!(world.results(&[&job, "--limit", "5"])["outcomes"]["answered"], 5);
+}
+
+#[test]
+fn an_expired_job_and_a_failed_one_keep_what_they_have() {
+    for fate in ["job-expired", "job-failed"] {
+        let (world, clock) = timed();
+        let first = format!("[[simulate:{fate}]] x");
+        let job = submitted(&world, &[&first, PARTIAL, "c", "d"], &[]);
+        clock.advance(Duration::from_secs(49 * 3600));
+        let results = world.results(&[&job, "--limit", "4"]);
+        assert_eq!(results["outcomes"], json!({"answered": 2, "missing": 2}), "{fate}: {results}");
+        let [answered, rest] = keys(&world, &job);
+        assert_eq!((answered.len(), rest.len()), (2, 2), "{fate}");
+        let retry = world.reply(&["retry", &job]);
+        assert_eq!(retry["repeated"], json!({"answered": 0, "missing": 2}), "{fate}");
+    }
+}
+
+#[test]
+fn parts_that_ended_otherwise_are_accounted_for_once_and_repeated_exactly() {
+    let world = World::new();
+    // Three parts: one well, one failed with half of its answers, one failed without any.
+    let failed = "[[simulate:job-failed]] no";
+    let prompts = ["a", "b", "c", failed, PARTIAL, "f", failed, "h", "i"];
+    let job = submitted(&world, &prompts, &["--max-part-requests", "3"]);
+    let status = world.run(&["status", &job, "--wait", "--json"]);
+    assert_eq!(status.json()["jobs"][0]["state"], "JOB_STATE_FAILED", "{status:?}");
+    let results = world.results(&[&job, "--limit", "9"]);
+    assert_eq!(results["outcomes"], json!({"answered": 5, "missing": 4}), "{results}");
+    let [answered, rest] = keys(&world, &job);
+    assert!(["a", "b", "c"].iter().all(|key| answered.contains(*key)), "{answered:?}");
+    assert!(["g", "h", "i"].iter().all(|key| rest.contains(*key)), "{rest:?}");
+    let listed = world.reply(&["list", "--local"]);
+    assert_eq!(
+        listed["jobs"][0]["parts"],
+        json!({"total": 3, "waiting": 0, "running": 0, "succeeded": 1, "ended_badly": 2})
+    );
+    assert_eq!(listed["jobs"][0]["cost_usd"], results["cost_usd"], "settled although some gave nothing");
+    let (retry, again) = repeated(&world, &job);
+    assert_eq!((&retry["requests"], again), (&json!(4), rest));
+    assert_eq!(world.jobs_at_the_api(), 4, "a retry that fits into one part is one");
+}
