@@ -17,6 +17,8 @@ mod resume;
 mod search;
 #[path = "gemini_client/upload.rs"]
 mod upload;
+#[path = "gemini_client/witness.rs"]
+mod witness;
 
 use std::time::Duration;
 

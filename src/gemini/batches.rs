@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::call::Call;
 use super::failure::Subject;
-use super::http::Call;
 use super::json;
 use super::operation::{RemoteBatch, WireBatch};
 use super::{Gemini, Page, names};
@@ -135,12 +135,8 @@ impl Gemini {
 
     /// A batch as it stands now. Inline results are passed over, not kept.
     pub async fn get_batch(&self, name: &str) -> Result<RemoteBatch> {
-        let spool = self.http.spooled(&self.batch_call(name, "looking up", Method::GET, "")?).await?;
-        let act = format!("looking up {name}");
-        let read = tokio::task::spawn_blocking(move || json::read_from::<WireBatch>(spool)).await;
-        let read = read.map_err(|e| Error::internal(&act, e.to_string()))?;
-        read.map(|batch| batch.0)
-            .map_err(|why| Error::new(ErrorKind::UnexpectedAnswer, act, why).hint("try again later"))
+        let call = self.batch_call(name, "looking up", Method::GET, "")?;
+        Ok(self.http.spooled(&call, json::read_from::<WireBatch>).await?.0)
     }
 
     /// One page of the project's batches, newest first. Inline results are left out by the API.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::http::Call;
+use super::call::Call;
 use super::retry::Repeat;
 use super::status::ApiStatus;
 use crate::error::{Error, ErrorKind};
@@ -47,6 +47,24 @@ pub(super) enum Subject {
     Model,
     /// A new batch, of a model, perhaps with a file.
     Create,
+}
+
+impl Class {
+    /// The class as a witness is told.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotSent => "not_sent",
+            Self::Lost => "lost",
+            Self::TimedOut => "timed_out",
+            Self::ServerFault => "server_fault",
+            Self::Throttled => "throttled",
+            Self::Exhausted => "exhausted",
+            Self::Refused => "refused",
+            Self::Redirected => "redirected",
+            Self::Unreadable => "unreadable",
+            Self::Local => "local",
+        }
+    }
 }
 
 impl Failure {

@@ -5,17 +5,18 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::call::Call;
 use super::failure::{Failure, Subject};
-use super::http::Call;
 use super::json::{lenient_number, lenient_time};
 use super::status::plain;
 use super::{Gemini, Page, names};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::job::id::hex;
 use crate::progress::{Monitor, Progress};
 
@@ -158,13 +159,16 @@ impl Gemini {
     }
 
     async fn download_all(&self, call: &Call, sink: &mut (dyn Write + Send), monitor: &dyn Monitor) -> Result<u64> {
-        let mut response = self.http.open(call).await?;
-        refuse_web_page(call, &response)?;
-        let total = announced_length(&response);
+        let mut answer = self.http.open(call).await?;
+        if is_web_page(answer.headers()) {
+            let failure = answer.unreadable("the answer is a web page, not a result file");
+            return Err(self.http.error(call, failure));
+        }
+        let total = announced_length(answer.headers());
         let mut progress = Progress { stage: call.act.clone(), done: 0, total, unit: "bytes" };
         monitor.report(&progress);
         loop {
-            let piece = self.http.piece(&mut response).await;
+            let piece = self.http.piece(&mut answer).await;
             let Some(piece) = piece.map_err(|failure| self.broken_off(call, &progress, failure))? else { break };
             sink.write_all(&piece).map_err(|e| Error::io("writing the downloaded file", e))?;
             progress.done += piece.len() as u64;
@@ -191,16 +195,12 @@ impl Gemini {
     }
 }
 
-fn announced_length(response: &Response) -> Option<u64> {
-    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A result file is never HTML: this is the page of some proxy.
-fn refuse_web_page(call: &Call, response: &Response) -> Result<()> {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("text/html") {
-        return Err(Error::new(ErrorKind::UnexpectedAnswer, &call.act, "the answer is a web page, not a result file")
-            .hint("check GOOGLE_GEMINI_BASE_URL if it is set, and any proxy"));
-    }
-    Ok(())
+fn is_web_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.starts_with("text/html")
 }

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::io::{Seek, Write};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,11 +14,13 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
-use super::failure::{Failure, Subject};
+use super::call::Call;
+use super::failure::Failure;
 use super::json;
-use super::retry::{Repeat, RetryPolicy};
+use super::retry::RetryPolicy;
 use super::settings::{self, Settings, Timeouts};
-use super::status::ApiStatus;
+use super::status::{ApiStatus, describe};
+use super::witness::{Sighting, Witness};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 
@@ -27,6 +30,8 @@ const SMALL: usize = 16 * 1024 * 1024;
 const ERROR_BODY: usize = 256 * 1024;
 /// Larger answers than this are kept in a temporary file.
 const IN_MEMORY: usize = 1024 * 1024;
+/// What a witness is told that the requests of an upload are about.
+pub(super) const UPLOAD: &str = "upload";
 
 /// The client with everything that all calls share.
 pub(super) struct Http {
@@ -38,71 +43,40 @@ pub(super) struct Http {
     pub(super) retry: RetryPolicy,
     pub(super) timeouts: Timeouts,
     pub(super) chunk_bytes: usize,
+    witness: Option<Arc<dyn Witness>>,
 }
 
-/// One call of the API.
+/// One request on its way, and what is expected of the answer.
+pub(super) struct Exchange {
+    pub(super) request: Request,
+    /// What it is about, for a witness.
+    pub(super) resource: String,
+    /// Until the whole answer is there.
+    pub(super) patience: Duration,
+    /// The longest answer, in bytes.
+    pub(super) limit: usize,
+}
+
+/// A success whose body is still to come.
 #[derive(Debug)]
-pub(super) struct Call {
-    /// What is being done to what, for errors.
-    pub(super) act: String,
-    pub(super) subject: Subject,
-    pub(super) repeat: Repeat,
-    method: Method,
-    /// Everything between base and query.
-    path: String,
-    query: Vec<(&'static str, String)>,
-    headers: Vec<(&'static str, String)>,
-    body: Option<Bytes>,
-    patience: Option<Duration>,
+pub(super) struct Answer {
+    response: Response,
+    sighting: Sighting,
 }
 
-impl Call {
-    /// A call that may be repeated.
-    pub(super) fn new(act: impl Into<String>, subject: Subject, method: Method, path: String) -> Self {
-        Self {
-            act: act.into(),
-            subject,
-            repeat: Repeat::Safe,
-            method,
-            path,
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: None,
-            patience: None,
-        }
+impl Answer {
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
     }
 
-    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    /// Adds the parameters of a page.
-    pub(super) fn page(self, size: u32, token: Option<&str>) -> Self {
-        let call = self.query("pageSize", size.to_string());
-        match token {
-            Some(token) => call.query("pageToken", token),
-            None => call,
-        }
-    }
-
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    pub(super) fn json(mut self, body: Vec<u8>) -> Self {
-        self.body = Some(body.into());
-        self
-    }
-
-    /// Marks a call that must not be sent twice, and may take this long.
-    pub(super) fn once(mut self, patience: Duration) -> Self {
-        self.repeat = Repeat::Never;
-        self.patience = Some(patience);
-        self
+    /// It is not what it has to be.
+    pub(super) fn unreadable(mut self, why: &str) -> Failure {
+        self.sighting.failed(Failure::Unreadable(why.to_owned()))
     }
 }
+
+/// Reads an answer that is kept in a temporary file; the error says what it is instead.
+pub(super) type ReadSpool<T> = fn(SpooledTempFile) -> Result<T, String>;
 
 impl Http {
     pub(super) fn new(settings: Settings) -> Result<Self> {
@@ -112,7 +86,7 @@ impl Http {
         let client = client(&base, settings.timeouts.connect)?;
         let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
         let version = settings::version(&settings.api_version)?;
-        Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes })
+        Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes, witness: settings.witness })
     }
 
     /// A short hash of the key and the service it is for.
@@ -169,64 +143,75 @@ impl Http {
 
     /// Makes a call and reads its answer.
     pub(super) async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
-        let read = || async { json::read(&self.whole(call).await?).map_err(Failure::Unreadable) };
-        self.repeated(call, read).await
+        self.read(call, |_, body| json::read(body)).await
     }
 
     /// Makes a call whose answer says nothing: `{}`, or not even that.
     pub(super) async fn done(&self, call: &Call) -> Result<()> {
-        let read = || async {
-            let body = self.whole(call).await?;
-            let fine = body.trim_ascii().is_empty() || json::looks_like_json(&body);
-            fine.then_some(()).ok_or_else(|| Failure::Unreadable(super::status::describe(&body)))
-        };
-        self.repeated(call, read).await
+        let fine = |body: &[u8]| body.trim_ascii().is_empty() || json::looks_like_json(body);
+        self.read(call, |_, body| fine(body).then_some(()).ok_or_else(|| describe(body))).await
     }
 
     /// Makes a call whose answer is in its headers.
-    pub(super) async fn head(&self, call: &Call) -> Result<http::HeaderMap> {
-        let read = || async {
-            let response = self.open_once(call).await?;
-            let headers = response.headers().clone();
-            refuse_error_inside(body(response, ERROR_BODY).await?)?;
-            Ok(headers)
-        };
-        self.repeated(call, read).await
+    pub(super) async fn head(&self, call: &Call) -> Result<HeaderMap> {
+        self.read(call, |headers, _| Ok(headers.clone())).await
     }
 
-    /// Makes a call whose answer may be large: it is kept in a temporary file.
-    pub(super) async fn spooled(&self, call: &Call) -> Result<SpooledTempFile> {
-        self.repeated(call, || self.spooled_once(call)).await
+    /// Makes a call and takes from its whole answer what is wanted.
+    async fn read<T>(&self, call: &Call, take: impl Fn(&HeaderMap, &[u8]) -> Result<T, String>) -> Result<T> {
+        self.repeated(call, || self.whole(call, &take)).await
+    }
+
+    /// Makes a call whose answer may be large: it is kept in a temporary file, and read on a thread that may block.
+    pub(super) async fn spooled<T: Send + 'static>(&self, call: &Call, read: ReadSpool<T>) -> Result<T> {
+        self.repeated(call, || self.spooled_once(call, read)).await
     }
 
     /// Makes a call until it succeeds; the caller reads the body.
-    pub(super) async fn open(&self, call: &Call) -> Result<Response> {
+    pub(super) async fn open(&self, call: &Call) -> Result<Answer> {
         self.repeated(call, || self.open_once(call)).await
     }
 
     /// The next piece of a streamed body, or a failure when nothing comes for too long.
-    pub(super) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, Failure> {
+    pub(super) async fn piece(&self, answer: &mut Answer) -> Result<Option<Bytes>, Failure> {
         let idle = self.timeouts.idle;
-        let piece = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| Failure::TimedOut(idle))?;
-        piece.map_err(|e| Failure::of_client(e, idle))
+        let next = answer.response.chunk();
+        let piece = within(idle, async { next.await.map_err(|e| Failure::of_client(e, idle)) }).await;
+        if let Ok(Some(piece)) = piece { Ok(Some(piece)) } else { answer.sighting.ended(piece) }
+    }
+
+    /// One exchange: sends a request and takes from the whole answer what is wanted, all within its time.
+    pub(super) async fn exchange<T>(
+        &self,
+        exchange: Exchange,
+        take: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Exchange { request, resource, patience, limit } = exchange;
+        let mut sighting = self.watch(&request, resource);
+        let taken = within(patience, async {
+            let response = self.attempt(request, &mut sighting).await?;
+            let headers = response.headers().clone();
+            let body = body(response, limit).await?;
+            take(&headers, &body)
+        })
+        .await;
+        sighting.ended(taken)
+    }
+
+    fn watch(&self, request: &Request, resource: String) -> Sighting {
+        Sighting::new(self.witness.clone(), request.method(), resource)
     }
 
     /// Sends one request. Any answer but a success is a failure.
-    pub(super) async fn attempt(&self, mut request: Request) -> Result<Response, Failure> {
+    async fn attempt(&self, mut request: Request, sighting: &mut Sighting) -> Result<Response, Failure> {
         if request.method() == Method::POST && request.body().is_none() {
             // Google's servers refuse a POST that does not say its length, and hyper leaves out a zero.
             request.headers_mut().insert(CONTENT_LENGTH, 0.into());
         }
-        let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let start = Instant::now();
-        let answer = self.client.execute(request).await;
-        let latency_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let response = answer.map_err(|e| {
-            tracing::debug!(%method, path, latency_ms, "no answer");
-            Failure::of_client(e, start.elapsed())
-        })?;
+        let response = self.client.execute(request).await.map_err(|e| Failure::of_client(e, start.elapsed()))?;
         let status = response.status();
-        tracing::debug!(%method, path, status = status.as_u16(), latency_ms, "answered");
+        sighting.answered(status.as_u16());
         if status.is_success() {
             return Ok(response);
         }
@@ -267,35 +252,50 @@ impl Http {
         }
     }
 
-    async fn whole(&self, call: &Call) -> Result<Vec<u8>, Failure> {
+    async fn whole<T>(&self, call: &Call, take: impl Fn(&HeaderMap, &[u8]) -> Result<T, String>) -> Result<T, Failure> {
         let patience = self.patience(call);
         let mut request = self.build(call)?;
         // Only here: a front end that was told so would cut off a transfer after this time.
         request.headers_mut().insert("x-server-timeout", (patience.as_secs_f64().ceil() as u64).into());
-        let read = async { body(self.attempt(request).await?, SMALL).await };
-        let bytes = tokio::time::timeout(patience, read).await.map_err(|_| Failure::TimedOut(patience))??;
-        refuse_error_inside(bytes)
+        let exchange = Exchange { request, resource: self.resource(call), patience, limit: SMALL };
+        let read = |headers: &HeaderMap, body: &[u8]| {
+            refuse_error_inside(body)?;
+            take(headers, body).map_err(Failure::Unreadable)
+        };
+        self.exchange(exchange, read).await
     }
 
-    async fn open_once(&self, call: &Call) -> Result<Response, Failure> {
-        let patience = self.patience(call);
-        let head = async { self.attempt(self.build(call)?).await };
-        tokio::time::timeout(patience, head).await.map_err(|_| Failure::TimedOut(patience))?
+    async fn open_once(&self, call: &Call) -> Result<Answer, Failure> {
+        let request = self.build(call)?;
+        let mut sighting = self.watch(&request, self.resource(call));
+        let head = within(self.patience(call), self.attempt(request, &mut sighting)).await;
+        match head {
+            Ok(response) => Ok(Answer { response, sighting }),
+            Err(failure) => sighting.ended(Err(failure)),
+        }
     }
 
-    async fn spooled_once(&self, call: &Call) -> Result<SpooledTempFile, Failure> {
+    async fn spooled_once<T: Send + 'static>(&self, call: &Call, read: ReadSpool<T>) -> Result<T, Failure> {
         let local = |e| Failure::Local(Error::io("keeping an answer in a temporary file", e));
-        let mut response = self.open_once(call).await?;
+        let mut answer = self.open_once(call).await?;
         let mut spool = SpooledTempFile::new(IN_MEMORY);
-        while let Some(piece) = self.piece(&mut response).await? {
+        while let Some(piece) = self.piece(&mut answer).await? {
             spool.write_all(&piece).map_err(local)?;
         }
         spool.rewind().map_err(local)?;
-        Ok(spool)
+        let read = tokio::task::spawn_blocking(move || read(spool)).await;
+        let read = read.map_err(|e| Failure::Local(Error::internal(&call.act, e.to_string())))?;
+        answer.sighting.ended(read.map_err(Failure::Unreadable))
     }
 
     fn patience(&self, call: &Call) -> Duration {
         call.patience.unwrap_or(self.timeouts.call)
+    }
+
+    /// What a call is about, for a witness. What stands in front of a version is that of an upload.
+    fn resource(&self, call: &Call) -> String {
+        let below = call.path.strip_prefix(&self.version).and_then(|rest| rest.strip_prefix('/'));
+        below.unwrap_or(UPLOAD).to_owned()
     }
 
     fn build(&self, call: &Call) -> Result<Request, Failure> {
@@ -318,7 +318,7 @@ impl Http {
 }
 
 /// Reads a body that must not be longer than `limit`.
-pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let start = Instant::now();
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_client(e, start.elapsed()))? {
@@ -331,11 +331,15 @@ pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>
 }
 
 /// Some calls fail with a success whose body is an error and nothing else.
-fn refuse_error_inside(body: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    match ApiStatus::inside_success(&body) {
+pub(super) fn refuse_error_inside(body: &[u8]) -> Result<(), Failure> {
+    match ApiStatus::inside_success(body) {
         Some(status) => Err(Failure::Status(status.into())),
-        None => Ok(body),
+        None => Ok(()),
     }
+}
+
+async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(patience, work).await.unwrap_or(Err(Failure::TimedOut(patience)))
 }
 
 pub(super) fn client(base: &Url, connect: Duration) -> Result<Client> {

@@ -56,7 +56,7 @@ impl Gemini {
     /// of the requests.
     pub async fn inline_results(&self, name: &str, sink: &mut (dyn Write + Send)) -> Result<InlineResults> {
         let call = self.batch_call(name, "fetching the inline results of", Method::GET, "")?;
-        let spool = self.http.spooled(&call).await?;
+        let spool = self.http.spooled(&call, Ok).await?;
         let (lines, mut incoming) = mpsc::channel(AHEAD);
         let reading = tokio::task::spawn_blocking(move || read_results(spool, &lines));
         while let Some(line) = incoming.recv().await {

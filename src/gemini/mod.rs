@@ -6,7 +6,9 @@
 //! | File | Idea |
 //! |---|---|
 //! | `settings` | what the client is told, and whether it can work |
-//! | `http` | one call: URL, key, deadline, repetition, reading the body |
+//! | `call` | what is asked, about what, and whether it may be asked twice |
+//! | `http` | making a call: URL, key, deadline, repetition, reading the body |
+//! | `witness` | who is told of every exchange |
 //! | `retry` | what is repeated, how often, how long to wait |
 //! | `failure` | what went wrong with one attempt, and the error that it becomes |
 //! | `status` | Google's error body in plain words |
@@ -21,6 +23,7 @@
 //! | `public` | documents that need no key |
 
 mod batches;
+mod call;
 mod chunks;
 mod failure;
 mod files;
@@ -37,6 +40,7 @@ mod session;
 mod settings;
 mod status;
 mod upload;
+mod witness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,6 +56,7 @@ pub use retry::RetryPolicy;
 pub use session::UploadSession;
 pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};
 pub use upload::{NewFile, OnSession};
+pub use witness::{CallRecord, Witness};
 
 use crate::error::Result;
 

@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::call::Call;
 use super::failure::Subject;
-use super::http::Call;
 use super::json::lenient_number;
 use super::{Gemini, names};
 use crate::error::{Error, ErrorKind, Result};

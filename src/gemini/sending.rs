@@ -9,19 +9,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::Utc;
 use http::HeaderMap;
-use reqwest::{Method, Request, Response, Url};
+use reqwest::{Method, Request, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::call::Call;
 use super::chunks::Chunks;
 use super::failure::{Class, Failure, Subject};
 use super::files::{RemoteFile, WireFile};
-use super::http::{Call, Http, body};
+use super::http::{Exchange, Http, UPLOAD, refuse_error_inside};
 use super::json;
 use super::retry::{Repeat, Tries};
 use super::session::{Content, UploadSession};
-use super::status::ApiStatus;
 use super::upload::{OnSession, is_mime_refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Monitor, Progress};
@@ -204,18 +204,18 @@ impl Sending<'_> {
         let mut request = self.command(line, command);
         request.headers_mut().insert("x-goog-upload-offset", offset.into());
         *request.body_mut() = Some(chunk.into());
-        let (headers, body) = self.exchange(request, patience).await?;
-        if let Some(status) = ApiStatus::inside_success(&body) {
-            return Err(Failure::Status(status.into()));
-        }
-        match header(&headers, "x-goog-upload-status") {
-            Some("final") => uploaded(&body).map(|file| Received::All(Some(file))).map_err(Failure::Unreadable),
-            Some("active") if !last => Ok(Received::UpTo(end)),
-            Some("active") => Err(Failure::Lost("the API has all bytes but does not end the upload".to_owned())),
-            Some("cancelled") => Err(Failure::Unreadable("the API cancelled the upload".to_owned())),
-            Some(other) => Err(Failure::Unreadable(format!("the upload is in an unknown state {other:?}"))),
-            None => Err(Failure::Lost("the answer does not say how the upload stands".to_owned())),
-        }
+        let heard = |headers: &HeaderMap, body: &[u8]| {
+            refuse_error_inside(body)?;
+            match header(headers, "x-goog-upload-status") {
+                Some("final") => uploaded(body).map(|file| Received::All(Some(file))).map_err(Failure::Unreadable),
+                Some("active") if !last => Ok(Received::UpTo(end)),
+                Some("active") => Err(Failure::Lost("the API has all bytes but does not end the upload".to_owned())),
+                Some("cancelled") => Err(Failure::Unreadable("the API cancelled the upload".to_owned())),
+                Some(other) => Err(Failure::Unreadable(format!("the upload is in an unknown state {other:?}"))),
+                None => Err(Failure::Lost("the answer does not say how the upload stands".to_owned())),
+            }
+        };
+        self.http.exchange(exchange(request, patience), heard).await
     }
 
     /// After a broken chunk: waits, then asks from where to continue. Fails when it is not worth while.
@@ -243,34 +243,26 @@ impl Sending<'_> {
     }
 
     async fn query(&self, line: &Line) -> Result<Received, Failure> {
-        let (headers, body) = match self.exchange(self.command(line, "query"), self.http.timeouts.idle).await {
-            // A server that does not know the question, or no such upload: the next chunk will tell.
-            Err(failure) if failure.class() == Class::Refused || failure.http() == Some(501) => {
-                return Ok(Received::Unknown);
-            }
-            answer => answer?,
+        let heard = |headers: &HeaderMap, body: &[u8]| {
+            let received = header(headers, "x-goog-upload-size-received").and_then(|text| text.parse().ok());
+            Ok(match (header(headers, "x-goog-upload-status"), received) {
+                (Some("final"), _) => Received::All(uploaded(body).ok()),
+                (Some("cancelled"), _) | (_, None) => Received::Unknown,
+                (_, Some(received)) => Received::UpTo(received),
+            })
         };
-        let received = header(&headers, "x-goog-upload-size-received").and_then(|text| text.parse().ok());
-        Ok(match (header(&headers, "x-goog-upload-status"), received) {
-            (Some("final"), _) => Received::All(uploaded(&body).ok()),
-            (Some("cancelled"), _) | (_, None) => Received::Unknown,
-            (_, Some(received)) => Received::UpTo(received),
-        })
+        let question = exchange(self.command(line, "query"), self.http.timeouts.idle);
+        match self.http.exchange(question, heard).await {
+            // A server that does not know the question, or no such upload: the next chunk will tell.
+            Err(failure) if failure.class() == Class::Refused || failure.http() == Some(501) => Ok(Received::Unknown),
+            answer => answer,
+        }
     }
 
     fn command(&self, line: &Line, command: &'static str) -> Request {
         let mut request = self.http.request(Method::POST, line.url.clone());
         request.headers_mut().insert("x-goog-upload-command", http::HeaderValue::from_static(command));
         request
-    }
-
-    async fn exchange(&self, request: Request, patience: Duration) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        let exchange = async {
-            let response: Response = self.http.attempt(request).await?;
-            let headers = response.headers().clone();
-            Ok((headers, body(response, ANSWER).await?))
-        };
-        tokio::time::timeout(patience, exchange).await.map_err(|_| Failure::TimedOut(patience))?
     }
 
     fn error(&self, failure: Failure) -> Error {
@@ -312,6 +304,10 @@ fn is_dead_end(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::WrongState | ErrorKind::UnexpectedAnswer
     ) && !is_mime_refusal(error)
+}
+
+fn exchange(request: Request, patience: Duration) -> Exchange {
+    Exchange { request, resource: UPLOAD.to_owned(), patience, limit: ANSWER }
 }
 
 fn uploaded(body: &[u8]) -> Result<Box<RemoteFile>, String> {

@@ -1,5 +1,6 @@
 //! What the client is told, and whether it can work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderValue;
@@ -8,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::failure::KEY_HINT;
 use super::retry::RetryPolicy;
+use super::witness::Witness;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the API lives unless a setting says otherwise.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// Who is told of every exchange with the API.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 impl Settings {
@@ -44,6 +48,7 @@ impl Settings {
             chunk_bytes: DEFAULT_CHUNK_BYTES,
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
+            witness: None,
         }
     }
 }

@@ -1,0 +1,74 @@
+//! One call: what is asked of the API, about what, and whether it may be asked twice.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+
+use super::failure::Subject;
+use super::retry::Repeat;
+
+/// One call of the API.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// What is being done to what, for errors.
+    pub(super) act: String,
+    pub(super) subject: Subject,
+    pub(super) repeat: Repeat,
+    pub(super) method: Method,
+    /// Everything between base and query.
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Option<Bytes>,
+    /// Until it is answered, if not as long as usual.
+    pub(super) patience: Option<Duration>,
+}
+
+impl Call {
+    /// A call that may be repeated.
+    pub(super) fn new(act: impl Into<String>, subject: Subject, method: Method, path: String) -> Self {
+        Self {
+            act: act.into(),
+            subject,
+            repeat: Repeat::Safe,
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            patience: None,
+        }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// Adds the parameters of a page.
+    pub(super) fn page(self, size: u32, token: Option<&str>) -> Self {
+        let call = self.query("pageSize", size.to_string());
+        match token {
+            Some(token) => call.query("pageToken", token),
+            None => call,
+        }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn json(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Marks a call that must not be sent twice, and may take this long.
+    pub(super) fn once(mut self, patience: Duration) -> Self {
+        self.repeat = Repeat::Never;
+        self.patience = Some(patience);
+        self
+    }
+}
