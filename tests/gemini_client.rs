@@ -9,6 +9,8 @@ mod scripted;
 mod batches;
 #[path = "gemini_client/files.rs"]
 mod files;
+#[path = "gemini_client/quota.rs"]
+mod quota;
 #[path = "gemini_client/repetition.rs"]
 mod repetition;
 #[path = "gemini_client/resume.rs"]

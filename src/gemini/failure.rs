@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::call::Call;
+use super::quota::QuotaKind;
 use super::retry::Repeat;
 use super::status::ApiStatus;
 use crate::error::{Error, ErrorKind};
@@ -33,6 +34,7 @@ pub(super) enum Class {
     ServerFault,
     Throttled,
     Exhausted,
+    StorageFull,
     Refused,
     Redirected,
     Unreadable,
@@ -59,6 +61,7 @@ impl Class {
             Self::ServerFault => "server_fault",
             Self::Throttled => "throttled",
             Self::Exhausted => "exhausted",
+            Self::StorageFull => "storage_full",
             Self::Refused => "refused",
             Self::Redirected => "redirected",
             Self::Unreadable => "unreadable",
@@ -91,8 +94,11 @@ impl Failure {
             Self::Local(_) => Class::Local,
             Self::Status(status) => match status.http {
                 408 | 499 => Class::TimedOut,
-                429 if status.is_exhausted() => Class::Exhausted,
-                429 => Class::Throttled,
+                429 => match status.quota_kind() {
+                    QuotaKind::Storage => Class::StorageFull,
+                    QuotaKind::Exhausted => Class::Exhausted,
+                    QuotaKind::Throttled => Class::Throttled,
+                },
                 300..400 => Class::Redirected,
                 500.. => Class::ServerFault,
                 _ => Class::Refused,
@@ -139,7 +145,12 @@ impl Failure {
     fn leaves_outcome_open(&self) -> bool {
         match self.class() {
             Class::Lost | Class::TimedOut | Class::ServerFault | Class::Redirected | Class::Unreadable => true,
-            Class::NotSent | Class::Throttled | Class::Exhausted | Class::Refused | Class::Local => false,
+            Class::NotSent
+            | Class::Throttled
+            | Class::Exhausted
+            | Class::StorageFull
+            | Class::Refused
+            | Class::Local => false,
         }
     }
 
@@ -166,6 +177,10 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// Turns an error status into a domain error. The only place that knows what a status means.
 fn refused(call: &Call, status: &ApiStatus) -> Error {
+    if let Some(quota) = status.quota() {
+        let error = Error::new(ErrorKind::Quota, &call.act, status_cause(status));
+        return error.hint(quota.hint()).caused_by(quota);
+    }
     let subject = blamed(call.subject, status);
     let (kind, hint) = match status.http {
         400 | 401 if is_about_key(status) => (ErrorKind::Auth, KEY_HINT.to_owned()),
@@ -176,7 +191,6 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
         404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
         409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),
-        429 => (ErrorKind::Quota, quota_hint(status)),
         408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(subject).to_owned()),
         300..400 => {
             (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
@@ -255,17 +269,6 @@ fn missing_hint(subject: Subject) -> &'static str {
         Subject::File => "files end 48 hours after their upload: upload again",
         Subject::Batch => "check the name, and that the key is of the project that created the batch",
     }
-}
-
-fn quota_hint(status: &ApiStatus) -> String {
-    let wait = match status.retry_after {
-        Some(delay) => format!("wait {} s", delay.as_secs_f64().ceil()),
-        None if status.is_exhausted() => "wait until the limit starts anew, or raise it".to_owned(),
-        None => "wait some minutes".to_owned(),
-    };
-    format!(
-        "{wait}, then try again; running batches hold enqueued tokens until they end (https://ai.google.dev/gemini-api/docs/rate-limits)"
-    )
 }
 
 fn server_hint(subject: Subject) -> &'static str {

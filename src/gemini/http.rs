@@ -17,6 +17,7 @@ use tempfile::SpooledTempFile;
 use super::call::Call;
 use super::failure::Failure;
 use super::json;
+use super::quota::quota_of;
 use super::retry::RetryPolicy;
 use super::settings::{self, Settings, Timeouts};
 use super::status::{ApiStatus, describe};
@@ -227,11 +228,15 @@ impl Http {
         if !error.cause().contains(self.secret.expose_secret()) {
             return error;
         }
-        let clean = Error::new(error.kind(), error.act(), error.cause().replace(self.secret.expose_secret(), "[key]"));
-        match error.next_step() {
-            Some(hint) => clean.hint(hint),
-            None => clean,
+        let cause = error.cause().replace(self.secret.expose_secret(), "[key]");
+        let mut clean = Error::new(error.kind(), error.act(), cause);
+        if let Some(hint) = error.next_step() {
+            clean = clean.hint(hint);
         }
+        if let Some(quota) = quota_of(&error) {
+            clean = clean.caused_by(*quota);
+        }
+        clean
     }
 
     async fn repeated<T, F: Future<Output = Result<T, Failure>>>(

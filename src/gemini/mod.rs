@@ -12,6 +12,7 @@
 //! | `retry` | what is repeated, how often, how long to wait |
 //! | `failure` | what went wrong with one attempt, and the error that it becomes |
 //! | `status` | Google's error body in plain words |
+//! | `quota` | which limit a 429 is about |
 //! | `json` | reading bodies that may be anything |
 //! | `names` | which names may stand in a URL |
 //! | `operation` | a batch as the wire spells it |
@@ -34,6 +35,7 @@ mod models;
 mod names;
 mod operation;
 mod public;
+mod quota;
 mod retry;
 mod sending;
 mod session;
@@ -52,6 +54,7 @@ pub use inline::InlineResults;
 pub use models::RemoteModel;
 pub use operation::{RemoteBatch, RemoteCounts, RemoteError, RemoteOutput};
 pub use public::public_json;
+pub use quota::{Quota, QuotaKind, quota_of};
 pub use retry::RetryPolicy;
 pub use session::UploadSession;
 pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};

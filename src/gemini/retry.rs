@@ -7,7 +7,7 @@
 //! | no answer in time; 408, 499 | repeated | not repeated: the outcome is unclear |
 //! | 500, 502, 503, 504 and other 5xx | repeated | not repeated: the outcome is unclear |
 //! | 429, a limit per minute or unnamed | repeated | not repeated: the caller decides when |
-//! | 429, a limit per day or a spending cap | not repeated | not repeated |
+//! | 429, a limit per day, a spending cap, full storage | not repeated | not repeated |
 //! | refused: any other 4xx, a redirect | not repeated | not repeated |
 //! | a success that cannot be read | not repeated | not repeated: the outcome is unclear |
 //! | a failure on this machine | not repeated | not repeated |
@@ -99,9 +99,15 @@ impl Tries {
 fn may_pass(class: Class, repeat: Repeat) -> bool {
     match (class, repeat) {
         (Class::NotSent | Class::Lost | Class::TimedOut | Class::ServerFault | Class::Throttled, Repeat::Safe) => true,
-        (Class::Exhausted | Class::Refused | Class::Redirected | Class::Unreadable | Class::Local, Repeat::Safe) => {
-            false
-        }
+        (
+            Class::Exhausted
+            | Class::StorageFull
+            | Class::Refused
+            | Class::Redirected
+            | Class::Unreadable
+            | Class::Local,
+            Repeat::Safe,
+        ) => false,
         (
             Class::NotSent
             | Class::Lost
@@ -109,6 +115,7 @@ fn may_pass(class: Class, repeat: Repeat) -> bool {
             | Class::ServerFault
             | Class::Throttled
             | Class::Exhausted
+            | Class::StorageFull
             | Class::Refused
             | Class::Redirected
             | Class::Unreadable

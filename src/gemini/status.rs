@@ -14,6 +14,8 @@ use super::json::{OneOf, number_or_text};
 
 /// The longest text of the API that is passed on, in characters.
 const LONGEST_TEXT: usize = 2_000;
+/// The API has asked to wait for 9223372036854775807 s; nobody computes with that.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An answer that reports an error.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +32,7 @@ pub(super) struct ApiStatus {
     pub(super) violations: Vec<String>,
     /// Which quotas are used up.
     pub(super) quotas: Vec<String>,
-    /// How long the API asks to wait.
+    /// How long the API asks to wait, at most a day.
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -90,7 +92,7 @@ impl ApiStatus {
             Ok(OneOf(envelope)) => Self::of_wire(http, envelope.error),
             Err(_) => Self::bare(http, describe(body)),
         };
-        status.retry_after = status.retry_after.or_else(|| retry_after(headers));
+        status.retry_after = status.retry_after.or_else(|| retry_after(headers)).map(|wait| wait.min(LONGEST_WAIT));
         status
     }
 
@@ -100,15 +102,6 @@ impl ApiStatus {
         let code = error.code.as_u64().and_then(|code| u16::try_from(code).ok());
         let http = code.filter(|code| (400..600).contains(code)).unwrap_or(500);
         Some(Self::of_wire(http, error))
-    }
-
-    /// Whether the quota that is used up comes back only tomorrow, or never.
-    pub(super) fn is_exhausted(&self) -> bool {
-        let message = self.message.to_ascii_lowercase();
-        self.quotas.iter().any(|quota| quota.contains("PerDay"))
-            || ["spending cap", "spend cap", "spend limit", "prepayment credits"]
-                .iter()
-                .any(|cap| message.contains(cap))
     }
 
     fn bare(http: u16, message: String) -> Self {
@@ -201,7 +194,6 @@ mod tests {
         assert_eq!(status.message, "You exceeded your quota. Retry.");
         assert_eq!(status.quotas, ["TokensPerDay (limit 20)"]);
         assert_eq!(status.retry_after, Some(Duration::from_millis(36_500)));
-        assert!(status.is_exhausted());
     }
 
     #[test]
