@@ -18,6 +18,8 @@ use crate::job::Kind;
 
 /// The longest create request that the API takes (API reference §6).
 const INLINE_LIMIT: usize = 20_000_000;
+/// More failures than these of a batch with large inline results are no accident (API reference §8).
+const TRIES_OF_WHOLE_BATCH: u32 = 3;
 const LISTING: &str = "listing batches";
 /// The largest page that the API is known to give (API reference §3.5).
 const PAGE_SIZE: u32 = 100;
@@ -135,7 +137,7 @@ impl Gemini {
 
     /// A batch as it stands now. Inline results are passed over, not kept.
     pub async fn get_batch(&self, name: &str) -> Result<RemoteBatch> {
-        let call = self.batch_call(name, "looking up", Method::GET, "")?;
+        let call = self.whole_batch_call(name, "looking up")?;
         Ok(self.http.spooled(&call, json::read_from::<WireBatch>).await?.0)
     }
 
@@ -193,9 +195,15 @@ impl Gemini {
         self.http.done(&self.batch_call(name, "deleting", Method::DELETE, "")?).await
     }
 
-    pub(super) fn batch_call(&self, name: &str, act: &str, method: Method, verb: &str) -> Result<Call> {
+    fn batch_call(&self, name: &str, act: &str, method: Method, verb: &str) -> Result<Call> {
         let path = self.http.path(&format!("{}{verb}", names::batch(name)?));
         Ok(Call::new(format!("{act} {name}"), Subject::Batch, method, path))
+    }
+
+    /// A call that fetches a batch with its inline results. Too large ones are never delivered, however often one asks.
+    pub(super) fn whole_batch_call(&self, name: &str, act: &str) -> Result<Call> {
+        let path = self.http.path(names::batch(name)?);
+        Ok(Call::new(format!("{act} {name}"), Subject::WholeBatch, Method::GET, path).at_most(TRIES_OF_WHOLE_BATCH))
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Call {
     pub(super) act: String,
     pub(super) subject: Subject,
     pub(super) repeat: Repeat,
+    /// Tries in all, where fewer are made than usual.
+    pub(super) most_tries: u32,
     pub(super) method: Method,
     /// Everything between base and query.
     pub(super) path: String,
@@ -32,6 +34,7 @@ impl Call {
             act: act.into(),
             subject,
             repeat: Repeat::Safe,
+            most_tries: u32::MAX,
             method,
             path,
             query: Vec::new(),
@@ -62,6 +65,12 @@ impl Call {
 
     pub(super) fn json(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body.into());
+        self
+    }
+
+    /// Not tried more often than so.
+    pub(super) fn at_most(mut self, tries: u32) -> Self {
+        self.most_tries = tries;
         self
     }
 

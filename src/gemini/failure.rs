@@ -45,6 +45,8 @@ pub(super) enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Batch,
+    /// A batch with all that it holds, inline results too.
+    WholeBatch,
     File,
     Model,
     /// A new batch, of a model, perhaps with a file.
@@ -128,6 +130,9 @@ impl Failure {
             return Error::new(ErrorKind::UnclearOutcome, &call.act, self.cause())
                 .hint("it may have arrived: look for it by its display name in the list of batches; do not send it again before");
         }
+        if call.subject == Subject::WholeBatch && self.looks_undeliverable() {
+            return undeliverable(call, &self.cause());
+        }
         match self {
             Self::Local(error) => error,
             Self::Status(status) => refused(call, &status),
@@ -154,6 +159,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is how the API fails with results that are too large for one answer (API reference §0.6).
+    fn looks_undeliverable(&self) -> bool {
+        matches!(self, Self::TimedOut(_)) || matches!(self.http(), Some(503 | 504))
+    }
+
     fn cause(&self) -> String {
         match self {
             Self::NotSent(why) => format!("cannot connect: {why}"),
@@ -164,6 +174,15 @@ impl Failure {
             Self::Local(error) => error.cause().to_owned(),
         }
     }
+}
+
+fn undeliverable(call: &Call, cause: &str) -> Error {
+    let likely = "either the API is busy, or this is a batch of inline requests whose answers are too large for it to ever \
+                  deliver; such a job is billed all the same";
+    Error::new(ErrorKind::Unavailable, &call.act, format!("{cause}; {likely}")).hint(
+        "wait some minutes and try again; if it fails for an hour, cancel the job if it still runs, and send the requests in \
+         a file: its answers come as a file of any size",
+    )
 }
 
 /// The innermost cause: "Connection refused" rather than "error sending request".
@@ -191,7 +210,7 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
         404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
         409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),
-        408 | 499 | 500.. => (ErrorKind::Unavailable, server_hint(subject).to_owned()),
+        408 | 499 | 500.. => (ErrorKind::Unavailable, "try again later".to_owned()),
         300..400 => {
             (ErrorKind::UnexpectedAnswer, "redirects are not followed: check GOOGLE_GEMINI_BASE_URL".to_owned())
         }
@@ -228,7 +247,9 @@ fn status_cause(status: &ApiStatus) -> String {
 
 fn precondition(subject: Subject) -> (ErrorKind, String) {
     match subject {
-        Subject::Batch => (ErrorKind::WrongState, "look at the state of the batch first".to_owned()),
+        Subject::Batch | Subject::WholeBatch => {
+            (ErrorKind::WrongState, "look at the state of the batch first".to_owned())
+        }
         Subject::File | Subject::Model | Subject::Create => (
             ErrorKind::Refused,
             "check that billing is on for the project of the key and that the API serves your region".to_owned(),
@@ -258,7 +279,9 @@ fn forbidden_hint(subject: Subject) -> &'static str {
         Subject::File => {
             "files end 48 hours after their upload and belong to the project of the key: upload again with this key"
         }
-        Subject::Batch => "a batch belongs to the project of the key that created it: use a key of that project",
+        Subject::Batch | Subject::WholeBatch => {
+            "a batch belongs to the project of the key that created it: use a key of that project"
+        }
         Subject::Model | Subject::Create => "check in AI Studio what the key may do, and that billing is on",
     }
 }
@@ -267,16 +290,9 @@ fn missing_hint(subject: Subject) -> &'static str {
     match subject {
         Subject::Model | Subject::Create => "choose a model that the API lists now; names and shutdowns change",
         Subject::File => "files end 48 hours after their upload: upload again",
-        Subject::Batch => "check the name, and that the key is of the project that created the batch",
-    }
-}
-
-fn server_hint(subject: Subject) -> &'static str {
-    match subject {
-        Subject::Batch => {
-            "try again later; a batch with very large inline results may never be delivered: use a request file for those"
+        Subject::Batch | Subject::WholeBatch => {
+            "check the name, and that the key is of the project that created the batch"
         }
-        Subject::File | Subject::Model | Subject::Create => "try again later",
     }
 }
 

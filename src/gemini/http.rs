@@ -244,7 +244,8 @@ impl Http {
         call: &Call,
         once: impl Fn() -> F,
     ) -> Result<T> {
-        let mut tries = self.retry.start();
+        let max_tries = self.retry.max_tries.min(call.most_tries);
+        let mut tries = RetryPolicy { max_tries, ..self.retry }.start();
         loop {
             let failure = match once().await {
                 Ok(value) => return Ok(value),

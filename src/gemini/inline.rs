@@ -6,7 +6,6 @@
 use std::fmt;
 use std::io::{BufReader, Read, Seek, Write};
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -55,7 +54,7 @@ impl Gemini {
     /// A batch without inline results writes nothing. The order is that of the API, which is not that
     /// of the requests.
     pub async fn inline_results(&self, name: &str, sink: &mut (dyn Write + Send)) -> Result<InlineResults> {
-        let call = self.batch_call(name, "fetching the inline results of", Method::GET, "")?;
+        let call = self.whole_batch_call(name, "fetching the inline results of")?;
         let spool = self.http.spooled(&call, Ok).await?;
         let (lines, mut incoming) = mpsc::channel(AHEAD);
         let reading = tokio::task::spawn_blocking(move || read_results(spool, &lines));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use gemini_batch_mcp::error::{Error, ErrorKind};
 use gemini_batch_mcp::gemini::{
-    BatchInput, Gemini, InlineRequest, InlineResults, NewBatch, RemoteBatch, RemoteOutput, Settings,
+    BatchInput, Gemini, InlineRequest, InlineResults, NewBatch, RemoteBatch, RemoteOutput, RetryPolicy, Settings,
 };
 use gemini_batch_mcp::job::{JobState, Kind};
 use serde_json::{Value, json};
 
-use super::scripted::Reply;
+use super::scripted::{Reply, Scripted};
 use super::{KEY, scripted, settings, texts};
 
 fn pending() -> Value {
@@ -352,6 +352,47 @@ async fn a_large_inline_batch_that_breaks_off_is_fetched_again() {
     let results = gemini.inline_results("batches/a", &mut sink).await.unwrap();
     assert_eq!((results.lines, server.seen().len()), (1, 2));
     assert_eq!(serde_json::from_slice::<Value>(&sink).unwrap()["response"]["text"], text);
+}
+
+#[tokio::test]
+async fn a_batch_that_the_api_cannot_deliver_is_explained_not_hammered() {
+    let failures = [
+        Reply::json(503, json!({"error": {"code": 503, "message": "unavailable", "status": "UNAVAILABLE"}})),
+        Reply::empty(504),
+        Reply::Silence(Duration::from_secs(2)),
+    ];
+    for reply in failures {
+        for fetch in [false, true] {
+            let server = Scripted::start(vec![reply.clone(); 9]).await;
+            let retry = RetryPolicy { max_tries: 8, ..settings("").retry };
+            let gemini = Gemini::new(Settings { retry, ..settings(&server.base_url) }).unwrap();
+            let failed = if fetch {
+                gemini.inline_results("batches/a", &mut Vec::new()).await.unwrap_err()
+            } else {
+                gemini.get_batch("batches/a").await.unwrap_err()
+            };
+            assert_eq!((failed.kind(), server.seen().len()), (ErrorKind::Unavailable, 3), "{failed:?}");
+            for word in ["inline", "too large", "billed"] {
+                assert!(failed.cause().contains(word), "{failed:?}");
+            }
+            for word in ["wait", "cancel", "file"] {
+                assert!(failed.next_step().unwrap().contains(word), "{failed:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_failure_of_a_batch_is_not_laid_to_its_size() {
+    for reply in [Reply::empty(500), Reply::HangUp] {
+        let (_server, gemini) = scripted(vec![reply; 9]).await;
+        let failed = gemini.get_batch("batches/a").await.unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::Unavailable);
+        assert!(!failed.cause().contains("large"), "{failed:?}");
+    }
+    let (server, gemini) = scripted([Reply::empty(503), Reply::empty(503), Reply::json(200, pending())]).await;
+    gemini.get_batch("batches/7h9w").await.unwrap();
+    assert_eq!(server.left(), 0);
 }
 
 #[tokio::test]
