@@ -123,5 +123,18 @@ mod tests {
             let whole = session("https://x/", None).to_secret_text();
             prop_assert!(UploadSession::from_secret_text(whole.expose_secret().get(..cut).unwrap()).is_none());
         }
+
+        #[test]
+        fn damage_is_read_or_refused(at in 0usize..200, byte in any::<u8>()) {
+            let whole = session("https://x/", Some("0".repeat(64))).to_secret_text();
+            let mut bytes = whole.expose_secret().as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            // What is read of it is a session that can be kept again.
+            if let Some(read) = UploadSession::from_secret_text(&String::from_utf8_lossy(&bytes)) {
+                let again = UploadSession::from_secret_text(read.to_secret_text().expose_secret());
+                prop_assert_eq!(again.map(|again| again.content), Some(read.content));
+            }
+        }
     }
 }

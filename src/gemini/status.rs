@@ -110,12 +110,12 @@ impl ApiStatus {
     }
 
     fn of_wire(http: u16, error: WireError) -> Self {
-        let message = error.message.filter(|text| !text.trim().is_empty()).map_or_else(
-            || format!("error {} without a message", number_or_text(&error.code).unwrap_or_default()),
-            |text| plain(&text),
-        );
-        let mut status = Self::bare(http, message);
-        status.word = error.status.unwrap_or_default();
+        let message = error
+            .message
+            .filter(|text| !text.trim().is_empty())
+            .unwrap_or_else(|| format!("error {} without a message", number_or_text(&error.code).unwrap_or_default()));
+        let mut status = Self::bare(http, plain(&message));
+        status.word = error.status.as_deref().map(plain).unwrap_or_default();
         for detail in error.details.into_iter().flatten() {
             status.add(Detail::deserialize(detail).unwrap_or_default());
         }
@@ -184,6 +184,54 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// JSON of any form, with the words of the API's errors among its names.
+    fn wild() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "(-?[0-9]{0,30}(\\.[0-9]+)?s|PerDay|file storage|spending cap|.*)".prop_map(Value::from),
+        ];
+        let name = "(code|message|status|details|reason|retryDelay|violations|fieldViolations|quotaId|quotaMetric|quotaValue|.)";
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map(name, inner, 0..6).prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    fn read(body: &[u8], retry_after: &[u8]) -> ApiStatus {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = http::HeaderValue::from_bytes(retry_after) {
+            headers.insert(http::header::RETRY_AFTER, value);
+        }
+        ApiStatus::read(429, &headers, body)
+    }
+
+    fn is_fit_to_show(status: &ApiStatus) -> bool {
+        let texts = || status.quotas.iter().chain(&status.violations).chain([&status.message, &status.word]);
+        status.quota().is_some()
+            && status.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT)
+            && texts().all(|text| text.chars().count() <= LONGEST_TEXT + 1 && !text.contains(char::is_control))
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_status(body in any::<Vec<u8>>(), retry_after in any::<Vec<u8>>()) {
+            prop_assert!(is_fit_to_show(&read(&body, &retry_after)));
+        }
+
+        #[test]
+        fn any_json_is_a_status(error in wild(), retry_after in "(-?[0-9]{0,25}|.*)") {
+            for body in [json!({ "error": error.clone() }), json!([{ "error": error.clone() }]), error] {
+                prop_assert!(is_fit_to_show(&read(body.to_string().as_bytes(), retry_after.as_bytes())));
+            }
+        }
+    }
 
     #[test]
     fn google_s_details_are_collected_whatever_their_type() {
