@@ -7,6 +7,8 @@ mod scripted;
 
 #[path = "gemini_client/batches.rs"]
 mod batches;
+#[path = "gemini_client/faults.rs"]
+mod faults;
 #[path = "gemini_client/files.rs"]
 mod files;
 #[path = "gemini_client/quota.rs"]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// What the server does with the next request.
 #[derive(Debug, Clone)]
@@ -20,6 +21,10 @@ pub enum Reply {
     Silence(Duration),
     /// Sends the head and `body` of a longer answer, then nothing more.
     Stall { announced: usize, body: Vec<u8> },
+    /// Begins an answer of unknown length with `body` and hangs up before its end.
+    Unended { body: Vec<u8> },
+    /// Does this, and is gone: from then on connections are refused.
+    Last(Box<Reply>),
 }
 
 impl Reply {
@@ -78,23 +83,42 @@ impl Request {
 pub struct Scripted {
     pub base_url: String,
     script: Arc<Mutex<VecDeque<Reply>>>,
+    play: Arc<Mutex<Play>>,
     seen: Arc<Mutex<Vec<Request>>>,
+    accepting: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
+
+type Play = dyn FnMut(&Request) -> Reply + Send;
 
 impl Scripted {
     /// Starts a server with this script. `{base}` in a header becomes its own URL.
     pub async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        let script: Arc<Mutex<VecDeque<Reply>>> = Arc::new(Mutex::new(script.into_iter().collect()));
+        let lines = Arc::clone(&script);
+        let over = || Reply::json(418, r#"{"error":{"message":"the script is over"}}"#);
+        let play = move |_: &Request| lines.lock().expect("no panic").pop_front().unwrap_or_else(over);
+        Self { script, ..Self::play(play).await }
+    }
+
+    /// Starts a server that decides by the request. `{base}` in a header becomes its own URL.
+    pub async fn play(play: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base_url = format!("http://{}", listener.local_addr().expect("an address"));
-        let server =
-            Self { base_url, script: Arc::new(Mutex::new(script.into_iter().collect())), seen: Arc::default() };
-        let accepting = server.clone();
-        tokio::spawn(async move {
+        let server = Self {
+            base_url,
+            script: Arc::default(),
+            play: Arc::new(Mutex::new(play)),
+            seen: Arc::default(),
+            accepting: Arc::default(),
+        };
+        let played = server.clone();
+        let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = accepting.clone();
+                let server = played.clone();
                 tokio::spawn(async move { server.serve(BufStream::new(stream)).await });
             }
         });
+        *server.accepting.lock().expect("no panic") = Some(accepting);
         server
     }
 
@@ -115,12 +139,26 @@ impl Scripted {
 
     async fn serve(self, mut stream: BufStream<TcpStream>) {
         while let Some(request) = read_request(&mut stream).await {
+            let reply = (self.play.lock().expect("no panic"))(&request);
             self.seen.lock().expect("no panic").push(request);
-            let reply = self.script.lock().expect("no panic").pop_front();
-            let reply = reply.unwrap_or_else(|| Reply::json(418, r#"{"error":{"message":"the script is over"}}"#));
-            if !self.reply(&mut stream, reply).await {
+            let (reply, is_last) = match reply {
+                Reply::Last(reply) => (*reply, true),
+                reply => (reply, false),
+            };
+            if is_last {
+                self.refuse_connections().await;
+            }
+            if !self.reply(&mut stream, reply).await || is_last {
                 return;
             }
+        }
+    }
+
+    async fn refuse_connections(&self) {
+        let accepting = self.accepting.lock().expect("no panic").take();
+        if let Some(accepting) = accepting {
+            accepting.abort();
+            let _ = accepting.await;
         }
     }
 
@@ -143,7 +181,12 @@ impl Scripted {
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 false
             }
-            Reply::HangUp => false,
+            Reply::Unended { body } => {
+                let head = format!("HTTP/1.1 200 Scripted\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
+                send(stream, &[head.as_bytes(), &body, b"\r\n"].concat()).await;
+                false
+            }
+            Reply::HangUp | Reply::Last(_) => false,
             Reply::Silence(time) => {
                 tokio::time::sleep(time).await;
                 false
