@@ -15,6 +15,7 @@ mod lease;
 pub mod list;
 mod lookup;
 mod model;
+mod mover;
 mod nearest;
 pub mod notified;
 mod observe;
@@ -39,5 +40,6 @@ mod tidy;
 mod trouble;
 mod unfinished;
 mod vault;
+mod watch;
 
 pub use app::App;
