@@ -29,6 +29,7 @@ mod requests;
 pub mod results;
 pub mod retry;
 mod room;
+pub mod run;
 mod sample;
 mod schema_file;
 mod send;
