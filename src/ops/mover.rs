@@ -40,8 +40,9 @@ impl Mover {
         if self.is_at_it() || Instant::now() < self.next {
             return;
         }
-        self.next = Instant::now() + queue::next_pause(&self.app).unwrap_or(AGAIN);
-        let Some(turn) = self.app.turn_at_the_queue() else { return };
+        let pause = queue::next_pause(&self.app);
+        self.next = Instant::now() + pause.unwrap_or(AGAIN);
+        let Some(turn) = pause.and_then(|_| self.app.turn_at_the_queue()) else { return };
         let (relay, news) = Relay::new(CancellationToken::new());
         let (app, relay) = (self.app.clone(), Arc::new(relay));
         let monitor = Arc::clone(&relay);
