@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::Exit;
 use super::flags::{
-    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, JobFlag, ListFlags, ResultsFlags, RetryFlags, ServeFlags,
-    SimulateFlags, StatusFlags,
+    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, JobFlag, ListFlags, ResultsFlags, RetryFlags, RunFlags,
+    ServeFlags, SimulateFlags, StatusFlags,
 };
 use crate::config::Flags;
 
@@ -62,6 +62,8 @@ pub enum Command {
     Results(ResultsFlags),
     /// Submit the requests without a usable answer again, as a new job
     Retry(RetryFlags),
+    /// Move everything on: send what waits, look at all jobs, collect answers; once, or until all is done
+    Run(RunFlags),
     /// List jobs, newest first
     List(ListFlags),
     /// Ask the API to stop a job

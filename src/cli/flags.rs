@@ -3,11 +3,13 @@
 mod build;
 mod results;
 mod retry;
+mod run;
 mod status;
 
 pub(super) use build::BuildFlags;
 pub(super) use results::ResultsFlags;
 pub(super) use retry::RetryFlags;
+pub(super) use run::RunFlags;
 pub(super) use status::StatusFlags;
 
 use std::path::PathBuf;

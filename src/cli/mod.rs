@@ -68,6 +68,7 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
         Some(Command::Status(flags)) => flags.run(&app, output, monitor).await,
         Some(Command::Results(flags)) => flags.run(&app, output, monitor).await,
         Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(&app, flags.args()?, monitor).await?),
+        Some(Command::Run(flags)) => flags.run(&app, output, monitor).await,
         Some(Command::List(flags)) => output.reply(&ops::list::list(&app, flags.args(), monitor).await?),
         Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(&app, flags.args(), monitor).await?),
         Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(&app, flags.args(), monitor).await?),

@@ -6,6 +6,7 @@ pub mod media;
 pub mod models;
 pub mod money;
 pub mod outcome;
+pub mod schedule;
 pub mod spelling;
 pub mod state;
 pub mod text;

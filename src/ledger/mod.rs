@@ -6,9 +6,11 @@
 
 pub mod builds;
 pub mod events;
+pub mod history;
 pub mod jobs;
 pub mod lease;
 pub mod limits;
+pub mod polls;
 pub mod record;
 mod schema;
 pub mod spend;

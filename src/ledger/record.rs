@@ -207,8 +207,10 @@ pub struct PartRecord {
     pub waits_for: Option<String>,
     /// When its results were complete on this machine.
     pub collected_at: Option<DateTime<Utc>>,
-    /// When the API was last asked for it.
+    /// When the API last told where it stands.
     pub polled_at: Option<DateTime<Utc>>,
+    /// When it is to be asked again; see [`polls`](super::polls).
+    pub next_poll_at: Option<DateTime<Utc>>,
 }
 
 impl PartRecord {
@@ -315,7 +317,7 @@ pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests,
      input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, \
      part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
      remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
-     moved_at, not_before, waits_for, parts.collected_at, polled_at \
+     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at \
      FROM jobs JOIN parts ON parts.handle = jobs.handle";
 
 /// The jobs that a query of [`SELECT`] gives, the rows of each job one after the other.
@@ -388,6 +390,7 @@ impl PartRecord {
             waits_for: row.get(40)?,
             collected_at: moment(row, 41)?,
             polled_at: moment(row, 42)?,
+            next_poll_at: moment(row, 43)?,
         })
     }
 }

@@ -236,10 +236,11 @@ impl Ledger {
             }
             let now = text(Utc::now());
             let moved = (seen.done > done).then(|| now.clone());
-            let ended = seen.ended_at.map(text).or_else(|| seen.state.is_terminal().then_some(now));
+            let ended = seen.ended_at.map(text).or_else(|| seen.state.is_terminal().then(|| now.clone()));
             tx.execute(
                 "UPDATE parts SET state = ?3, wire_state = ?4, done = max(done, ?5), failed = max(failed, ?6), error = ?7, \
-                 ended_at = coalesce(ended_at, ?8), moved_at = coalesce(?9, moved_at) WHERE handle = ?1 AND part = ?2",
+                 ended_at = coalesce(ended_at, ?8), moved_at = coalesce(?9, moved_at), polled_at = ?10 \
+                 WHERE handle = ?1 AND part = ?2",
                 params![
                     part.handle.as_str(),
                     part.number,
@@ -249,7 +250,8 @@ impl Ledger {
                     seen.failed,
                     seen.error,
                     ended,
-                    moved
+                    moved,
+                    now
                 ],
             )?;
             if before != seen.state.as_str() {

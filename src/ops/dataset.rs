@@ -38,7 +38,7 @@ impl Dataset {
             }
             Some(name) => {
                 let job = super::find::job(app, name).await?;
-                let job = super::observe::refresh(app, job).await?;
+                let job = super::observe::refresh_now(app, job).await?;
                 let (path, warnings) = answers(app, &job, monitor).await?;
                 Ok(Self::Answers { path, handle: job.handle.to_string(), warnings })
             }

@@ -98,7 +98,7 @@ pub fn nudge(app: &App) {
 }
 
 /// How long to wait before the next look; `None` when nothing waits.
-fn next_pause(app: &App) -> Option<Duration> {
+pub(super) fn next_pause(app: &App) -> Option<Duration> {
     if app.config().read_only || !app.can_connect() {
         return None;
     }

@@ -41,7 +41,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let schema = args.schema.as_ref().map(|schema| schema_file(app.roots(), schema)).transpose()?;
     let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
     let job = super::find::job(app, &args.job).await?;
-    let job = super::observe::refresh(app, job).await?;
+    let job = super::observe::refresh_now(app, job).await?;
     if !job.state().is_terminal() {
         return Ok(not_yet(&job));
     }
@@ -170,7 +170,7 @@ fn media_folder(app: &App, args: &ResultsArgs, job: &JobRecord) -> Result<Allowe
 }
 
 /// The handle as part of a file's name: names of jobs made elsewhere hold a slash.
-fn file_name(job: &JobRecord) -> String {
+pub(super) fn file_name(job: &JobRecord) -> String {
     job.handle.as_str().replace('/', "-")
 }
 

@@ -76,7 +76,7 @@ impl Family {
     }
 
     async fn retry(app: &App, retry: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Retry> {
-        let job = crate::ops::observe::refresh(app, retry).await?;
+        let job = crate::ops::observe::refresh_now(app, retry).await?;
         if !job.state().is_terminal() {
             return Ok(Retry::Unfinished(Box::new(job)));
         }

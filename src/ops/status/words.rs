@@ -1,0 +1,128 @@
+//! What a caller says and hears of where jobs stand.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::job::outcome::grouped;
+
+/// Which jobs, and whether to wait for them.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatusArgs {
+    /// Handles, their unique beginnings, or batches/… names. None: all jobs that have not ended.
+    pub jobs: Vec<String>,
+    /// Wait until all have ended, at most `timeout_seconds`.
+    pub wait: bool,
+    /// Longest wait: 45 unless asked, 3600 at most. Most clients give up on a call after 60.
+    pub timeout_seconds: Option<i64>,
+}
+
+/// Where the jobs stand.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct StatusReply {
+    /// One entry a job.
+    pub jobs: Vec<JobStatus>,
+    /// Whether all of them have ended.
+    pub all_ended: bool,
+    /// Look again after so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_check_after_s: Option<i64>,
+    /// What to call next.
+    pub next: String,
+}
+
+/// Where one job stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct JobStatus {
+    /// Its handle, or its batches/… name.
+    pub job: String,
+    /// JOB_STATE_PENDING, _RUNNING, _SUCCEEDED, _FAILED, _CANCELLED, _EXPIRED; _UNSUBMITTED before the API has it.
+    pub state: String,
+    /// Requests in it.
+    pub requests: i64,
+    /// Requests done.
+    pub done: i64,
+    /// Of those, with an error.
+    #[serde(skip_serializing_if = "crate::job::is_zero")]
+    pub failed: i64,
+    /// Percent done.
+    pub percent: f64,
+    /// Since it was submitted.
+    pub age_s: i64,
+    /// Age of this news.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen_s_ago: Option<i64>,
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<f64>,
+    /// Seconds left, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_s: Option<i64>,
+    /// What such jobs took before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usual_s: Option<i64>,
+    /// normal, slow, stuck, near_expiry, waiting, held, refused or ended.
+    pub verdict: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// Why the job failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Calls that save it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
+}
+
+impl fmt::Display for StatusReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.jobs.is_empty() {
+            writeln!(f, "no unfinished jobs")?;
+        }
+        for job in &self.jobs {
+            writeln!(f, "{job}")?;
+        }
+        write!(f, "next: {}", self.next)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    /// "products-3f9a… JOB_STATE_RUNNING 31,200 of 40,000 (78 %), about 4 min left, age 14 min, normal".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (done, requests) = (grouped(self.done), grouped(self.requests));
+        write!(f, "{} {} {done} of {requests} ({:.0} %)", self.job, self.state, self.percent)?;
+        if self.failed > 0 {
+            write!(f, ", {} failed", grouped(self.failed))?;
+        }
+        if let Some(eta) = self.eta_s {
+            write!(f, ", about {} left", span(eta))?;
+        }
+        if let Some(usual) = self.usual_s {
+            write!(f, " (usually {} in all with this model)", span(usual))?;
+        }
+        write!(f, ", age {}", span(self.age_s))?;
+        if let Some(seen) = self.seen_s_ago {
+            write!(f, ", seen {} ago", span(seen))?;
+        }
+        write!(f, ", {}", self.verdict)?;
+        if let Some(evidence) = &self.evidence {
+            write!(f, ": {evidence}")?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, "; error: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A time span as a person says it: "45 s", "4 min", "3.5 h".
+pub fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _ => format!("{}.{} h", seconds / 3600, seconds % 3600 / 360),
+    }
+}
