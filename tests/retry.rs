@@ -162,7 +162,7 @@ fn a_model_that_was_shut_down_gives_way_to_its_successor() {
     assert!(change.contains("2026-03-01"), "{change}");
     // Asked again: the same retry, whatever table there is.
     assert_eq!(world.reply(&["retry", &job, "--models", "models.json"])["job"], retry["job"]);
-    let closed = world.refusal(&["retry", &job, "--models", "models.json", "--model", "gemini-2.5-flash"]);
+    let closed = world.refused(&["retry", &job, "--models", "models.json", "--model", "gemini-2.5-flash"]);
     assert!(
         closed["cause"].as_str().unwrap().contains("shut down"),
         "a model that was named is not replaced: {closed}"

@@ -33,8 +33,8 @@ impl Spending {
 
 /// What a part costs: its share of what the parts that were sent did cost, else its high estimate.
 const PRICE: &str = "CASE WHEN settled_usd IS NULL OR sent_at IS NULL THEN parts.high_usd \
-     ELSE settled_usd * parts.requests / (SELECT max(sum(sent.requests), 1.0) FROM parts AS sent \
-     WHERE sent.handle = parts.handle AND sent.sent_at IS NOT NULL) END";
+     ELSE settled_usd * (1.0 * parts.requests / (SELECT max(sum(sent.requests), 1) FROM parts AS sent \
+     WHERE sent.handle = parts.handle AND sent.sent_at IS NOT NULL)) END";
 
 impl Ledger {
     /// What is spent and promised today.
