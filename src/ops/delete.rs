@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::App;
 use super::storage::{Listing, has_ended, size};
@@ -33,7 +34,8 @@ pub struct DeleteArgs {
 pub struct DeleteReply {
     /// The job.
     pub job: String,
-    /// What was removed at the API, or would be.
+    /// What was removed at the API, or would be: name, bytes of a file.
+    #[schemars(with = "Vec<Map<String, Value>>")]
     pub removed: Vec<Removed>,
     /// Nothing was removed: this is what would be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -45,8 +47,7 @@ pub struct DeleteReply {
 }
 
 /// A thing at the API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {
     /// Name: batches/… or files/….
     pub name: String,

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::App;
 use super::part_counts::PartCounts;
@@ -36,15 +37,18 @@ pub struct ListArgs {
 /// A page of jobs, newest first.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ListReply {
-    /// The jobs.
+    /// The jobs: job, state, model, requests, created, remote_name, parts, retry_of, cost_usd (once its results were accounted for), known (both, here: not at the API or not asked, api: made elsewhere).
+    #[schemars(with = "Vec<Map<String, Value>>")]
     pub jobs: Vec<ListedJob>,
     /// Pass it to get the next page. Left out on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// Files at the API, if it was asked.
+    /// Files at the API, if it was asked: how many, their bytes, of how many; bytes that are ours, and that can be removed.
+    #[schemars(with = "Map<String, Value>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
-    /// Money sent to be spent today (UTC), waiting to be, and the daily budget.
+    /// US dollars sent today (UTC), waiting to be sent, and the daily budget.
+    #[schemars(with = "Map<String, Value>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub today: Option<Today>,
     /// Things to know.
@@ -55,8 +59,7 @@ pub struct ListReply {
 }
 
 /// One job.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ListedJob {
     /// Handle, or batches/… name of a job made elsewhere.
     pub job: String,
@@ -86,8 +89,7 @@ pub struct ListedJob {
 }
 
 /// A day's money, in USD: what it cost, or its high estimate where that is not known yet.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Today {
     /// Sent.
     pub sent_usd: f64,

@@ -59,11 +59,12 @@ pub struct RetryReply {
     /// Requests repeated, by the outcome they had.
     #[schemars(with = "BTreeMap<String, i64>")]
     pub repeated: OutcomeCounts,
-    /// What is asked otherwise than before.
+    /// What is asked otherwise than before. The new job follows, as create_batch replies it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// The new job.
+    /// The new job, in the fields of create_batch's reply.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub created: CreateReply,
 }
 

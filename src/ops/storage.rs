@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::App;
@@ -41,8 +40,7 @@ impl Listing {
 }
 
 /// Files at the API, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Storage {
     /// Files of the project.
     pub files: i64,
