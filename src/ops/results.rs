@@ -10,6 +10,7 @@ mod words;
 pub(super) use account::Keys;
 pub(super) use answer_file::write_rows;
 pub(super) use family::{Family, Member, checker_of};
+pub(super) use manifest::{origin_told, part_told};
 pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 
 use serde_json::{Map, Value, json};
