@@ -9,8 +9,10 @@
 //!
 //! - `main.rs`: flags to the library, its outcome to an exit code.
 //! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo.
-//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; `mcp/stdio.rs` and `mcp/http/` are the
-//!   transports.
+//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
+//!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
+//!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
+//!     may be typed.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
 //!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
@@ -35,6 +37,8 @@
 //!     file is of (`ops/results/manifest.rs`).
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
+//!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
+//!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a path that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
@@ -81,6 +85,7 @@
 //! # Where to add
 //!
 //! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs`;
+//! - a prompt: a file in `mcp/prompts/` and its line in `mcp/prompts/mod.rs`;
 //! - a source format: a file in `source/rows/`, and its name in `source/format.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;
 //! - a type of media: `source/media.rs`;

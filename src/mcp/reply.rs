@@ -89,7 +89,7 @@ fn head(text: &str, bytes: usize) -> &str {
 }
 
 /// The data within its budget, still of the form that its schema promises.
-fn clip_data(mut data: Value) -> Value {
+pub(super) fn clip_data(mut data: Value) -> Value {
     for (longest_string, longest_list) in CLIPS {
         if serde_json::to_vec(&data).map_or(0, |bytes| bytes.len()) <= DATA_BUDGET {
             break;
