@@ -88,6 +88,8 @@ pub struct Config {
     pub daily_budget_usd: Option<f64>,
     /// How long a call may take before its work goes on behind it; `None`: as long as it needs.
     pub patience: Option<Duration>,
+    /// The user is asked before a job that may cost more than this, in USD, where the client can ask.
+    pub confirm_above_usd: f64,
     /// How long a lost create is looked up before it counts as never arrived.
     pub settle: Duration,
     /// Things worth telling the user at start.
@@ -132,6 +134,7 @@ impl Config {
             tier: setting(flags.tier, "GEMINI_BATCH_TIER", tier)?,
             daily_budget_usd: setting(flags.daily_budget_usd, "GEMINI_BATCH_DAILY_BUDGET_USD", budget)?,
             patience: (caller == Caller::Agent).then_some(PATIENCE),
+            confirm_above_usd: setting(None, "GEMINI_BATCH_CONFIRM_ABOVE_USD", budget)?.unwrap_or(CONFIRM_ABOVE_USD),
             settle: settle(),
             notes,
         })
@@ -153,6 +156,7 @@ impl Config {
             tier: None,
             daily_budget_usd: None,
             patience: None,
+            confirm_above_usd: CONFIRM_ABOVE_USD,
             settle: SETTLE,
             notes: Vec::new(),
         }
@@ -220,6 +224,8 @@ fn api_version() -> Option<String> {
 
 /// Most clients give up on a call after 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// What a job may cost without a question.
+const CONFIRM_ABOVE_USD: f64 = 10.0;
 
 /// How long a create may take to show up in the API's list.
 const SETTLE: Duration = Duration::from_secs(180);

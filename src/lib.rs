@@ -12,7 +12,7 @@
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
 //!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
-//!     may be typed.
+//!     may be typed, `mcp/consent/` asks the user first.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
 //!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
@@ -27,7 +27,8 @@
 //!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
 //!     what is said and heard (`ops/build/words.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
-//!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
+//!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`: tokens and price.
+//!   - `ops/model.rs`, `ops/choice.rs`: whether a model may be used, and whether anybody chose it.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand; `ops/notified.rs`: looked at because a notice came, signed
 //!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.

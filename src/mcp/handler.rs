@@ -168,7 +168,7 @@ impl ServerHandler for BatchServer {
 }
 
 /// Whether the connection is over with each answer, as at `/mcp` for clients up to 2025-11-25.
-fn cannot_push(context: &RequestContext<RoleServer>) -> bool {
+pub(super) fn cannot_push(context: &RequestContext<RoleServer>) -> bool {
     context.extensions.get::<http::request::Parts>().is_some()
 }
 

@@ -10,6 +10,7 @@ pub mod stdio;
 
 mod call;
 mod completion;
+mod consent;
 mod handler;
 mod progress;
 mod prompts;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorData, Resource};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorData, InputRequiredResult, Resource};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -45,6 +45,27 @@ impl<T: Serialize + fmt::Display> IntoCallToolResult for Reply<T> {
         let mut result = CallToolResult::success(std::iter::once(ContentBlock::text(text)).chain(links).collect());
         result.structured_content = Some(clip_data(data));
         Ok(result.into())
+    }
+}
+
+/// What a tool answers that may have to ask the user first.
+pub(super) enum Answer<T> {
+    Reply(Reply<T>),
+    Question(Box<InputRequiredResult>),
+}
+
+impl<T> From<T> for Answer<T> {
+    fn from(data: T) -> Self {
+        Self::Reply(data.into())
+    }
+}
+
+impl<T: Serialize + fmt::Display> IntoCallToolResult for Answer<T> {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        match self {
+            Self::Reply(reply) => reply.into_call_tool_result(),
+            Self::Question(question) => Ok((*question).into()),
+        }
     }
 }
 

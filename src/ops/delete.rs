@@ -22,6 +22,9 @@ pub struct DeleteArgs {
     /// Only say what would be removed.
     #[serde(default)]
     pub dry_run: bool,
+    /// The user has agreed: do not ask.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// What was done.

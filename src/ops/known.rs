@@ -27,10 +27,11 @@ pub fn mark(app: &App, job: &str) -> Result<Option<String>> {
 /// The same for the newest jobs together.
 pub fn mark_of_newest(app: &App, jobs: usize) -> Result<String> {
     let jobs = app.ledger()?.list(&[], None, jobs)?;
-    Ok(jobs.iter().map(|job| format!("{} {}\n", job.handle, job.state)).collect())
+    Ok(jobs.iter().map(|job| format!("{} {}\n", job.handle, job.state())).collect())
 }
 
 fn mark_of(job: &JobRecord) -> String {
-    let JobRecord { state, step, done, failed, error, collected_at, deleted_at, .. } = job;
-    format!("{state} {step:?} {done} {failed} {error:?} {collected_at:?} {deleted_at:?}")
+    let steps: Vec<_> = job.parts.iter().map(|part| (part.step, part.state)).collect();
+    let (counts, times) = ((job.done(), job.failed()), (job.collected_at, job.deleted_at));
+    format!("{steps:?} {counts:?} {times:?} {:?} {}", job.error(), job.held)
 }

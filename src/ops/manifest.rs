@@ -22,7 +22,7 @@ pub async fn manifest(app: &App, job: &str, monitor: &dyn Monitor) -> Result<Val
     let parts = std::iter::once(&job).chain(retries.iter().take(MOST_RETRIES));
     let mut manifest = json!({
         "job": job.handle.as_str(),
-        "state": job.state.to_string(),
+        "state": job.state().to_string(),
         "kind": job.kind.as_str(),
         "model": job.model,
         "requests": job.requests,
@@ -31,7 +31,7 @@ pub async fn manifest(app: &App, job: &str, monitor: &dyn Monitor) -> Result<Val
         "source": origin.as_ref().map(origin_told),
         "parts": (0..).zip(parts).map(|(number, job)| part_told(job, number)).collect::<Vec<_>>(),
     });
-    if let Some(fields) = manifest.as_object_mut().filter(|_| job.state.is_terminal() && job.collected_at.is_some()) {
+    if let Some(fields) = manifest.as_object_mut().filter(|_| job.state().is_terminal() && job.collected_at.is_some()) {
         fields.extend(came_to(app, &job, monitor).await?);
     }
     Ok(manifest)

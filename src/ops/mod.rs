@@ -5,6 +5,7 @@ mod background;
 pub mod build;
 pub mod cancel;
 mod checked;
+pub mod choice;
 mod collect;
 pub mod create;
 pub mod data_files;

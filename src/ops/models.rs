@@ -1,5 +1,6 @@
 //! Which models there are, what a batch costs on each, and whether the API takes batches for it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -90,6 +91,35 @@ pub fn usable(app: &App) -> Vec<String> {
     let mut models: Vec<&Model> = app.models().all().iter().filter(open).collect();
     models.sort_by_key(|model| !is_default(app, model));
     models.into_iter().map(|model| model.name.clone()).collect()
+}
+
+/// A model with its price, in a few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub name: String,
+    price: Option<String>,
+}
+
+impl fmt::Display for Offered {
+    /// "gemini-3.8-flash 0.375 and 1.875".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.price.as_deref().unwrap_or("unknown"))
+    }
+}
+
+/// The usable models that make what this one makes, itself first.
+pub fn like(app: &App, name: &str) -> Vec<Offered> {
+    let table = app.models();
+    let itself = table.get(name);
+    let makes_same = |model: &Model| itself.is_some_and(|itself| makes(itself) == makes(model));
+    let others = usable(app).into_iter().filter(|other| other != name);
+    let others = others.filter(|other| table.get(other).is_some_and(makes_same));
+    let offered = |name: String| {
+        let price = table.get(&name).and_then(|model| model.price_on(app.today()));
+        Offered { price: price.map(|price| format!("{} and {}", price.input, price.output)), name }
+    };
+    std::iter::once(name.to_owned()).chain(others).map(offered).collect()
 }
 
 /// None and why, when the API cannot be asked.
