@@ -6,12 +6,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rmcp::model::{ErrorData, ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::resources::Address;
@@ -35,8 +34,7 @@ pub(super) struct Pace(Mutex<HashMap<String, Instant>>);
 
 impl Pace {
     /// Whether it is time to ask; if so, nobody else does for a while.
-    fn is_due(&self, job: &str) -> bool {
-        let now = Instant::now();
+    fn is_due(&self, job: &str, now: Instant) -> bool {
         match lock(&self.0).entry(job.to_owned()) {
             Entry::Occupied(due) if *due.get() > now => false,
             due => {
@@ -46,8 +44,8 @@ impl Pace {
         }
     }
 
-    fn not_before(&self, job: &str, pause: Duration) {
-        lock(&self.0).insert(job.to_owned(), Instant::now() + pause);
+    fn not_before(&self, job: &str, then: Instant) {
+        lock(&self.0).insert(job.to_owned(), then);
     }
 }
 
@@ -144,14 +142,17 @@ impl Watcher {
             address => address.job().map(str::to_owned).into_iter().collect(),
         };
         let name = jobs.first().cloned().unwrap_or_default();
-        if (jobs.is_empty() && *address != Address::Jobs) || !self.app.can_connect() || !self.pace.is_due(&name) {
+        if (jobs.is_empty() && *address != Address::Jobs)
+            || !self.app.can_connect()
+            || !self.pace.is_due(&name, Instant::now())
+        {
             return;
         }
         match status::status(&self.app, StatusArgs { jobs, ..StatusArgs::default() }, &Silent::default()).await {
             Ok(reply) => {
                 let wanted = reply.next_check_after_s.and_then(|seconds| u64::try_from(seconds).ok());
                 let pause = Duration::from_secs(wanted.unwrap_or(0)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-                self.pace.not_before(&name, pause);
+                self.pace.not_before(&name, Instant::now() + pause);
             }
             Err(e) => tracing::debug!("looking after {address} for a subscriber: {e}"),
         }
@@ -203,16 +204,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_api_is_asked_about_a_job_once_for_all_who_listen() {
-        let pace = Pace::default();
-        assert!(pace.is_due("a") && !pace.is_due("a") && pace.is_due("b"));
-        tokio::time::advance(SHORTEST_PAUSE).await;
-        assert!(pace.is_due("a"));
-        pace.not_before("a", LONGEST_PAUSE);
-        tokio::time::advance(LONGEST_PAUSE - LOOK).await;
-        assert!(!pace.is_due("a"));
-        tokio::time::advance(LOOK).await;
-        assert!(pace.is_due("a"));
+    #[test]
+    fn the_api_is_asked_about_a_job_once_for_all_who_listen() {
+        let (pace, now) = (Pace::default(), Instant::now());
+        assert!(pace.is_due("a", now) && !pace.is_due("a", now) && pace.is_due("b", now));
+        let later = now + SHORTEST_PAUSE;
+        assert!(!pace.is_due("a", later - LOOK) && pace.is_due("a", later));
+        pace.not_before("a", now + LONGEST_PAUSE);
+        assert!(!pace.is_due("a", later + LOOK) && pace.is_due("a", now + LONGEST_PAUSE));
     }
 }
