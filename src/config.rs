@@ -102,6 +102,8 @@ pub struct Config {
     pub keep_uploads: bool,
     /// How long a call may take before its work goes on behind it; `None`: as long as it needs.
     pub patience: Option<Duration>,
+    /// The user is asked before a job that may cost more than this, in USD, where the client can ask.
+    pub confirm_above_usd: f64,
     /// How long a lost create is looked up before it counts as never arrived.
     pub settle: Duration,
     /// Things worth telling the user at start.
@@ -149,6 +151,7 @@ impl Config {
                 .unwrap_or(MAX_GENERATIONS),
             keep_uploads: flags.keep_uploads,
             patience: (caller == Caller::Agent).then_some(PATIENCE),
+            confirm_above_usd: setting(None, "GEMINI_BATCH_CONFIRM_ABOVE_USD", budget)?.unwrap_or(CONFIRM_ABOVE_USD),
             settle: settle(),
             notes,
         })
@@ -172,6 +175,7 @@ impl Config {
             max_generations: MAX_GENERATIONS,
             keep_uploads: false,
             patience: None,
+            confirm_above_usd: CONFIRM_ABOVE_USD,
             settle: SETTLE,
             notes: Vec::new(),
         }
@@ -239,6 +243,8 @@ fn api_version() -> Option<String> {
 
 /// Most clients give up on a call after 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// What a job may cost without a question.
+const CONFIRM_ABOVE_USD: f64 = 10.0;
 
 /// What did not answer after so many repetitions will not.
 const MAX_GENERATIONS: u32 = 5;

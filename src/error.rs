@@ -41,6 +41,8 @@ pub enum ErrorKind {
     WrongState,
     /// The caller cancelled the call.
     Cancelled,
+    /// The user was asked and did not agree, or could not be asked.
+    Declined,
     /// Reading or writing local files failed.
     Io,
     /// The ledger cannot be read or written.
@@ -69,6 +71,7 @@ impl ErrorKind {
             Self::UnclearOutcome => "unclear_outcome",
             Self::WrongState => "wrong_state",
             Self::Cancelled => "cancelled",
+            Self::Declined => "declined",
             Self::Io => "io",
             Self::Ledger => "ledger",
             Self::UnexpectedAnswer => "unexpected_answer",

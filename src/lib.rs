@@ -9,8 +9,10 @@
 //!
 //! - `main.rs`: flags to the library, its outcome to an exit code.
 //! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo.
-//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/tools/` has one file a tool; `mcp/stdio.rs` and `mcp/http/` are the
-//!   transports.
+//! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
+//!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
+//!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
+//!     may be typed, `mcp/consent/` asks the user first.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
 //!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
@@ -25,7 +27,8 @@
 //!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
 //!     what is said and heard (`ops/build/words.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
-//!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`, `ops/model.rs`: tokens, price, and whether a model may be used.
+//!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`: tokens and price.
+//!   - `ops/model.rs`, `ops/choice.rs`: whether a model may be used, and whether anybody chose it.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
 //!   - `ops/status.rs`, `ops/observe.rs`: where jobs stand; `ops/notified.rs`: looked at because a notice came, signed
 //!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
@@ -35,6 +38,8 @@
 //!     file is of (`ops/results/manifest.rs`).
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
+//!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
+//!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a path that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
@@ -81,6 +86,7 @@
 //! # Where to add
 //!
 //! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs`;
+//! - a prompt: a file in `mcp/prompts/` and its line in `mcp/prompts/mod.rs`;
 //! - a source format: a file in `source/rows/`, and its name in `source/format.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;
 //! - a type of media: `source/media.rs`;

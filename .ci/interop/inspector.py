@@ -52,6 +52,17 @@ def tell_story(inspector):
         job = result["structuredContent"].get("job", job)
 
 
+def read_and_choose(inspector):
+    code, listed, said = inspector.ask("resources/list")
+    assert code == 0 and listed["resources"][0]["uri"] == "batch://jobs", (code, listed, said)
+    code, read, said = inspector.ask("resources/read", "--uri", "batch://models")
+    assert code == 0 and "gemini-3-flash-preview" in read["contents"][0]["text"], (code, read, said)
+    code, listed, said = inspector.ask("prompts/list")
+    assert code == 0 and [prompt["name"] for prompt in listed["prompts"]] == story.PROMPTS, (code, listed, said)
+    code, prompt, said = inspector.ask("prompts/get", "--prompt-name", "monitor_jobs")
+    assert code == 0 and "check_status" in prompt["messages"][0]["content"]["text"], (code, prompt, said)
+
+
 def make_mistakes(inspector):
     code, result, said = inspector.call("build_jsonl", {"sauce": "planets.csv"})
     assert code != 0 and result and result["isError"] and "sauce" in result["content"][0]["text"], (code, result, said)
@@ -65,6 +76,7 @@ def check_connection(binary, node_folder, transport, era):
         inspector = Inspector(node_folder, era, folder, env, target)
         tell_story(inspector)
         make_mistakes(inspector)
+        read_and_choose(inspector)
 
 
 def run(binary, node_folder):

@@ -12,6 +12,7 @@ import sys
 
 import jsonschema
 import mcp
+import mcp_types
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
@@ -69,9 +70,76 @@ async def make_mistakes(session):
         raise AssertionError("an unknown tool was called")
 
 
+async def submit(session, **limits):
+    """A job, made in two calls; the reply to the second."""
+    build, create = story.STEPS[:2]
+    await session.call_tool("build_jsonl", {**story.arguments(build, None), "overwrite": True})
+    return await session.call_tool("create_batch", {"input": story.arguments(create, None)["input"], **limits})
+
+
+async def read_and_choose(session):
+    """Everything beside the tools: resources, prompts, completion."""
+    job = (await submit(session, max_cost_usd=1)).structured_content["job"]
+    resources = [resource.uri for resource in (await session.list_resources()).resources]
+    assert {"batch://jobs", "batch://models", f"batch://jobs/{job}/status"} <= set(resources), resources
+    for uri in resources:
+        content = (await session.read_resource(uri)).contents[0]
+        assert content.uri == uri and content.text, content
+    templates = (await session.list_resource_templates()).resource_templates
+    assert all(template.uri_template.startswith("batch://jobs/{handle}/") for template in templates), templates
+    try:
+        await session.read_resource("batch://nothing")
+    except mcp.MCPError as error:
+        assert error.error.code in (-32002, -32602), error
+    else:
+        raise AssertionError("a resource that is not there was read")
+    assert [prompt.name for prompt in (await session.list_prompts()).prompts] == story.PROMPTS
+    prompt = await session.get_prompt("retry_failures", {"job": job})
+    assert job in prompt.messages[0].content.text, prompt
+    page = mcp_types.ResourceTemplateReference(type="ref/resource", uri=templates[-1].uri_template)
+    for ref, name in [(page, "handle"), (mcp_types.PromptReference(type="ref/prompt", name="retry_failures"), "job")]:
+        completion = (await session.complete(ref, {"name": name, "value": job[:3]})).completion
+        assert completion.values == [job] and completion.total == 1 and not completion.has_more, completion
+
+
+async def give_up(session):
+    """A call that is given up ends; its job goes on."""
+    job = (await submit(session, max_cost_usd=1)).structured_content["job"]
+    waiting = asyncio.create_task(session.call_tool("check_status", {"jobs": [job], "wait": True}))
+    await asyncio.sleep(0.3)
+    waiting.cancel()
+    state = (await session.call_tool("check_status", {"jobs": [job]})).structured_content["jobs"][0]["state"]
+    assert state != "JOB_STATE_CANCELLED", state
+
+
+async def be_asked(session):
+    """What costs money is asked about, where the client can; a no sends nothing."""
+    ANSWERS[:] = [mcp_types.ElicitResult(action="decline"), mcp_types.ElicitResult(action="accept", content={"pay": True})]
+    declined = await submit(session)
+    if isinstance(session, mcp.ClientSession) and len(ANSWERS) == 2:
+        # Over /mcp a client of the older revisions cannot be asked, and says so by its capabilities.
+        assert not declined.is_error and "/mcp" in CONNECTION, declined
+        return
+    assert declined.is_error and "nothing was sent" in declined.content[0].text, declined
+    created = await submit(session)
+    assert created.structured_content["submission"] == "created" and not ANSWERS, created
+
+
+# What the user will say, and how the server is reached.
+ANSWERS, CONNECTION = [], []
+
+
+async def user(_context, params):
+    fields = params.requested_schema["properties"]
+    if "model" in fields:
+        return mcp_types.ElicitResult(action="accept", content={"model": fields["model"]["default"]})
+    assert "$" in params.message, params
+    return ANSWERS.pop(0)
+
+
 @contextlib.asynccontextmanager
 async def classic(transport):
-    async with transport as streams, mcp.ClientSession(streams[0], streams[1]) as session:
+    async with transport as streams, mcp.ClientSession(streams[0], streams[1], elicitation_callback=user) as session:
         greeting = await session.initialize()
         assert greeting.server_info.name == "gemini-batch-mcp" and greeting.instructions, greeting
         yield session
@@ -79,7 +147,7 @@ async def classic(transport):
 
 @contextlib.asynccontextmanager
 async def modern(target):
-    async with mcp.Client(target) as client:
+    async with mcp.Client(target, elicitation_callback=user) as client:
         yield client
 
 
@@ -103,6 +171,7 @@ async def run_check(connect, check):
 
 def check_connection(binary, label, check):
     """In a folder of its own: what one check did, another must not find."""
+    CONNECTION[:] = label.split(", ")
     with story.stage() as (folder, env), story.http_server(binary, folder, env) as address:
         asyncio.run(run_check(connections(binary, folder, env, address)[label], check))
 
@@ -110,7 +179,7 @@ def check_connection(binary, label, check):
 def run(binary):
     failed = 0
     for label in connections(binary, ".", {}, ""):
-        for check in (tell_story, make_mistakes):
+        for check in (tell_story, make_mistakes, read_and_choose, give_up, be_asked):
             name = f"{label}: {check.__name__.replace('_', ' ')}"
             failed += story.report(name, lambda: check_connection(binary, label, check))
     return 1 if failed else 0

@@ -16,6 +16,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 STEPS = json.loads((HERE / "story.json").read_text(encoding="utf-8"))
 TOOLS = ["build_jsonl", "create_batch", "check_status", "get_results", "retry_batch", "list_batches", "cancel_batch", "delete_batch"]
+PROMPTS = ["generate_many", "enrich_dataset", "monitor_jobs", "run_pipeline", "retry_failures"]
 ROWS = 6
 
 
@@ -44,7 +45,9 @@ def stage():
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(HERE / "planets.csv", folder)
         env = {name: value for name, value in os.environ.items() if not name.startswith(("GEMINI_", "GOOGLE_"))}
-        yield folder, {**env, "HOME": folder, "GEMINI_BATCH_HOME": str(pathlib.Path(folder) / "home")}
+        home = str(pathlib.Path(folder) / "home")
+        # A client that asks its user is to ask before every job.
+        yield folder, {**env, "HOME": folder, "GEMINI_BATCH_HOME": home, "GEMINI_BATCH_CONFIRM_ABOVE_USD": "0"}
 
 
 @contextlib.contextmanager

@@ -53,6 +53,28 @@ async function makeMistakes(client) {
   await assert.rejects(client.callTool({ name: "brew_coffee", arguments: {} }), { code: -32602 });
 }
 
+async function readAndChoose(client) {
+  const { resources } = await client.listResources();
+  const status = resources.find(({ uri }) => uri.endsWith("/status"));
+  const { contents } = await client.readResource({ uri: status.uri });
+  assert.equal(JSON.parse(contents[0].text).jobs.length, 1, contents[0].text);
+  await assert.rejects(client.readResource({ uri: "batch://nothing" }), ({ code }) => [-32002, -32602].includes(code));
+  const { prompts } = await client.listPrompts();
+  assert.equal(prompts[0].name, "generate_many");
+  const { messages } = await client.getPrompt({ name: "monitor_jobs", arguments: {} });
+  assert(messages[0].content.text.includes("check_status"));
+  const ref = { type: "ref/prompt", name: "monitor_jobs" };
+  const { completion } = await client.complete({ ref, argument: { name: "job", value: "" } });
+  assert(completion.values.length > 0 && completion.total === completion.values.length, JSON.stringify(completion));
+}
+
+async function giveUp(client) {
+  const signal = AbortSignal.timeout(300);
+  const call = { name: "check_status", arguments: { wait: true } };
+  await client.callTool(call, { signal }).then(({ structuredContent }) => assert(structuredContent.all_ended), () => {});
+  await client.callTool({ name: "check_status", arguments: {} });
+}
+
 let failed = 0;
 for (const [name, transport] of Object.entries(transports)) {
   for (const mode of ["legacy", "auto"]) {
@@ -62,6 +84,8 @@ for (const [name, transport] of Object.entries(transports)) {
       await client.listTools();
       await tellStory(client, `${name.replace("/", "")}-${mode}`);
       await makeMistakes(client);
+      await readAndChoose(client);
+      await giveUp(client);
       await client.close();
       console.log(`ok      ${name}, ${mode}`);
     } catch (error) {

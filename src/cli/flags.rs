@@ -151,7 +151,7 @@ pub struct DeleteFlags {
 
 impl DeleteFlags {
     pub(super) fn args(&self) -> DeleteArgs {
-        DeleteArgs { job: self.job.clone(), files: self.files, dry_run: self.dry_run }
+        DeleteArgs { job: self.job.clone(), files: self.files, dry_run: self.dry_run, confirm: true }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::value::MapDeserializer;
 use serde_json::Value;
 
 use super::BatchServer;
+use super::consent::{Interview, Seal};
 use super::progress::McpMonitor;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,6 +21,7 @@ pub(super) struct Call<A> {
     /// Known arguments and their types, for whoever got one wrong.
     known: String,
     monitor: McpMonitor,
+    interview: Interview,
     args: PhantomData<fn() -> A>,
 }
 
@@ -37,6 +39,11 @@ impl<A: DeserializeOwned> Call<A> {
         })
     }
 
+    /// How its user can be asked, and the monitor.
+    pub(super) fn parts(&mut self) -> (&mut Interview, &McpMonitor) {
+        (&mut self.interview, &self.monitor)
+    }
+
     /// Tells the client how far the call has come, and the call when the client gives up.
     pub(super) fn monitor(&self) -> &McpMonitor {
         &self.monitor
@@ -47,11 +54,15 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
     /// Never fails: a failure here would be a protocol error, which the model may never see.
     fn from_context_part(context: &mut ToolCallContext<'_, BatchServer>) -> Result<Self, ErrorData> {
         let known = context.service.tools.router.get(&context.name).map(|tool| known_arguments(&tool.input_schema));
+        let (tool, arguments) = (context.name.to_string(), context.arguments.take().unwrap_or_default());
+        let (brought, sealed) = (context.input_responses.take(), context.request_state.take());
+        let seal = || Seal::of(&tool, &arguments);
         Ok(Self {
-            tool: context.name.to_string(),
-            arguments: context.arguments.take().unwrap_or_default(),
             known: known.unwrap_or_default(),
             monitor: McpMonitor::new(&context.request_context),
+            interview: Interview::new(&context.request_context, seal, brought, sealed.as_deref()),
+            tool,
+            arguments,
             args: PhantomData,
         })
     }

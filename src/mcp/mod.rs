@@ -1,31 +1,32 @@
 //! The protocol: what a model sees of this program. The only user of `rmcp`.
 //!
-//! A tool is one file in `tools/` and one line in `tools/mod.rs`. Everything that all tools share is
-//! beside it: how arguments are read (`call`), how replies and failures are written (`reply`), how
-//! progress is told (`progress`), what schemas look like (`schema`).
+//! A tool is one file in `tools/` and one line in `tools/mod.rs`; a prompt the same in `prompts/`. Everything
+//! that all tools share is beside it: how arguments are read (`call`), how replies and failures are written
+//! (`reply`), how progress is told (`progress`), what schemas look like (`schema`). What is answered to which
+//! request of the protocol stands in `handler`.
 
 pub mod http;
 pub mod stdio;
 
 mod call;
+mod completion;
+mod consent;
+mod handler;
 mod progress;
+mod prompts;
 mod reply;
+mod resources;
 mod schema;
+mod subscriptions;
 mod tools;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use rmcp::handler::server::tool::{ToolCallContext, ToolRouter};
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
-};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, ServerHandler};
+use rmcp::handler::server::tool::ToolRouter;
+use rmcp::model::Tool;
 
-use crate::ops::{self, App};
+use crate::ops::App;
+use subscriptions::{Pace, Subscriptions, Watcher};
 
 /// What a model reads before anything else.
 const INSTRUCTIONS: &str = "\
@@ -46,11 +47,25 @@ retry_batch asks again what did not answer.";
 
 /// The server: the verbs of an [`App`] as MCP tools.
 ///
-/// Cheap to clone; HTTP clones it for every request.
-#[derive(Clone)]
+/// Cheap to clone: each connection has a clone of its own.
 pub struct BatchServer {
     app: App,
     tools: Arc<Tools>,
+    pace: Arc<Pace>,
+    /// Those of the client of this connection.
+    subscriptions: Subscriptions,
+}
+
+impl Clone for BatchServer {
+    /// The same server for another connection.
+    fn clone(&self) -> Self {
+        Self {
+            app: self.app.clone(),
+            tools: self.tools.clone(),
+            pace: self.pace.clone(),
+            subscriptions: Subscriptions::default(),
+        }
+    }
 }
 
 struct Tools {
@@ -68,12 +83,17 @@ impl BatchServer {
             listed.extend(tool.list_all().into_iter().map(in_one_paragraph));
             router.merge(tool);
         }
-        Self { app, tools: Arc::new(Tools { router, listed }) }
+        let tools = Arc::new(Tools { router, listed });
+        Self { app, tools, pace: Arc::default(), subscriptions: Subscriptions::default() }
     }
 
     /// The definitions of all tools, in the order in which they are listed.
     pub fn tools(&self) -> &[Tool] {
         &self.tools.listed
+    }
+
+    fn watcher(&self) -> Watcher {
+        Watcher { app: self.app.clone(), pace: self.pace.clone() }
     }
 }
 
@@ -81,47 +101,6 @@ impl BatchServer {
 fn in_one_paragraph(mut tool: Tool) -> Tool {
     tool.description = tool.description.map(|text| text.replace('\n', " ").into());
     tool
-}
-
-impl ServerHandler for BatchServer {
-    fn get_info(&self) -> ServerConfig {
-        let implementation =
-            Implementation::new("gemini-batch-mcp", env!("CARGO_PKG_VERSION")).with_title("Gemini Batch");
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(implementation)
-            .with_instructions(INSTRUCTIONS)
-    }
-
-    async fn list_tools(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.listed.clone()))
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.tools.router.get(name).cloned()
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let name = request.name.clone();
-        let call = self.tools.router.call(ToolCallContext::new(self, request, context));
-        // Without an answer the client would wait until its own limit.
-        let answer = AssertUnwindSafe(call).catch_unwind().await;
-        // What waits to be sent goes out behind the calls of whoever is there.
-        ops::queue::nudge(&self.app);
-        answer.unwrap_or_else(|_panic| {
-            Err(ErrorData::internal_error(
-                format!("{name}: a bug stopped this call; the log on stderr says where"),
-                None,
-            ))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorData, Resource};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, ErrorData, InputRequiredResult, Resource};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,6 +48,27 @@ impl<T: Serialize + fmt::Display> IntoCallToolResult for Reply<T> {
     }
 }
 
+/// What a tool answers that may have to ask the user first.
+pub(super) enum Answer<T> {
+    Reply(Reply<T>),
+    Question(Box<InputRequiredResult>),
+}
+
+impl<T> From<T> for Answer<T> {
+    fn from(data: T) -> Self {
+        Self::Reply(data.into())
+    }
+}
+
+impl<T: Serialize + fmt::Display> IntoCallToolResult for Answer<T> {
+    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
+        match self {
+            Self::Reply(reply) => reply.into_call_tool_result(),
+            Self::Question(question) => Ok((*question).into()),
+        }
+    }
+}
+
 /// A verb's failure on its way to the client: a result the model reads, unless it is our bug.
 pub(super) struct Failure(Error);
 
@@ -89,7 +110,7 @@ fn head(text: &str, bytes: usize) -> &str {
 }
 
 /// The data within its budget, still of the form that its schema promises.
-fn clip_data(mut data: Value) -> Value {
+pub(super) fn clip_data(mut data: Value) -> Value {
     for (longest_string, longest_list) in CLIPS {
         if serde_json::to_vec(&data).map_or(0, |bytes| bytes.len()) <= DATA_BUDGET {
             break;

@@ -17,9 +17,17 @@ pub(super) fn input<T: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
+/// Fields of every reply, whose names say it all.
+const PLAIN: [&str; 2] = ["warnings", "next"];
+
 /// The schema of what a tool replies.
 pub(super) fn output<T: JsonSchema>() -> Arc<JsonObject> {
-    Arc::new(portable::<T>(SchemaSettings::draft2020_12().for_serialize()))
+    let mut schema = portable::<T>(SchemaSettings::draft2020_12().for_serialize());
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (_, field) in properties.into_iter().flatten().filter(|(name, _)| PLAIN.contains(&name.as_str())) {
+        field.as_object_mut().and_then(|field| field.remove("description"));
+    }
+    Arc::new(schema)
 }
 
 fn portable<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {

@@ -27,6 +27,9 @@ pub struct DeleteArgs {
     /// Only say what would be removed.
     #[serde(default)]
     pub dry_run: bool,
+    /// The user has agreed: do not ask.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// What was done.
@@ -56,12 +59,19 @@ pub struct Removed {
     pub bytes: Option<i64>,
 }
 
+impl fmt::Display for Removed {
+    /// "files/abc, 1.2 MB".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.bytes.map_or(Ok(()), |bytes| write!(f, ", {}", size(bytes)))
+    }
+}
+
 impl fmt::Display for DeleteReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {}", self.job)?;
         for removed in &self.removed {
-            let size = removed.bytes.map_or(String::new(), |bytes| format!(", {}", size(bytes)));
-            writeln!(f, "{}: {}{size}", if self.dry_run { "would remove" } else { "removed" }, removed.name)?;
+            writeln!(f, "{}: {removed}", if self.dry_run { "would remove" } else { "removed" })?;
         }
         if self.removed.is_empty() {
             writeln!(f, "nothing is left to remove at the API")?;

@@ -185,6 +185,9 @@ pub struct Estimate {
     pub high_usd: Option<f64>,
     /// What the figures rest on.
     pub basis: String,
+    /// What the figures do not hold, in words.
+    #[serde(skip)]
+    pub uncounted: Option<&'static str>,
 }
 
 impl Estimate {
@@ -207,6 +210,7 @@ impl Estimate {
             expected_usd: cost(&expected),
             high_usd: cost(&high),
             basis: basis(load, kind, model, price, table.as_of),
+            uncounted: load.uncounted(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod words;
 pub(super) use account::Keys;
 pub(super) use answer_file::write_rows;
 pub(super) use family::{Family, Member, checker_of};
+pub(super) use manifest::{origin_told, part_told};
 pub(super) use settle::{Costs, settle};
 pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 

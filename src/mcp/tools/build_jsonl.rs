@@ -2,6 +2,7 @@
 
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
@@ -16,7 +17,8 @@ impl BatchServer {
         title = "Build requests",
         input_schema = schema::input::<BuildArgs>(),
         output_schema = schema::output::<BuildReply>(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("csv dataset rows template prompts embeddings images")
     )]
     async fn build_jsonl(&self, call: Call<BuildArgs>) -> Result<Reply<BuildReply>, Failure> {
         Ok(build::build(&self.app, call.args()?, call.monitor()).await?.into())

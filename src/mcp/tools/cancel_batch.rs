@@ -2,6 +2,7 @@
 
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
@@ -15,7 +16,8 @@ impl BatchServer {
         title = "Cancel batch",
         input_schema = schema::input::<CancelArgs>(),
         output_schema = schema::output::<CancelReply>(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("stop job")
     )]
     async fn cancel_batch(&self, call: Call<CancelArgs>) -> Result<Reply<CancelReply>, Failure> {
         Ok(cancel::cancel(&self.app, call.args()?, call.monitor()).await?.into())

@@ -2,6 +2,7 @@
 
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
@@ -16,7 +17,8 @@ impl BatchServer {
         title = "Check status",
         input_schema = schema::input::<StatusArgs>(),
         output_schema = schema::output::<StatusReply>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("progress eta wait")
     )]
     async fn check_status(&self, call: Call<StatusArgs>) -> Result<Reply<StatusReply>, Failure> {
         Ok(status::status(&self.app, call.args()?, call.monitor()).await?.into())

@@ -2,9 +2,11 @@
 
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
-use crate::mcp::reply::{Failure, Reply};
+use crate::mcp::consent::{self, Settled};
+use crate::mcp::reply::{Answer, Failure};
 use crate::mcp::schema;
 use crate::ops::delete::{self, DeleteArgs, DeleteReply};
 
@@ -15,9 +17,15 @@ impl BatchServer {
         title = "Delete batch",
         input_schema = schema::input::<DeleteArgs>(),
         output_schema = schema::output::<DeleteReply>(),
-        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("remove job")
     )]
-    async fn delete_batch(&self, call: Call<DeleteArgs>) -> Result<Reply<DeleteReply>, Failure> {
-        Ok(delete::delete(&self.app, call.args()?, call.monitor()).await?.into())
+    async fn delete_batch(&self, mut call: Call<DeleteArgs>) -> Result<Answer<DeleteReply>, Failure> {
+        let args = call.args()?;
+        let (interview, monitor) = call.parts();
+        match consent::before_delete(&self.app, args, interview, monitor).await? {
+            Settled::Ask(question) => Ok(Answer::Question(question)),
+            Settled::Go(args) => Ok(delete::delete(&self.app, args, monitor).await?.into()),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use rmcp::model::Resource;
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
@@ -20,7 +21,8 @@ impl BatchServer {
         title = "Get results",
         input_schema = schema::input::<ResultsArgs>(),
         output_schema = schema::output::<ResultsReply>(),
-        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("answers download csv")
     )]
     async fn get_results(&self, call: Call<ResultsArgs>) -> Result<Reply<ResultsReply>, Failure> {
         let reply = results::results(&self.app, call.args()?, call.monitor()).await?;

@@ -2,6 +2,7 @@
 
 use rmcp::{tool, tool_router};
 
+use super::found_by;
 use crate::mcp::BatchServer;
 use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
@@ -15,7 +16,8 @@ impl BatchServer {
         title = "List batches",
         input_schema = schema::input::<ListArgs>(),
         output_schema = schema::output::<ListReply>(),
-        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true)
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
+        meta = found_by("jobs history")
     )]
     async fn list_batches(&self, call: Call<ListArgs>) -> Result<Reply<ListReply>, Failure> {
         Ok(list::list(&self.app, call.args()?, call.monitor()).await?.into())

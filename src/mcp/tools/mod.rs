@@ -10,8 +10,15 @@ mod list_batches;
 mod retry_batch;
 
 use rmcp::handler::server::tool::ToolRouter;
+use rmcp::model::{JsonObject, MetaObject};
 
 use super::BatchServer;
+
+/// Words by which a client that loads tools when they are needed finds this one: those that are not in its
+/// description. Claude Code reads them.
+fn found_by(words: &str) -> MetaObject {
+    MetaObject(JsonObject::from_iter([("anthropic/searchHint".to_owned(), words.into())]))
+}
 
 /// All tools, in the order in which they are listed: a job's way first.
 pub(super) fn routers() -> [ToolRouter<BatchServer>; 8] {

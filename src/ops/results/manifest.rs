@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::answer_file::Done;
-use super::family::Member;
 use super::words::ResultsArgs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::ops::App;
 use crate::ops::off_thread::off_thread;
@@ -96,14 +96,14 @@ fn manifest(app: &App, args: &ResultsArgs, done: &Done, sha256: &str) -> Result<
         "cost_usd": counted.summary.cost.usd(),
         "prices_as_of": app.models().as_of.to_string(),
         "output": output,
-        "source": origin.as_ref().map(source),
-        "parts": family.members.iter().map(part).collect::<Vec<_>>(),
+        "source": origin.as_ref().map(origin_told),
+        "parts": family.members.iter().map(|member| part_told(&member.job, member.number)).collect::<Vec<_>>(),
         "options": options(args),
     }))
 }
 
 /// What the requests were built from.
-fn source(origin: &BuildOrigin) -> Value {
+pub(in crate::ops) fn origin_told(origin: &BuildOrigin) -> Value {
     json!({
         "path": origin.source,
         "xxh3_128": origin.source_hash,
@@ -114,11 +114,10 @@ fn source(origin: &BuildOrigin) -> Value {
 }
 
 /// One job whose answers are in the file: 0 is the job itself, then come its retries.
-fn part(member: &Member) -> Value {
-    let job = &member.job;
+pub(in crate::ops) fn part_told(job: &JobRecord, number: u32) -> Value {
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339());
     json!({
-        "generation": member.number,
+        "generation": number,
         "job": job.handle.as_str(),
         "retry_of": job.retry_of.as_ref().map(|handle| handle.as_str()),
         "remote_names": job.remote_names().collect::<Vec<_>>(),

@@ -1,0 +1,169 @@
+//! How a user is asked: by a request within the call, or by ending the call with the question.
+
+use std::time::Duration;
+
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    InputRequiredResult, InputResponses, ProtocolVersion,
+};
+use rmcp::service::RequestContext;
+use rmcp::{Peer, RoleServer, ServiceError};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::seal::{Seal, Standing};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mcp::handler::cannot_push;
+
+/// How long a call waits for its user. Later the answer is no.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A question that only the user can answer.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Which of the questions of a call.
+    pub(super) name: &'static str,
+    /// Exactly what it is about: an answer holds for nothing else.
+    pub(super) about: String,
+    /// The question.
+    pub(super) message: String,
+    /// The form of the answer; it has one field, named as the question.
+    pub(super) form: ElicitationSchema,
+    /// What is not done without an answer.
+    pub(super) act: &'static str,
+    /// What to do then instead.
+    pub(super) hint: &'static str,
+}
+
+impl Question {
+    fn declined(&self, why: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Declined, self.act, why).hint(self.hint)
+    }
+
+    fn form(&self) -> ElicitRequestParams {
+        ElicitRequestParams::FormElicitationParams {
+            meta: None,
+            message: self.message.clone(),
+            requested_schema: self.form.clone(),
+        }
+    }
+
+    /// Only a form that was filled in, and not with a no, is an answer.
+    fn heard(&self, answer: &ElicitResult) -> Result<Value> {
+        match (&answer.action, answer.content.as_ref().and_then(|content| content.get(self.name))) {
+            (ElicitationAction::Accept, Some(Value::Bool(false))) | (ElicitationAction::Decline, _) => {
+                Err(self.declined("the user said no"))
+            }
+            (ElicitationAction::Accept, Some(value)) => Ok(value.clone()),
+            _ => Err(self.declined("the user gave no answer")),
+        }
+    }
+}
+
+/// An answer, or that there is none yet.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// What the user put in.
+    Answer(Value),
+    /// The question, to be brought to the user. The same call comes back with the answer.
+    Later(Box<InputRequiredResult>),
+}
+
+/// How the user of this call can be asked.
+enum Way {
+    /// The client does not ask its user.
+    Never,
+    /// Up to 2025-11-25: by a request to the client, which answers it.
+    Session { peer: Peer<RoleServer>, cancellation: CancellationToken },
+    /// From 2026-07-28 on: by ending the call.
+    Rounds { seal: Seal, brought: InputResponses },
+}
+
+/// The questions of one call.
+pub(in crate::mcp) struct Interview {
+    way: Way,
+    standing: Standing,
+}
+
+impl Interview {
+    /// That of a call which may have brought answers from the round before.
+    pub(in crate::mcp) fn new(
+        context: &RequestContext<RoleServer>,
+        seal: impl FnOnce() -> Seal,
+        brought: Option<InputResponses>,
+        sealed: Option<&str>,
+    ) -> Self {
+        let elicits = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+        // A client that says nothing of forms means forms (MCP 2025-11-25, elicitation).
+        let has_forms = elicits.is_some_and(|known| known.form.is_some() || known.url.is_none());
+        if !has_forms {
+            return Self { way: Way::Never, standing: Standing::default() };
+        }
+        if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
+            let seal = seal();
+            let standing = sealed.and_then(|sealed| seal.open(sealed)).unwrap_or_default();
+            return Self { way: Way::Rounds { seal, brought: brought.unwrap_or_default() }, standing };
+        }
+        let way = match cannot_push(context) {
+            true => Way::Never,
+            false => Way::Session { peer: context.peer.clone(), cancellation: context.ct.clone() },
+        };
+        Self { way, standing: Standing::default() }
+    }
+
+    /// Whether there is a user to ask.
+    pub(super) fn is_possible(&self) -> bool {
+        !matches!(self.way, Way::Never)
+    }
+
+    /// Asks, unless the same was answered in a round before. Fails if the user does not agree.
+    pub(super) async fn ask(&mut self, question: &Question) -> Result<Heard> {
+        if let Some(answer) = self.standing.settled.get(question.name) {
+            return Ok(Heard::Answer(answer.clone()));
+        }
+        match &mut self.way {
+            Way::Never => Err(question.declined("the client does not ask its user")),
+            Way::Session { peer, cancellation } => {
+                within_the_call(peer, cancellation, question).await.map(Heard::Answer)
+            }
+            Way::Rounds { seal, brought } => {
+                let is_open = self.standing.asked == question.name && self.standing.about == question.about;
+                let Some(answer) = brought.remove(question.name).filter(|_| is_open) else {
+                    return later(seal, &mut self.standing, question);
+                };
+                let answer: ElicitResult = serde_json::from_value(answer)
+                    .map_err(|e| question.declined(format!("the client's answer cannot be read: {e}")))?;
+                let value = question.heard(&answer)?;
+                self.standing.settled.insert(question.name.to_owned(), value.clone());
+                Ok(Heard::Answer(value))
+            }
+        }
+    }
+}
+
+async fn within_the_call(
+    peer: &Peer<RoleServer>,
+    cancellation: &CancellationToken,
+    question: &Question,
+) -> Result<Value> {
+    tokio::select! {
+        answer = peer.create_elicitation_with_timeout(question.form(), Some(PATIENCE)) => match answer {
+            Ok(answer) => question.heard(&answer),
+            Err(ServiceError::Timeout { .. }) => Err(question.declined("the user gave no answer in time")),
+            Err(e) => Err(question.declined(format!("the client could not ask the user: {e}"))),
+        },
+        () = cancellation.cancelled() => {
+            Err(Error::new(ErrorKind::Cancelled, question.act, "cancelled by the caller").hint(question.hint))
+        }
+    }
+}
+
+/// Ends the call with the question.
+fn later(seal: &Seal, standing: &mut Standing, question: &Question) -> Result<Heard> {
+    question.name.clone_into(&mut standing.asked);
+    standing.about.clone_from(&question.about);
+    let sealed = seal.close(standing).ok_or_else(|| question.declined("there is no randomness for a seal"))?;
+    let request = InputRequest::Elicitation(ElicitRequest::new(question.form()));
+    let requests = [(question.name.to_owned(), request)].into();
+    Ok(Heard::Later(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
+}

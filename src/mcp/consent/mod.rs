@@ -1,0 +1,194 @@
+//! What the user is asked before money is spent or something is removed, where the client can ask.
+//!
+//! A client that cannot is not held up: there the arguments `max_cost_usd`, `model` and `confirm` say what the user
+//! agreed to, and a call that leaves them out is taken at its word. Secrets are never asked for.
+
+mod interview;
+mod seal;
+
+pub(super) use interview::Interview;
+pub(super) use seal::Seal;
+
+use rmcp::model::{ElicitationSchema, EnumSchema, InputRequiredResult};
+
+use crate::error::{Error, Result};
+use crate::job::outcome::counted;
+use crate::job::text::{clip, one_line};
+use crate::job::{Cost, JobState};
+use crate::ops::choice::{self, Choice};
+use crate::ops::create::{self, CreateArgs, CreateReply};
+use crate::ops::delete::{self, DeleteArgs, DeleteReply};
+use crate::ops::retry::{self, RetryArgs};
+use crate::ops::{App, models};
+use crate::progress::Monitor;
+use interview::{Heard, Question};
+
+/// Bytes of a name or path within a question.
+const MOST_NAME_BYTES: usize = 120;
+/// Models offered at a time.
+const MOST_MODELS: usize = 12;
+
+/// What became of the questions of a call.
+pub(super) enum Settled<A> {
+    /// The call may go on, with these arguments.
+    Go(A),
+    /// The client is to bring this to its user first.
+    Ask(Box<InputRequiredResult>),
+}
+
+/// Before a file becomes a paid job: which model, and whether at this price.
+pub(super) async fn before_create(
+    app: &App,
+    mut args: CreateArgs,
+    interview: &mut Interview,
+    monitor: &dyn Monitor,
+) -> Result<Settled<CreateArgs>> {
+    if args.dry_run || !may_ask(app, interview) {
+        return Ok(Settled::Go(args));
+    }
+    let estimate = async |args: &CreateArgs| {
+        create::create(app, CreateArgs { dry_run: true, max_cost_usd: None, ..args.clone() }, monitor).await
+    };
+    match choice::of_model(app, &args, monitor).await? {
+        Choice::Made => {}
+        Choice::Earlier(model) => args.model = Some(model),
+        Choice::Open => {
+            let usual = estimate(&args).await?;
+            match interview.ask(&which_model(app, &usual)?).await? {
+                Heard::Answer(model) => args.model = model.as_str().map(str::to_owned),
+                Heard::Later(question) => return Ok(Settled::Ask(question)),
+            }
+        }
+    }
+    if args.max_cost_usd.is_some() {
+        return Ok(Settled::Go(args));
+    }
+    let planned = estimate(&args).await?;
+    settle(interview, whether_to_pay(app, &planned)?, args).await
+}
+
+/// Before requests are paid for again.
+pub(super) async fn before_retry(
+    app: &App,
+    args: RetryArgs,
+    interview: &mut Interview,
+    monitor: &dyn Monitor,
+) -> Result<Settled<RetryArgs>> {
+    if args.dry_run || args.max_cost_usd.is_some() || !may_ask(app, interview) {
+        return Ok(Settled::Go(args));
+    }
+    let planned = retry::retry(app, RetryArgs { dry_run: true, ..args.clone() }, monitor).await?;
+    settle(interview, whether_to_pay(app, &planned.created)?, args).await
+}
+
+/// Before a job is removed from the API.
+pub(super) async fn before_delete(
+    app: &App,
+    args: DeleteArgs,
+    interview: &mut Interview,
+    monitor: &dyn Monitor,
+) -> Result<Settled<DeleteArgs>> {
+    if args.dry_run || args.confirm || !may_ask(app, interview) {
+        return Ok(Settled::Go(args));
+    }
+    let planned = delete::delete(app, DeleteArgs { dry_run: true, ..args.clone() }, monitor).await?;
+    settle(interview, whether_to_remove(&planned)?, args).await
+}
+
+/// Goes on if there is nothing to ask, or the answer is yes.
+async fn settle<A>(interview: &mut Interview, question: Option<Question>, args: A) -> Result<Settled<A>> {
+    let Some(question) = question else { return Ok(Settled::Go(args)) };
+    Ok(match interview.ask(&question).await? {
+        Heard::Answer(_) => Settled::Go(args),
+        Heard::Later(question) => Settled::Ask(question),
+    })
+}
+
+/// Whether a question makes sense: what the verb refuses anyway is not asked about.
+fn may_ask(app: &App, interview: &Interview) -> bool {
+    interview.is_possible() && app.can_connect() && !app.config().read_only
+}
+
+/// None if it costs nothing new, or little.
+fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
+    let estimate = &planned.estimate;
+    let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
+    let is_there = JobState::parse(&planned.state) != JobState::Unsubmitted;
+    if is_there || (is_little && estimate.uncounted.is_none()) {
+        return Ok(None);
+    }
+    let price = match (estimate.low_usd, estimate.expected_usd, estimate.high_usd) {
+        (Some(low), Some(expected), Some(high)) => {
+            format!("about {}, between {} and {}", Cost::Usd(expected), Cost::Usd(low), Cost::Usd(high))
+        }
+        _ => "an unknown price".to_owned(),
+    };
+    let uncounted = estimate.uncounted.map_or(String::new(), |what| format!(" That is not all: {what}."));
+    Ok(Some(Question {
+        name: "pay",
+        about: format!("{} {:?} {:?}", planned.job, estimate.high_usd, estimate.uncounted),
+        message: format!(
+            "Submit {} to {} as the batch job {}, for {price}?{uncounted}",
+            counted(planned.requests, "request"),
+            name(&estimate.model),
+            name(&planned.job)
+        ),
+        form: yes_or_no("pay", "Submit and pay")?,
+        act: "submitting the job",
+        hint: "nothing was sent; ask the user what to change (model, rows, maxOutputTokens), and pass max_cost_usd only \
+               with a price that they agreed to",
+    }))
+}
+
+/// None if nothing is left there.
+fn whether_to_remove(planned: &DeleteReply) -> Result<Option<Question>> {
+    if planned.removed.is_empty() {
+        return Ok(None);
+    }
+    let named: Vec<String> = planned.removed.iter().map(ToString::to_string).collect();
+    Ok(Some(Question {
+        name: "remove",
+        about: format!("{} {named:?}", planned.job),
+        message: format!(
+            "Remove the batch job {} from the Gemini API ({})? Its answers stay on this machine.",
+            name(&planned.job),
+            named.join("; ")
+        ),
+        form: yes_or_no("remove", "Remove it")?,
+        act: "removing the job",
+        hint: "nothing was removed; pass confirm: true only if the user agreed to it",
+    }))
+}
+
+/// The models that do the same as the one that would be taken.
+fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
+    let model = &usual.estimate.model;
+    let offered = models::like(app, model);
+    let prices: Vec<String> = offered.iter().take(MOST_MODELS).map(ToString::to_string).collect();
+    let names: Vec<String> = offered.iter().take(MOST_MODELS).map(|offered| offered.name.clone()).collect();
+    let choices = EnumSchema::builder(names).title("Model").with_default(model.as_str());
+    let choices = choices.map_err(|e| Error::internal("offering models", e))?.build();
+    let form = ElicitationSchema::builder().required_enum_schema("model", choices).build();
+    Ok(Question {
+        name: "model",
+        about: usual.job.clone(),
+        message: format!(
+            "Which model should answer {}? Batch prices in USD per million tokens, input and output: {}.",
+            counted(usual.requests, "request"),
+            prices.join("; ")
+        ),
+        form: form.map_err(|e| Error::internal("offering models", e))?,
+        act: "choosing a model",
+        hint: "nothing was sent; ask the user for a model and pass it as model",
+    })
+}
+
+fn yes_or_no(field: &str, title: &'static str) -> Result<ElicitationSchema> {
+    let form = ElicitationSchema::builder().required_bool_with(field, |yes| yes.title(title)).build();
+    form.map_err(|e| Error::internal("asking the user", e))
+}
+
+/// Strangers' text within a question.
+fn name(text: &str) -> String {
+    one_line(&clip(text, MOST_NAME_BYTES))
+}

@@ -1,0 +1,264 @@
+//! What the user is asked before money is spent or something is removed, and that a no is a no, in both eras.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use support::program::{Server, initialize, modern, request};
+use support::world::World;
+
+/// A world with a request file built for a model, and one that names none.
+fn world() -> World {
+    let world = World::new();
+    world.write("planets.csv", "id,name\n1,Mars\n2,Venus\n");
+    world.reply(&["build", "planets.csv", "--template", "{{name}}?", "--key", "id", "--model", "gemini-3.8-flash"]);
+    let line = json!({"key": "a", "request": {"contents": [{"parts": [{"text": "Why?"}]}]}});
+    world.write("open.jsonl", &format!("{line}\n"));
+    world
+}
+
+/// A server that asks before jobs that may cost more than this.
+fn server(world: &World, confirm_above: &str) -> Server {
+    Server::start_with(|command| {
+        *command = world.command();
+        command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", confirm_above);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    })
+}
+
+fn call(tool: &str, arguments: &Value) -> Value {
+    json!({"name": tool, "arguments": arguments})
+}
+
+/// A client up to 2025-11-25 whose user can be asked.
+struct Session(Server);
+
+impl Session {
+    fn start(world: &World, confirm_above: &str) -> Self {
+        let mut server = server(world, confirm_above);
+        let mut hello = initialize("2025-11-25");
+        hello["params"]["capabilities"] = json!({"elicitation": {}});
+        server.ask(&hello);
+        server.send_line(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string());
+        Self(server)
+    }
+
+    /// The result of a call, and the questions on the way to it, each answered in turn.
+    fn call(&mut self, tool: &str, arguments: &Value, answers: &[Value]) -> (Value, Vec<String>) {
+        self.0.send_line(&request("tools/call", &call(tool, arguments)).to_string());
+        let (mut answers, mut asked) = (answers.iter(), Vec::new());
+        loop {
+            let message: Value = serde_json::from_str(&self.0.next_line()).unwrap();
+            if message["method"] != "elicitation/create" {
+                assert!(answers.next().is_none(), "{tool} asked less than expected: {message}");
+                return (message["result"].clone(), asked);
+            }
+            asked.push(message["params"]["message"].as_str().unwrap().to_owned());
+            let answer = answers.next().unwrap_or_else(|| panic!("{tool} asked: {message}"));
+            self.0.send_line(&json!({"jsonrpc": "2.0", "id": message["id"], "result": answer}).to_string());
+        }
+    }
+}
+
+fn yes(name: &str) -> Value {
+    json!({"action": "accept", "content": {name: true}})
+}
+
+#[track_caller]
+fn is_declined(result: &Value) {
+    let text = result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}"));
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(text.contains("kind: declined") && text.contains("nothing was"), "{text}");
+}
+
+#[test]
+fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
+    let world = world();
+    let mut session = Session::start(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl"});
+    for no in [
+        json!({"action": "decline"}),
+        json!({"action": "cancel"}),
+        json!({"action": "accept", "content": {"pay": false}}),
+        json!({"action": "accept", "content": {}}),
+    ] {
+        let (result, asked) = session.call("create_batch", &arguments, std::slice::from_ref(&no));
+        is_declined(&result);
+        assert!(asked[0].contains("2 requests to gemini-3.8-flash") && asked[0].contains('$'), "{asked:?}");
+    }
+    assert_eq!(world.jobs_at_the_api(), 0);
+    let (result, _) = session.call("create_batch", &arguments, &[yes("pay")]);
+    assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    // What is there costs nothing more, and is not asked about.
+    let (result, _) = session.call("create_batch", &arguments, &[]);
+    assert_eq!(result["structuredContent"]["submission"], "found", "{result}");
+    let again = json!({"input": "planets.requests.jsonl", "new_run": true});
+    is_declined(&session.call("create_batch", &again, &[json!({"action": "decline"})]).0);
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
+fn a_limit_in_the_call_and_a_low_price_are_not_asked_about() {
+    let world = world();
+    let mut session = Session::start(&world, "10");
+    let (result, _) = session.call("create_batch", &json!({"input": "planets.requests.jsonl", "dry_run": true}), &[]);
+    assert_eq!(result["isError"], false, "{result}");
+    let (result, _) = session.call("create_batch", &json!({"input": "planets.requests.jsonl"}), &[]);
+    assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    let mut session = Session::start(&world, "0");
+    let limited = json!({"input": "planets.requests.jsonl", "max_cost_usd": 1, "new_run": true});
+    let (result, _) = session.call("create_batch", &limited, &[]);
+    assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    // An unknown price is not a low one.
+    let mut session = Session::start(&world, "1000000");
+    let unknown = json!({"input": "planets.requests.jsonl", "model": "gemini-99"});
+    let (result, asked) = session.call("create_batch", &unknown, &[json!({"action": "decline"})]);
+    is_declined(&result);
+    assert!(asked[0].contains("unknown price"), "{asked:?}");
+}
+
+#[test]
+fn a_client_that_does_not_ask_is_taken_at_its_word() {
+    let world = world();
+    let mut old = server(&world, "0");
+    old.initialize("2025-11-25");
+    let created = old.call("create_batch", &json!({"input": "open.jsonl"}));
+    let job = &created["result"]["structuredContent"]["job"];
+    assert!(job.is_string(), "{created}");
+    world.reply(&["status", job.as_str().unwrap(), "--wait"]);
+    let mut new = server(&world, "0");
+    let removed = new.ask(&modern("tools/call", call("delete_batch", &json!({"job": job}))));
+    assert_eq!(removed["result"]["structuredContent"]["removed"].as_array().unwrap().len(), 1, "{removed}");
+}
+
+#[test]
+fn a_job_is_removed_only_with_a_yes() {
+    let world = world();
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].clone();
+    world.reply(&["status", job.as_str().unwrap(), "--wait"]);
+    let mut session = Session::start(&world, "10");
+    let arguments = json!({"job": job});
+    let (result, asked) = session.call("delete_batch", &arguments, &[json!({"action": "decline"})]);
+    is_declined(&result);
+    assert!(asked[0].contains(job.as_str().unwrap()), "{asked:?}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let (result, _) = session.call("delete_batch", &arguments, &[yes("remove")]);
+    assert_eq!((&result["isError"], world.jobs_at_the_api()), (&json!(false), 0), "{result}");
+    // Nothing is left to ask about; and who says that the user agreed is believed.
+    session.call("delete_batch", &arguments, &[]);
+    let job = world.reply(&["create", "open.jsonl"])["job"].clone();
+    world.reply(&["status", job.as_str().unwrap(), "--wait"]);
+    let (result, _) = session.call("delete_batch", &json!({"job": job, "confirm": true}), &[]);
+    assert_eq!((&result["isError"], world.jobs_at_the_api()), (&json!(false), 0), "{result}");
+}
+
+#[test]
+fn a_model_that_nobody_named_is_chosen_by_the_user_once() {
+    let world = world();
+    let mut session = Session::start(&world, "10");
+    let arguments = json!({"input": "open.jsonl"});
+    is_declined(&session.call("create_batch", &arguments, &[json!({"action": "cancel"})]).0);
+    let choice = json!({"action": "accept", "content": {"model": "gemini-3.5-flash-lite"}});
+    let (result, asked) = session.call("create_batch", &arguments, &[choice]);
+    assert_eq!(result["structuredContent"]["estimate"]["model"], "gemini-3.5-flash-lite", "{result}");
+    // All that make text and can be used are offered, with their prices.
+    assert!(asked[0].contains("gemini-3.5-flash-lite 0.15 and 1.25"), "{asked:?}");
+    assert!(!asked[0].contains("tts") && !asked[0].contains("gemini-3-pro-preview"), "{asked:?}");
+    // The same call again, as after a lost reply, is the same job and no question.
+    let (again, _) = session.call("create_batch", &arguments, &[]);
+    assert_eq!(again["structuredContent"]["job"], result["structuredContent"]["job"]);
+    assert_eq!((&again["structuredContent"]["submission"], world.jobs_at_the_api()), (&json!("found"), 1));
+}
+
+#[test]
+fn a_retry_is_asked_about_like_any_other_job() {
+    let world = world();
+    world.write("planets.csv", "id,name\n1,Mars\n2,Venus [[simulate:failed]]\n");
+    let build = ["build", "planets.csv", "--template", "{{name}}", "--key", "id", "--model", "gemini-3.8-flash"];
+    world.reply(&[&build[..], &["--overwrite"]].concat());
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].clone();
+    world.run(&["status", job.as_str().unwrap(), "--wait"]);
+    let mut session = Session::start(&world, "0");
+    is_declined(&session.call("retry_batch", &json!({"job": job}), &[json!({"action": "decline"})]).0);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let (result, asked) = session.call("retry_batch", &json!({"job": job}), &[yes("pay")]);
+    assert_eq!((&result["isError"], world.jobs_at_the_api()), (&json!(false), 2), "{result}");
+    assert!(asked[0].contains("1 request to"), "{asked:?}");
+}
+
+/// A call from 2026-07-28 on, with what was brought from the round before.
+fn round(server: &mut Server, tool: &str, arguments: &Value, brought: &Value) -> Value {
+    let mut params = call(tool, arguments);
+    params.as_object_mut().unwrap().extend(brought.as_object().unwrap().clone());
+    let mut ask = modern("tools/call", params);
+    ask["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {"form": {}}});
+    server.ask(&ask)["result"].clone()
+}
+
+/// What the client brings back: the seal, and its user's answer.
+fn bring(question: &Value, name: &str, answer: Value) -> Value {
+    assert_eq!(question["resultType"], "input_required", "{question}");
+    assert_eq!(question["inputRequests"][name]["method"], "elicitation/create", "{question}");
+    json!({"requestState": question["requestState"], "inputResponses": {name: answer}})
+}
+
+#[test]
+fn a_question_ends_the_call_and_the_answer_comes_with_the_next() {
+    let world = world();
+    let mut server = server(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl"});
+    let question = round(&mut server, "create_batch", &arguments, &json!({}));
+    is_declined(&round(
+        &mut server,
+        "create_batch",
+        &arguments,
+        &bring(&question, "pay", json!({"action": "decline"})),
+    ));
+    assert_eq!(world.jobs_at_the_api(), 0);
+    let created = round(&mut server, "create_batch", &arguments, &bring(&question, "pay", yes("pay")));
+    assert_eq!(created["structuredContent"]["submission"], "created", "{created}");
+    assert_eq!(created["resultType"], "complete");
+}
+
+#[test]
+fn a_yes_holds_for_nothing_but_what_was_asked() {
+    let world = world();
+    let mut server = server(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl"});
+    let question = round(&mut server, "create_batch", &arguments, &json!({}));
+    let agreed = bring(&question, "pay", yes("pay"));
+    let mut forged = agreed.clone();
+    forged["requestState"] = format!("{}A", question["requestState"].as_str().unwrap()).into();
+    let unsealed = json!({"inputResponses": agreed["inputResponses"]});
+    let other = json!({"input": "planets.requests.jsonl", "name": "other"});
+    for (arguments, brought) in [(&arguments, &forged), (&arguments, &unsealed), (&other, &agreed)] {
+        let asked = round(&mut server, "create_batch", arguments, brought);
+        assert_eq!(asked["resultType"], "input_required", "{asked}");
+    }
+    // The file is another one by now.
+    let lines = world.read("planets.requests.jsonl");
+    world.write("planets.requests.jsonl", &lines.replace("Mars", "Jupiter"));
+    let named = json!({"input": "planets.requests.jsonl", "model": "gemini-3.8-flash"});
+    let question = round(&mut server, "create_batch", &named, &json!({}));
+    let agreed = bring(&question, "pay", yes("pay"));
+    world.write("planets.requests.jsonl", &lines.replace("Mars", "Saturn"));
+    let asked = round(&mut server, "create_batch", &named, &agreed);
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+}
+
+#[test]
+fn two_questions_take_two_rounds_and_the_first_answer_is_kept() {
+    let world = world();
+    let mut server = server(&world, "0");
+    let arguments = json!({"input": "open.jsonl"});
+    let model = round(&mut server, "create_batch", &arguments, &json!({}));
+    let choice = json!({"action": "accept", "content": {"model": "gemini-3.8-flash"}});
+    let price = round(&mut server, "create_batch", &arguments, &bring(&model, "model", choice));
+    let message = price["inputRequests"]["pay"]["params"]["message"].as_str().unwrap_or_else(|| panic!("{price}"));
+    assert!(message.contains("gemini-3.8-flash"), "{message}");
+    let created = round(&mut server, "create_batch", &arguments, &bring(&price, "pay", yes("pay")));
+    assert_eq!(created["structuredContent"]["estimate"]["model"], "gemini-3.8-flash", "{created}");
+}
