@@ -122,13 +122,30 @@ fn a_create_of_unknown_outcome_is_repeated_only_after_it_settled() {
 #[test]
 fn a_refused_create_is_tried_again_without_a_second_upload() {
     let world = world();
-    let quota = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
-    world.simulator.faults().next(Call::CreateBatch, quota);
-    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "quota");
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let queued = world.reply(&["create", "r.jsonl"]);
+    assert_eq!(
+        (queued["submission"].as_str(), queued["state"].as_str()),
+        (Some("queued"), Some("JOB_STATE_UNSUBMITTED"))
+    );
     assert_eq!(world.jobs_at_the_api(), 0);
-    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created");
+    world.reply(&["status", queued["job"].as_str().unwrap(), "--wait", "--timeout", "60"]);
     assert_eq!(world.simulator.log().count("POST", "/upload/"), 2);
     all_is_well(&world);
+}
+
+#[test]
+fn a_limit_that_does_not_pass_by_itself_is_an_error_and_nothing_goes_out_behind_it() {
+    for body in [ErrorBody::DailyQuota, ErrorBody::SpendingCap] {
+        let world = world();
+        world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body });
+        assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "quota", "{body:?}");
+        let status = world.run(&["status", "--wait", "--timeout", "5", "--json"]);
+        assert_eq!((status.code, world.jobs_at_the_api()), (3, 0), "{body:?}: {status:?}");
+        assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created", "{body:?}");
+        all_is_well(&world);
+    }
 }
 
 #[test]

@@ -45,9 +45,9 @@ pub struct CreateArgs {
     pub sample: Option<i64>,
     /// Refuse if the high estimate is above this, or the price unknown.
     pub max_cost_usd: Option<f64>,
-    /// Cut the file into parts of at most this many requests each.
+    /// Requests a part at most: larger files go out in parts.
     pub max_part_requests: Option<i64>,
-    /// Cut the file into parts of at most this many bytes each. The API takes 2 GB.
+    /// Bytes a part at most; the API takes 2 GB.
     pub max_part_bytes: Option<i64>,
     /// Submit again although the same content was submitted before, and pay again.
     pub new_run: bool,

@@ -12,7 +12,7 @@ use super::App;
 use super::create::Submission;
 use super::lease::Lease;
 use super::submit::send_under_lease;
-use super::trouble::may_pass;
+use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Handle;
 use crate::ledger::JobRecord;
@@ -78,7 +78,8 @@ pub(super) fn set_back(app: &App, handle: &Handle, error: &Error) -> Result<()> 
         return ledger.hold(handle, true, &error.to_string());
     }
     let job = ledger.job(handle)?;
-    let until = app.now() + AGAIN;
+    let asked = retry_after(error).and_then(|wait| TimeDelta::from_std(wait).ok());
+    let until = app.now() + asked.unwrap_or_default().max(AGAIN);
     job.waiting().try_for_each(|part| ledger.wait(job.part_id(part), until, &error.to_string()))
 }
 
