@@ -56,8 +56,7 @@ async fn serve(cli: &Cli, http: &HttpFlags) -> Result<()> {
 
 /// Logs go to standard error: standard output belongs to the protocol and to replies.
 fn start_log() {
-    // The SDK takes note of each refusal, which the client has heard, and calls it an error when a client is gone first.
-    let usual = || format!("{},rmcp::service=off", LevelFilter::WARN);
+    let usual = || format!("{},{}", LevelFilter::WARN, mcp::LEFT_OUT_OF_LOG);
     let filter = EnvFilter::builder()
         .parse_lossy(std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty()).unwrap_or_else(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();

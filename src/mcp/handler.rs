@@ -129,7 +129,7 @@ impl ServerHandler for BatchServer {
                 "this connection ends with each answer: read the resource again instead, or connect by stdio or /sse";
             return Err(ErrorData::invalid_request(hint, None));
         }
-        self.subscriptions.add(self.watcher(), &request.uri, context.peer)
+        self.subscriptions.add(&self.app, &request.uri, context.peer)
     }
 
     async fn unsubscribe(
@@ -146,7 +146,7 @@ impl ServerHandler for BatchServer {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        subscriptions::listen(self.watcher(), context).await;
+        subscriptions::listen(&self.app, context).await;
         Ok(())
     }
 

@@ -26,7 +26,11 @@ use rmcp::handler::server::tool::ToolRouter;
 use rmcp::model::Tool;
 
 use crate::ops::App;
-use subscriptions::{Pace, Subscriptions, Watcher};
+use subscriptions::Subscriptions;
+
+/// What is not logged unless it is asked for. The SDK takes note of each refusal, which the client has heard as well,
+/// and calls it an error when a client that gave up is gone before its answer.
+pub const LEFT_OUT_OF_LOG: &str = "rmcp::service=off";
 
 /// What a model reads before anything else.
 const INSTRUCTIONS: &str = "\
@@ -51,7 +55,6 @@ retry_batch asks again what did not answer.";
 pub struct BatchServer {
     app: App,
     tools: Arc<Tools>,
-    pace: Arc<Pace>,
     /// Those of the client of this connection.
     subscriptions: Subscriptions,
 }
@@ -59,12 +62,7 @@ pub struct BatchServer {
 impl Clone for BatchServer {
     /// The same server for another connection.
     fn clone(&self) -> Self {
-        Self {
-            app: self.app.clone(),
-            tools: self.tools.clone(),
-            pace: self.pace.clone(),
-            subscriptions: Subscriptions::default(),
-        }
+        Self { app: self.app.clone(), tools: self.tools.clone(), subscriptions: Subscriptions::default() }
     }
 }
 
@@ -84,16 +82,12 @@ impl BatchServer {
             router.merge(tool);
         }
         let tools = Arc::new(Tools { router, listed });
-        Self { app, tools, pace: Arc::default(), subscriptions: Subscriptions::default() }
+        Self { app, tools, subscriptions: Subscriptions::default() }
     }
 
     /// The definitions of all tools, in the order in which they are listed.
     pub fn tools(&self) -> &[Tool] {
         &self.tools.listed
-    }
-
-    fn watcher(&self) -> Watcher {
-        Watcher { app: self.app.clone(), pace: self.pace.clone() }
     }
 }
 

@@ -1,11 +1,10 @@
 //! Resources that a client wants to hear of when they change.
 //!
 //! While somebody listens, what is remembered of the jobs is looked at every two seconds: that shows what any
-//! process has seen. The API itself is asked at the pace of `check_status`, once for all who listen here.
+//! process has seen. The API itself is asked as often as the age of a job says, once for all who listen (`ops::status`).
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{ErrorData, ResourceUpdatedNotificationParam, SubscriptionFilter};
@@ -20,34 +19,12 @@ use crate::progress::Silent;
 
 /// Between two looks at what is remembered.
 const LOOK: Duration = Duration::from_secs(2);
-/// Between two questions to the API about the same job.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(30);
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// Between two calls that ask the API, if it is due.
+const ASK: Duration = Duration::from_secs(30);
 /// Resources that one client may subscribe to.
 const MOST: usize = 100;
 /// Jobs whose state changes the list of jobs.
 const NEWEST_JOBS: usize = 30;
-
-/// When the API may be asked again about each job, whoever listens.
-#[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<HashMap<String, Instant>>);
-
-impl Pace {
-    /// Whether it is time to ask; if so, nobody else does for a while.
-    fn is_due(&self, job: &str, now: Instant) -> bool {
-        match lock(&self.0).entry(job.to_owned()) {
-            Entry::Occupied(due) if *due.get() > now => false,
-            due => {
-                due.insert_entry(now + SHORTEST_PAUSE);
-                true
-            }
-        }
-    }
-
-    fn not_before(&self, job: &str, then: Instant) {
-        lock(&self.0).insert(job.to_owned(), then);
-    }
-}
 
 /// What the client of one connection has subscribed to, up to 2025-11-25. Ends with the connection.
 #[derive(Debug, Default)]
@@ -55,15 +32,15 @@ pub(super) struct Subscriptions(Mutex<HashMap<String, AbortOnDropHandle<()>>>);
 
 impl Subscriptions {
     /// Tells this client whenever the resource has changed.
-    pub(super) fn add(&self, watcher: Watcher, uri: &str, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
-        let watched = Watched::new(&watcher.app, uri).ok_or_else(|| {
+    pub(super) fn add(&self, app: &App, uri: &str, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
+        let watched = Watched::new(app, uri).ok_or_else(|| {
             ErrorData::resource_not_found(format!("there is no resource {uri} to subscribe to"), None)
         })?;
         let mut all = lock(&self.0);
         if all.len() >= MOST && !all.contains_key(uri) {
             return Err(ErrorData::invalid_params(format!("more than {MOST} subscriptions; end one first"), None));
         }
-        let task = tokio::spawn(watcher.watch(vec![watched], Listener::Session(peer)));
+        let task = tokio::spawn(watch(app.clone(), vec![watched], Listener::Session(peer)));
         all.insert(uri.to_owned(), AbortOnDropHandle::new(task));
         Ok(())
     }
@@ -82,12 +59,12 @@ pub(super) fn accepted(app: &App, requested: &SubscriptionFilter) -> Subscriptio
 }
 
 /// Serves one `subscriptions/listen` (2026-07-28) until the client has had enough.
-pub(super) async fn listen(watcher: Watcher, context: SubscriptionContext) {
+pub(super) async fn listen(app: &App, context: SubscriptionContext) {
     let uris = context.accepted().resource_subscriptions.iter().flatten();
-    let watched: Vec<_> = uris.filter_map(|uri| Watched::new(&watcher.app, uri)).collect();
+    let watched: Vec<_> = uris.filter_map(|uri| Watched::new(app, uri)).collect();
     let listener = Listener::Stream(context.sink().clone());
     tokio::select! {
-        () = watcher.watch(watched, listener) => {}
+        () = watch(app.clone(), watched, listener) => {}
         () = context.cancelled() => {}
     }
 }
@@ -112,50 +89,34 @@ impl Listener {
     }
 }
 
-/// Looks for changes on behalf of one listener.
-#[derive(Clone)]
-pub(super) struct Watcher {
-    pub(super) app: App,
-    pub(super) pace: Arc<Pace>,
-}
-
-impl Watcher {
-    /// Tells of every change until nobody hears it any more.
-    async fn watch(self, mut all: Vec<Watched>, listener: Listener) {
-        loop {
-            tokio::time::sleep(LOOK).await;
+/// Tells of every change until nobody hears it any more.
+async fn watch(app: App, mut all: Vec<Watched>, listener: Listener) {
+    let mut asked: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             for watched in &all {
-                self.ask(&watched.address).await;
+                ask(&app, &watched.address).await;
             }
-            for watched in &mut all {
-                if watched.has_changed(&self.app) && !listener.tell(&watched.uri).await {
-                    return;
-                }
+            asked = Some(Instant::now());
+        }
+        for watched in &mut all {
+            if watched.has_changed(&app) && !listener.tell(&watched.uri).await {
+                return;
             }
         }
     }
+}
 
-    /// Asks the API how the job stands, if it is time to; it is remembered for everybody.
-    async fn ask(&self, address: &Address) {
-        let jobs = match address {
-            Address::Jobs => Vec::new(),
-            address => address.job().map(str::to_owned).into_iter().collect(),
-        };
-        let name = jobs.first().cloned().unwrap_or_default();
-        if (jobs.is_empty() && *address != Address::Jobs)
-            || !self.app.can_connect()
-            || !self.pace.is_due(&name, Instant::now())
-        {
-            return;
-        }
-        match status::status(&self.app, StatusArgs { jobs, ..StatusArgs::default() }, &Silent::default()).await {
-            Ok(reply) => {
-                let wanted = reply.next_check_after_s.and_then(|seconds| u64::try_from(seconds).ok());
-                let pause = Duration::from_secs(wanted.unwrap_or(0)).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-                self.pace.not_before(&name, Instant::now() + pause);
-            }
-            Err(e) => tracing::debug!("looking after {address} for a subscriber: {e}"),
-        }
+/// Has the API asked how a job stands, if that is due; it is remembered for everybody.
+async fn ask(app: &App, address: &Address) {
+    let jobs: Vec<String> = address.job().map(str::to_owned).into_iter().collect();
+    // No job named means all that have not ended: that is what changes the list.
+    if !app.can_connect() || (jobs.is_empty() && *address != Address::Jobs) {
+        return;
+    }
+    if let Err(e) = status::status(app, StatusArgs { jobs, ..StatusArgs::default() }, &Silent::default()).await {
+        tracing::debug!("looking after {address} for a subscriber: {e}");
     }
 }
 
@@ -198,19 +159,4 @@ fn mark(app: &App, address: &Address) -> Option<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_api_is_asked_about_a_job_once_for_all_who_listen() {
-        let (pace, now) = (Pace::default(), Instant::now());
-        assert!(pace.is_due("a", now) && !pace.is_due("a", now) && pace.is_due("b", now));
-        let later = now + SHORTEST_PAUSE;
-        assert!(!pace.is_due("a", later - LOOK) && pace.is_due("a", later));
-        pace.not_before("a", now + LONGEST_PAUSE);
-        assert!(!pace.is_due("a", later + LOOK) && pace.is_due("a", now + LONGEST_PAUSE));
-    }
 }

@@ -27,7 +27,7 @@ pub struct DeleteArgs {
     /// Only say what would be removed.
     #[serde(default)]
     pub dry_run: bool,
-    /// The user has agreed: do not ask.
+    /// The user agreed.
     #[serde(default)]
     pub confirm: bool,
 }

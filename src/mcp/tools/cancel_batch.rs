@@ -11,7 +11,7 @@ use crate::ops::cancel::{self, CancelArgs, CancelReply};
 
 #[tool_router(router = cancel_batch_router, vis = "pub(super)")]
 impl BatchServer {
-    /// Ask the API to stop a job that has not ended. Requests already answered are paid for and may still be fetched.
+    /// Stop a job that has not ended. Requests already answered are paid for and may still be fetched.
     #[tool(
         title = "Cancel batch",
         input_schema = schema::input::<CancelArgs>(),

@@ -13,7 +13,7 @@ use crate::ops::create::{self, CreateArgs, CreateReply};
 #[tool_router(router = create_batch_router, vis = "pub(super)")]
 impl BatchServer {
     /// Submit a request file as one batch job, at half price, and return its handle at once. Repeating the call finds
-    /// the same job and costs nothing. dry_run checks and estimates only. Without max_cost_usd the user may be asked.
+    /// the same job and costs nothing. dry_run checks and estimates only.
     #[tool(
         title = "Create batch",
         input_schema = schema::input::<CreateArgs>(),

@@ -14,9 +14,8 @@ use crate::ops::results::{self, ResultsArgs, ResultsReply};
 
 #[tool_router(router = get_results_router, vis = "pub(super)")]
 impl BatchServer {
-    /// Write a job's answers to a file and reply with its path, the count per outcome, tokens, cost, a few
-    /// samples, and failures by reason. join puts each answer beside its source row. A job that has not ended
-    /// gets its state instead.
+    /// Write a job's answers to a file. Replies with path, counts per outcome, tokens, cost, samples, and failures by
+    /// reason. join puts each answer beside its source row. A job that has not ended gets its state instead.
     #[tool(
         title = "Get results",
         input_schema = schema::input::<ResultsArgs>(),

@@ -12,8 +12,8 @@ use crate::ops::retry::{self, RetryArgs, RetryReply};
 
 #[tool_router(router = retry_batch_router, vis = "pub(super)")]
 impl BatchServer {
-    /// Submit the requests of an ended job that have no usable answer again, as a new job, if wanted with other
-    /// settings. Repeating the call finds the same job.
+    /// Submit the requests of an ended job that have no usable answer again, as a new job. Repeating the call finds
+    /// the same job.
     #[tool(
         title = "Retry batch",
         input_schema = schema::input::<RetryArgs>(),
