@@ -174,6 +174,15 @@ fn a_client_that_sends_too_much_has_to_wait_and_others_need_not() {
 }
 
 #[test]
+fn without_a_proxy_a_client_cannot_say_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = HttpServer::with(command(folder.path()), &["--requests-per-minute", "3"]);
+    let ask = |client: &str| server.ask("GET", "/healthz", &[("X-Forwarded-For", client)], "").0;
+    let answers = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"].map(ask);
+    assert_eq!(answers, [200, 200, 200, 429]);
+}
+
+#[test]
 fn a_caller_without_a_token_is_sent_to_its_issuer() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_oauth(folder.path());

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::Pace;
@@ -120,11 +120,15 @@ fn a_modern_call_ends_with_its_connection() {
 #[test]
 fn a_legacy_call_goes_on_without_its_connection() {
     let (world, server) = waiting_world();
-    let answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 45).to_string());
+    let mut call = wait_call(1, 45);
+    // Progress is told at every look: the server soon notices that nobody is there to hear it.
+    call["params"]["_meta"] = json!({"progressToken": "p"});
+    let answer = server.send("POST", "/mcp", &LEGACY, &call.to_string());
     polled_again(&world);
     drop(answer);
-    polled_again(&world);
-    polled_again(&world);
+    for _ in 0..4 {
+        polled_again(&world);
+    }
 }
 
 #[test]
@@ -174,12 +178,13 @@ fn a_call_in_flight_is_answered_although_the_server_is_told_to_stop() {
 #[test]
 fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it() {
     let (world, mut server) = waiting_world();
-    let answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 3000).to_string());
+    let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 3000).to_string());
     polled_again(&world);
     let told = Instant::now();
     terminate(&server);
     assert!(program::wait_for_end(&mut server.child).success());
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
-    drop(answer);
+    let mut rest = String::new();
+    assert!(answer.read_to_string(&mut rest).is_ok() && rest.ends_with("0\r\n\r\n"), "the stream broke off: {rest}");
     assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
 }
