@@ -61,23 +61,48 @@ pub(super) fn open_parts<'j>(app: &App, job: &'j JobRecord) -> impl Iterator<Ite
 pub(super) async fn look(app: &App, job: &JobRecord, part: &PartRecord, when: When) -> Result<bool> {
     // Without a key nobody is kept from asking.
     let owner = app.gemini().await?.owner();
-    let (ledger, id, now) = (app.ledger()?, job.part_id(part), app.now());
-    let age = age(part, now);
-    let pause = jittered(schedule::pause(age));
-    match when {
-        When::Due if !ledger.claim_poll(id, now, pause)? => return Ok(false),
-        When::Due => {}
-        When::Now => ledger.plan_poll(id, Some(now + pause))?,
-    }
+    let Some(mut turn) = Turn::take(app, job.part_id(part), age(part, app.now()), when)? else { return Ok(false) };
     let started = Instant::now();
     let Err(error) = ask(app, job, part).await else { return Ok(true) };
     // What does not pass by itself is told to everybody who asks.
-    let next = may_pass(&error).then(|| {
-        let pause = schedule::pause_after_failure(age, started.elapsed());
-        now + jittered(retry_after(&error).map_or(pause, |asked| asked.clamp(pause, schedule::LONGEST)))
+    turn.next = may_pass(&error).then(|| {
+        let pause = schedule::pause_after_failure(turn.age, started.elapsed());
+        app.now() + jittered(retry_after(&error).map_or(pause, |asked| asked.clamp(pause, schedule::LONGEST)))
     });
-    ledger.plan_poll(id, next)?;
     Err(explained(error, job, &owner))
+}
+
+/// The turn of asking for a part: nobody else asks while it lasts. With it goes when the next one is.
+struct Turn<'a> {
+    app: &'a App,
+    part: PartId<'a>,
+    age: Duration,
+    next: Option<DateTime<Utc>>,
+}
+
+impl<'a> Turn<'a> {
+    fn take(app: &'a App, part: PartId<'a>, age: Duration, when: When) -> Result<Option<Self>> {
+        let (ledger, now) = (app.ledger()?, app.now());
+        let pause = jittered(schedule::pause(age));
+        // A process that dies is overtaken after the longest time a look may take.
+        let until = pause.max(TimeDelta::from_std(PATIENCE).unwrap_or_default());
+        match when {
+            When::Due if !ledger.claim_poll(part, now, until)? => return Ok(None),
+            When::Due => {}
+            When::Now => ledger.plan_poll(part, Some(now + until))?,
+        }
+        Ok(Some(Self { app, part, age, next: Some(now + pause) }))
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// Also of a call that was given up.
+    fn drop(&mut self) {
+        let planned = self.app.ledger().and_then(|ledger| ledger.plan_poll(self.part, self.next));
+        if let Err(e) = planned {
+            tracing::warn!("the next look at {} could not be planned: {e}", self.part.handle);
+        }
+    }
 }
 
 async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {

@@ -6,6 +6,7 @@ pub mod http_server;
 pub mod parquet;
 pub mod process;
 pub mod program;
+pub mod remembered;
 pub mod scripted;
 pub mod signed;
 pub mod world;

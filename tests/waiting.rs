@@ -1,0 +1,293 @@
+//! What a wait tells: how long it still takes, whether that is normal, what to do if not; and `run`, which waits for all.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Pace};
+use serde_json::{Value, json};
+use support::program::{Server, request};
+use support::remembered::{age, change, succeeded};
+use support::world::World;
+
+const HOUR: i64 = 3600;
+
+/// A world whose jobs take minutes at least.
+fn slow_world() -> World {
+    World::with(|options| options.pace = Pace::realistic())
+}
+
+/// A new job of these prompts.
+fn job(world: &World, prompts: &[&str], more: &[&str]) -> String {
+    let prompts: Vec<_> = prompts.iter().flat_map(|prompt| ["--prompt", prompt]).collect();
+    world.reply(&[&["build", "--overwrite", "--output", "r.jsonl"][..], &prompts].concat());
+    world.reply(&[&["create", "r.jsonl", "--new-run"][..], more].concat())["job"].as_str().unwrap().to_owned()
+}
+
+/// The entry of one job.
+fn status(world: &World, handle: &str) -> Value {
+    world.run(&["status", handle, "--json"]).json()["jobs"][0].clone()
+}
+
+fn evidence(status: &Value) -> &str {
+    status["evidence"].as_str().unwrap_or_else(|| panic!("no evidence: {status}"))
+}
+
+#[test]
+fn the_time_left_is_told_from_jobs_that_ended_before_and_otherwise_not_at_all() {
+    let world = slow_world();
+    let prompts = ["one", "two"];
+    let first = job(&world, &prompts, &[]);
+    assert!(status(&world, &first)["eta_s"].is_null(), "nothing is known of this model");
+    for took in [300, 720, 900] {
+        succeeded(&world, &job(&world, &prompts, &[]), took);
+    }
+    // Other models, and jobs of another size, tell nothing of this one.
+    succeeded(&world, &job(&world, &prompts, &["--model", "gemini-3.8-flash"]), 5);
+    let many: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    succeeded(&world, &job(&world, &many.iter().map(String::as_str).collect::<Vec<_>>(), &[]), 6);
+    age(&world, &first, 60);
+    let seen = status(&world, &first);
+    assert_eq!((&seen["state"], &seen["verdict"]), (&json!("JOB_STATE_PENDING"), &json!("normal")));
+    assert_eq!(seen["usual_s"], 720, "the median");
+    assert!((600..=660).contains(&seen["eta_s"].as_i64().unwrap()), "{seen}");
+    let text = world.run(&["status", &first]).stdout;
+    assert!(text.contains("about 10 min left (usually 12 min in all with this model)"), "{text}");
+}
+
+#[test]
+fn a_job_that_takes_three_times_as_long_as_others_is_slow() {
+    let world = slow_world();
+    let prompts = ["one", "two"];
+    let first = job(&world, &prompts, &[]);
+    for _ in 0..3 {
+        succeeded(&world, &job(&world, &prompts, &[]), 300);
+    }
+    age(&world, &first, 14 * 60);
+    assert_eq!(status(&world, &first)["verdict"], "normal");
+    age(&world, &first, 2 * 60);
+    let seen = status(&world, &first);
+    assert_eq!(seen["verdict"], "slow");
+    assert!(evidence(&seen).contains("16 min old; the last 3 like it took about 5 min"), "{seen}");
+    assert!(seen["eta_s"].is_null(), "past what is usual nobody knows: {seen}");
+}
+
+#[test]
+fn a_job_is_slow_then_stuck_then_near_its_end_and_each_says_why() {
+    let world = slow_world();
+    let handle = job(&world, &["one", "two"], &[]);
+    let mut hours = 0;
+    for (at, verdict, why) in [
+        (1, "normal", None),
+        (3, "slow", Some("it was not started for 3.0 h")),
+        (25, "stuck", Some("25.0 h old, past the 24 h that the API aims at; it was not started for 25.0 h")),
+        (41, "near_expiry", Some("41.0 h old; the API drops it after 48 h, ")),
+    ] {
+        age(&world, &handle, (at - hours) * HOUR);
+        hours = at;
+        let seen = status(&world, &handle);
+        assert_eq!(seen["verdict"], verdict, "{seen}");
+        if let Some(why) = why {
+            assert!(evidence(&seen).contains(why), "{seen}");
+        }
+        assert_eq!(seen["next"].is_array(), ["stuck", "near_expiry"].contains(&verdict), "{seen}");
+    }
+}
+
+#[test]
+fn what_is_done_about_a_stuck_job_is_spelled_as_calls_that_work() {
+    let world = slow_world();
+    let prompts: Vec<_> = (0..6).map(|n| format!("{n} [[simulate:partial]]")).collect();
+    let prompts: Vec<_> = prompts.iter().map(String::as_str).collect();
+    let handle = job(&world, &prompts, &[]);
+    age(&world, &handle, 30 * HOUR);
+    let calls: Vec<_> = status(&world, &handle)["next"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| call.as_str().unwrap().to_owned())
+        .collect();
+    let text = world.run(&["status", &handle]).stdout;
+    let shell = format!("next: gemini-batch-mcp cancel {handle}, then gemini-batch-mcp status {handle} --wait, then");
+    assert!(text.lines().last().unwrap().starts_with(&shell), "{text}");
+
+    let mut agent = agent(&world);
+    let mut made = Vec::new();
+    for call in &calls {
+        let (tool, arguments) = call.split_once(' ').unwrap();
+        let answer = agent.call(tool, &serde_json::from_str(arguments).unwrap());
+        let reply = &answer["result"]["structuredContent"];
+        assert!(reply.is_object(), "{call}: {answer}");
+        match tool {
+            "check_status" => assert_eq!(reply["jobs"][0]["state"], "JOB_STATE_CANCELLED"),
+            "get_results" => assert_eq!(reply["outcomes"]["answered"], 3),
+            "retry_batch" => assert_eq!((&reply["requests"], &reply["submission"]), (&json!(3), &json!("created"))),
+            _ => {}
+        }
+        made.push(tool);
+    }
+    assert_eq!(made, ["cancel_batch", "check_status", "get_results", "retry_batch"]);
+    assert!(calls[3].contains("max_cost_usd"), "{calls:?}");
+}
+
+/// A server in the folder of a world, with its API and its ledger.
+fn agent(world: &World) -> Server {
+    let mut server = Server::start_with(|command| {
+        command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", world.simulator.url());
+    });
+    server.initialize("2025-11-25");
+    server
+}
+
+#[test]
+fn a_job_of_another_key_is_told_from_one_that_is_gone() {
+    let world = slow_world();
+    let handle = job(&world, &["one"], &[]);
+    let other =
+        world.command().env("GOOGLE_API_KEY", "another-key").args(["status", &handle, "--json"]).output().unwrap();
+    let error: Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_eq!(error["error"]["kind"], "not_found");
+    assert!(error["error"]["cause"].as_str().unwrap().contains("submitted with another key"), "{error}");
+    assert_eq!(status(&world, &handle)["state"], "JOB_STATE_PENDING", "it is there for its own key");
+
+    std::fs::remove_dir_all(world.path("api").join("batches")).unwrap();
+    std::fs::create_dir(world.path("api").join("batches")).unwrap();
+    age(&world, &handle, 60);
+    let gone = world.refusal(&["status", &handle]);
+    assert!(!gone["cause"].as_str().unwrap().contains("another key"), "{gone}");
+    assert!(gone["hint"].as_str().unwrap().contains("deleted elsewhere"), "{gone}");
+}
+
+#[test]
+fn a_success_without_output_is_waited_for_and_called_one_after_half_an_hour() {
+    let clock = ManualClock::new(chrono::Utc::now());
+    let world = World::with(|options| options.clock = Arc::new(clock.clone()));
+    let handle = job(&world, &["one"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    let seen = status(&world, &handle);
+    assert_eq!((&seen["state"], &seen["verdict"]), (&json!("JOB_STATE_RUNNING"), &json!("normal")));
+    assert!(evidence(&seen).contains("its output is waited for"), "{seen}");
+
+    let past = ManualClock::new(chrono::Utc::now() - chrono::TimeDelta::minutes(31));
+    let world = World::with(|options| options.clock = Arc::new(past));
+    let handle = job(&world, &["one"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    let seen = status(&world, &handle);
+    assert_eq!((&seen["state"], &seen["verdict"]), (&json!("JOB_STATE_SUCCEEDED"), &json!("ended")));
+    assert!(seen["error"].as_str().unwrap().contains("its output is not there"), "{seen}");
+}
+
+#[test]
+fn a_call_that_waits_is_answered_in_time_although_an_upload_takes_long() {
+    let world = slow_world();
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    world.simulator.limits().set_batches(Some(1));
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "1"]);
+    assert_eq!(created["parts"]["waiting"], 1, "{created}");
+    world.simulator.limits().set_batches(None);
+    let_go(&world);
+    world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(18)));
+    let mut agent = agent(&world);
+    let started = Instant::now();
+    let arguments = json!({"jobs": [created["job"]], "wait": true, "timeout_seconds": 2});
+    let answer = agent.call("check_status", &arguments);
+    assert_eq!(answer["result"]["structuredContent"]["all_ended"], false, "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(14), "{:?}", started.elapsed());
+}
+
+/// What waits may go out now.
+fn let_go(world: &World) {
+    change(world, "UPDATE parts SET not_before = NULL WHERE not_before IS NOT NULL", ());
+    change(world, "DELETE FROM limits", ());
+}
+
+#[test]
+fn a_wait_tells_of_a_job_that_a_message_cancelled_and_goes_on_meanwhile() {
+    let world = slow_world();
+    let handle = job(&world, &["one"], &[]);
+    let mut agent = agent(&world);
+    let mut wait =
+        request("tools/call", &json!({"name": "check_status", "arguments": {"jobs": [handle], "wait": true}}));
+    wait["id"] = json!("wait");
+    agent.send_line(&wait.to_string());
+    // Another process cancels it: the wait hears of it in the ledger.
+    world.reply(&["cancel", &handle]);
+    let answer: Value = serde_json::from_str(&agent.next_line()).unwrap();
+    assert_eq!(answer["id"], "wait");
+    assert_eq!(answer["result"]["structuredContent"]["jobs"][0]["state"], "JOB_STATE_CANCELLED", "{answer}");
+}
+
+#[test]
+fn run_sends_what_waits_follows_it_to_the_end_and_brings_the_answers_home() {
+    let world = World::with(|options| options.pace = Pace::demo());
+    let prompts: Vec<_> = (0..6).flat_map(|n| ["--prompt".to_owned(), format!("number {n}")]).collect();
+    let prompts: Vec<_> = prompts.iter().map(String::as_str).collect();
+    world.reply(&[&["build", "--output", "r.jsonl"][..], &prompts].concat());
+    world.simulator.limits().set_batches(Some(1));
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    let handle = created["job"].as_str().unwrap();
+    assert_eq!(created["parts"]["waiting"], 2, "{created}");
+    let once = world.run(&["run"]);
+    assert_eq!(once.code, 3, "{once:?}");
+    assert!(once.stderr.contains(handle) && once.stdout.contains("0 jobs ended, 1 not"), "{once:?}");
+    world.simulator.limits().set_batches(None);
+    let_go(&world);
+
+    let watched = world.run(&["run", "--watch", "--collect", "answers", "--timeout", "100"]);
+    assert_eq!(watched.code, 0, "{watched:?}");
+    let lines: Vec<_> = watched.stderr.lines().collect();
+    assert!(lines.iter().any(|line| line.contains("JOB_STATE_RUNNING")), "{lines:?}");
+    assert!(lines.last().unwrap().contains("results in"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("JOB_STATE_SUCCEEDED")).count(), 1, "{lines:?}");
+    let file = format!("answers/{handle}.results.jsonl");
+    assert_eq!(world.lines(&file).len(), 6);
+    assert_eq!(world.jobs_at_the_api(), 3);
+
+    let idle = world.run(&["run", "--watch", "--collect", "answers", "--json"]);
+    assert_eq!((idle.code, idle.json()["jobs"].as_array().unwrap().len()), (0, 0), "{idle:?}");
+}
+
+#[test]
+fn run_collects_what_ended_unseen_replaces_nothing_and_tells_a_bad_end() {
+    let world = World::new();
+    let good = job(&world, &["one"], &[]);
+    world.reply(&["status", &good, "--wait"]);
+    let taken = job(&world, &["two"], &[]);
+    std::fs::create_dir(world.path("answers")).unwrap();
+    world.write(&format!("answers/{taken}.results.jsonl"), "mine");
+    let bad = job(&world, &["three [[simulate:job-failed]]"], &[]);
+    let ran = world.run(&["run", "--collect", "answers", "--json"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let reply = ran.json();
+    assert_eq!(reply["all_ended"], true);
+    assert_eq!(world.lines(&format!("answers/{good}.results.jsonl")).len(), 1, "it had ended before");
+    assert_eq!(world.read(&format!("answers/{taken}.results.jsonl")), "mine");
+    assert!(reply["warnings"].to_string().contains("is there already"), "{reply}");
+    assert!(ran.stderr.contains(&bad), "{ran:?}");
+}
+
+#[test]
+fn run_takes_a_refused_job_for_one_that_ended_badly_and_says_when_it_may_not_look() {
+    let world = slow_world();
+    world.simulator.limits().set_batches(Some(0));
+    let created = world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    assert_eq!(created["requests"], 1);
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "queued");
+    world.simulator.limits().set_batches(None);
+    let_go(&world);
+    world
+        .simulator
+        .faults()
+        .next(Call::CreateBatch, Fault::Status { code: 400, body: ErrorBody::Google { retry_after: None } });
+    let refused = world.run(&["run", "--watch", "--timeout", "60", "--json"]);
+    assert_eq!(refused.code, 4, "{refused:?}");
+    assert_eq!(refused.json()["jobs"][0]["verdict"], "refused", "{refused:?}");
+    assert_eq!(world.run(&["run", "--watch"]).code, 0, "what was refused waits for a person");
+
+    let other = job(&world, &["two"], &[]);
+    let blind = world.command().env("GOOGLE_API_KEY", "invalid").args(["run", "--watch"]).output().unwrap();
+    assert_eq!(blind.status.code(), Some(1), "{other}: {blind:?}");
+}
