@@ -34,14 +34,17 @@
 //!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
 //!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
 //!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
-//!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), a small reply (`ops/results/budget.rs`), and what the
-//!     file is of (`ops/results/manifest.rs`).
-//!   - `ops/retry.rs`: what has no usable answer becomes a job of its own.
+//!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), what each job cost (`ops/results/settle.rs`), a small
+//!     reply (`ops/results/budget.rs`), and what the file is of (`ops/results/manifest.rs`).
+//!   - `ops/retry.rs`: what has no usable answer becomes a job of its own: whether once more, and on which model
+//!     (`ops/retry/again.rs`), which requests (`ops/retry/choose.rs`), with which settings (`ops/retry/settings.rs`).
+//!   - `ops/tidy.rs`, `ops/storage.rs`: uploads removed when they are of no more use; what lies at the API.
+//!     `ops/unfinished.rs`: what has not ended is neither repeated nor deleted.
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
 //!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
-//!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a path that is not there.
+//!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a name that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached

@@ -115,9 +115,17 @@ fn a_retry_over_the_budget_or_its_own_limit_is_not_sent() {
 #[test]
 fn an_unknown_price_keeps_no_budget() {
     let world = world(&["one", "two"]);
-    let cause = over(&world, 99.0, &["create", "a.jsonl", "--model", "gemini-of-tomorrow"]);
-    assert!(cause.contains("the price of gemini-of-tomorrow is unknown"), "{cause}");
+    let table = r#"{"as_of": "2026-11-22", "default_model": "gemini-3.8-flash", "default_embedding_model": "none",
+        "models": [{"name": "gemini-3.8-flash", "prices": []}]}"#;
+    world.write("models.json", table);
+    let unknown = ["create", "a.jsonl", "--model", "gemini-3.8-flash", "--models", "models.json"];
+    let cause = over(&world, 99.0, &unknown);
+    assert!(cause.contains("the price of gemini-3.8-flash is unknown"), "{cause}");
     assert_eq!(world.jobs_at_the_api(), 0);
+    // Sent while there was no budget, it leaves none to be kept.
+    world.reply(&unknown);
+    let cause = over(&world, 99.0, &["create", "b.jsonl"]);
+    assert!(cause.contains("the price of 1 batch of today's is unknown"), "{cause}");
 }
 
 #[test]

@@ -40,6 +40,22 @@ fn an_upload_goes_when_the_results_are_here_and_not_before() {
 }
 
 #[test]
+fn what_was_simulated_is_tidied_by_the_next_process_too() {
+    let world = World::new();
+    let simulated = |arguments: &[&str]| {
+        let mut command = support::program::program(world.folder.path());
+        command.args(arguments).args(["--simulate", "--json"]);
+        serde_json::from_slice::<Value>(&command.output().unwrap().stdout).unwrap()
+    };
+    simulated(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    let job = simulated(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    simulated(&["status", &job, "--wait"]);
+    assert_eq!(simulated(&["list"])["storage"]["files"], 1);
+    simulated(&["results", &job]);
+    assert_eq!(simulated(&["list"])["storage"]["files"], 0);
+}
+
+#[test]
 fn uploads_stay_where_the_user_wants_them() {
     for setting in ["flag", "variable", "read only"] {
         let (world, job) = ended();

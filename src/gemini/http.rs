@@ -90,9 +90,10 @@ impl Http {
         Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes, witness: settings.witness })
     }
 
-    /// A short hash of the key and the service it is for.
+    /// A short hash of the key and the service it is for. The port says nothing of that: a simulator has another one
+    /// each time.
     pub(super) fn owner(&self) -> String {
-        self.mark(self.base.as_str())
+        self.mark(&format!("{}{}", self.base.host_str().unwrap_or_default(), self.base.path()))
     }
 
     /// A short hash of the key.

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::App;
+use super::observe::explained;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteOutput;
@@ -54,7 +55,8 @@ async fn collect_part(
         None => Fetched { complete: false, lacking: false },
         Some(name) => match fetch(app, name, temporary.as_file(), monitor).await {
             Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
-            fetched => fetched?,
+            Err(e) => return Err(explained(e, job, &app.gemini().await?.owner())),
+            Ok(fetched) => fetched,
         },
     };
     // What came before is not given up for less.

@@ -10,7 +10,7 @@ use super::App;
 use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::model::{availability, suits};
+use super::model::{availability, suits, takes_batches};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
 use super::sample::create_sample;
@@ -175,11 +175,15 @@ pub(super) async fn submit_file(
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
     let job = new_job(app, args, &input, &checked, retry_of, &model, parts)?;
-    if may_be_new(app, &job)? {
+    let may_be_new = may_be_new(app, &job)?;
+    if may_be_new {
         warnings.extend(media_life(origin.as_ref(), app.now())?);
     }
     if args.dry_run {
         return dry_run_reply(app, &job, estimate, warnings);
+    }
+    if may_be_new {
+        takes_batches(app, &model, checked.kind).await?;
     }
     let (job, submission) = submit(app, job, checked.keys, monitor).await?;
     let next = next_step(&job, submission);

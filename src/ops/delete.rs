@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::observe::explained;
 use super::storage::{Listing, has_ended, size};
 use super::tidy::has_upload;
 use super::unfinished::refuse_unfinished;
@@ -128,7 +129,12 @@ async fn batches(app: &App, job: &JobRecord, dry_run: bool) -> Result<Vec<Remove
     let mut removed = Vec::new();
     for name in job.remote_names().filter(|_| job.deleted_at.is_none()) {
         if !dry_run {
-            gone_is_fine(app.gemini().await?.delete_batch(name).await)?;
+            let gemini = app.gemini().await?;
+            // What another project has looks as if it were gone.
+            let is_theirs = job.owner.as_ref().is_some_and(|owner| *owner != gemini.owner());
+            let done = gemini.delete_batch(name).await;
+            let done = if is_theirs { done } else { gone_is_fine(done) };
+            done.map_err(|e| explained(e, job, &gemini.owner()))?;
         }
         removed.push(Removed { name: name.to_owned(), bytes: None });
     }

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::App;
+use super::{App, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
 use crate::job::models::bare_name;
 use crate::job::{ContentHash, Handle, Kind};
 use crate::ledger::{Intended, JobRecord, NewJob, NewPart, PartId};
+
+/// Handles that a name is compared with, the newest.
+const MOST_COMPARED: usize = 1000;
 
 /// The job called `asked`: a handle, its unique beginning, or a `batches/…` name. A job that only the
 /// API knows is recorded here first.
@@ -37,7 +40,17 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
         }
     }
     Err(Error::new(ErrorKind::NotFound, format!("finding the job {asked}"), "there is no job of that name")
-        .hint("list_batches shows all jobs and their handles"))
+        .hint(names_like(app, asked)?))
+}
+
+/// The handles that may be meant, and where all are.
+fn names_like(app: &App, asked: &str) -> Result<String> {
+    let all = "list_batches shows all jobs and their handles";
+    let known = app.ledger()?.newest_handles(MOST_COMPARED)?;
+    // The hash is seldom typed: a slip is one in the name, or in all of it.
+    let names = known.iter().flat_map(|handle| [(handle.slug(), handle), (handle.as_str(), handle)]);
+    let near: Vec<&str> = nearest::of(asked, names).into_iter().map(Handle::as_str).collect();
+    Ok(if near.is_empty() { all.to_owned() } else { format!("did you mean {}? {all}", near.join(" or ")) })
 }
 
 /// The batches at the API whose display name fits, all of them: what is not among them is not there.

@@ -41,6 +41,25 @@ pub(super) fn suits(app: &App, model: &str, kind: Kind) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause).hint(hint))
 }
 
+/// Refuses a model that takes no batches, before anything is uploaded for it. The API is asked only about models that the
+/// table does not know; what it cannot say now, it says to the create.
+pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<()> {
+    if app.models().get(model).is_some() || model.contains('/') {
+        return Ok(());
+    }
+    let default = app.models().default_for(kind);
+    let refuse = |cause: String| {
+        Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause)
+            .hint(format!("pass model: \"{default}\", or another that the API lists with batches; nothing was sent")))
+    };
+    match app.gemini().await?.model(model).await {
+        Ok(known) if known.takes_batches(kind) || known.methods.is_empty() => Ok(()),
+        Ok(known) => refuse(format!("it takes no batches to {}, only {}", kind.as_str(), known.methods.join(", "))),
+        Err(e) if e.kind() == ErrorKind::NotFound => refuse(format!("the API has no such model: {}", e.cause())),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The longest prompt that a model takes, in tokens, and whether a longer one is refused rather than cut off.
 pub(super) fn input_limit(app: &App, model: &str, kind: Kind) -> (i64, bool) {
     let known = app.models().get(model).and_then(|known| known.input_limit);

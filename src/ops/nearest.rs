@@ -1,4 +1,4 @@
-//! A path that does not exist, told with the names that do.
+//! A name that is not there, told with those that are.
 
 use crate::error::{Error, ErrorKind};
 use crate::job::spelling::distance;
@@ -21,16 +21,26 @@ fn similar(roots: &Roots, path: &str) -> Vec<String> {
     let listed = roots.existing(if folder.is_empty() { "." } else { folder }).ok();
     let entries = listed.and_then(|folder| std::fs::read_dir(folder.as_path()).ok()).into_iter().flatten();
     let names = entries.take(MOST_COMPARED).filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let wanted = plain(name);
+    let names: Vec<_> = names.filter(|there| !there.starts_with('.')).collect();
+    let near = of(name, names.iter().map(|there| (there.as_str(), there)));
+    let whole = |there: &String| if folder.is_empty() { there.clone() } else { format!("{folder}/{there}") };
+    near.into_iter().map(whole).collect()
+}
+
+/// What has the names most like `asked`, the nearest first, each once.
+pub(super) fn of<'n, T: Ord>(asked: &str, names: impl Iterator<Item = (&'n str, &'n T)>) -> Vec<&'n T> {
+    let wanted = plain(asked);
     let slips = (wanted.chars().count() / 3).max(1);
-    let mut near: Vec<(usize, String)> = names
-        .filter(|there| !there.starts_with('.'))
-        .map(|there| (distance(&wanted, &plain(&there)), there))
-        .filter(|(distance, _)| *distance <= slips)
-        .collect();
+    let near = names.map(|(name, whole)| (distance(&wanted, &plain(name)), whole));
+    let mut near: Vec<_> = near.filter(|(distance, _)| *distance <= slips).collect();
     near.sort_unstable();
-    let whole = |(_, there): (usize, String)| if folder.is_empty() { there } else { format!("{folder}/{there}") };
-    near.into_iter().take(OFFERED).map(whole).collect()
+    let mut offered: Vec<&T> = Vec::with_capacity(OFFERED);
+    for (_, whole) in near {
+        if offered.len() < OFFERED && !offered.contains(&whole) {
+            offered.push(whole);
+        }
+    }
+    offered
 }
 
 fn plain(name: &str) -> String {

@@ -134,7 +134,7 @@ fn too_slow(name: &str) -> Error {
 }
 
 /// A job that is not there, or not to be seen: whose it is may be why (API reference §0.12).
-fn explained(error: Error, job: &JobRecord, owner: &str) -> Error {
+pub(super) fn explained(error: Error, job: &JobRecord, owner: &str) -> Error {
     let is_foreign = job.owner.as_deref().is_some_and(|submitter| submitter != owner);
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::Auth if is_foreign => {
