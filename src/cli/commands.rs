@@ -62,7 +62,7 @@ pub enum Command {
     Results(ResultsFlags),
     /// Submit the requests without a usable answer again, as a new job
     Retry(RetryFlags),
-    /// Move everything on: send what waits, look at all jobs, collect answers; once, or until all is done
+    /// Send what waits, look at all jobs, bring answers home; with --watch until all is done
     Run(RunFlags),
     /// List jobs, newest first
     List(ListFlags),
