@@ -102,7 +102,7 @@ pub async fn run(app: &App, args: RunArgs, tell: &(dyn Fn(&str) + Sync), monitor
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mut run = Run::start(app, &args, tell)?;
     let mut mover = Mover::new(app);
-    let outcome = run.to_the_end(&args, &mut mover, deadline, monitor).await;
+    let outcome = run.go_on(&args, &mut mover, deadline, monitor).await;
     mover.end().await;
     outcome?;
     run.reply(args.watch)
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
     }
 
     /// Rounds until everything is done, or time is up; one round unless the jobs are watched.
-    async fn to_the_end(
+    async fn go_on(
         &mut self,
         args: &RunArgs,
         mover: &mut Mover,
