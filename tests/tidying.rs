@@ -127,6 +127,21 @@ fn a_list_is_worth_having_without_the_files() {
 }
 
 #[test]
+fn a_batch_whose_create_had_no_answer_is_listed_as_its_job() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
+    // The look before the create succeeds; those right after it fail as well.
+    for nth in 2..=4 {
+        world.simulator.faults().nth(Call::ListBatches, nth, OVERLOADED);
+    }
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    let jobs = world.reply(&["list"])["jobs"].clone();
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
+    assert!(jobs[0]["job"].as_str().unwrap().starts_with("r-"), "{jobs}");
+}
+
+#[test]
 fn a_list_tells_money_and_kinship() {
     let world = World::new();
     world.reply(&["build", "--prompt", "[[simulate:failed]] one", "--output", "r.jsonl"]);

@@ -16,7 +16,7 @@ use super::storage::{Listing, Storage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
 use crate::job::outcome::counted;
-use crate::job::{Cost, JobState};
+use crate::job::{Cost, Handle, JobState};
 use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
@@ -252,10 +252,22 @@ fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<Vec<&'a RemoteB
                     super::observe::record(app, job.part_id(part), batch)?;
                 }
             }
+            None if is_awaited(app, batch)? => {}
             None => elsewhere.push(batch),
         }
     }
     Ok(elsewhere)
+}
+
+/// Carries the name of a part that was sent without a clear answer: it is of that job, which takes it up when it is
+/// looked at.
+fn is_awaited(app: &App, batch: &RemoteBatch) -> Result<bool> {
+    let Some((handle, number, _)) = batch.display_name.as_deref().and_then(Handle::parse_part) else {
+        return Ok(false);
+    };
+    let job = app.ledger()?.by_handle(&handle)?;
+    let part = job.as_ref().and_then(|job| job.parts.iter().find(|part| part.number == number));
+    Ok(part.is_some_and(|part| part.remote_name.is_none()))
 }
 
 fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
