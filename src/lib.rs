@@ -26,7 +26,12 @@
 //!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs`), the lines (`ops/build/compose.rs`, under the eye of
 //!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
 //!     what is said and heard (`ops/build/words.rs`).
-//!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once.
+//!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once, cut into
+//!     parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`).
+//!   - `ops/send.rs`: one part to the API, under the lease of its job (`ops/lease.rs`): looked up first (`ops/lookup.rs`),
+//!     if there is room (`ops/room.rs`), from the requests as they were checked (`ops/requests.rs`). What has to wait goes
+//!     out later (`ops/queue.rs`), what takes too long goes on behind the answer (`ops/background.rs`);
+//!     `ops/trouble.rs` tells what passes by itself.
 //!   - `ops/estimate.rs`, `ops/build/count_tokens.rs`: tokens and price.
 //!   - `ops/model.rs`, `ops/choice.rs`: whether a model may be used, and whether anybody chose it.
 //!   - `ops/sample.rs`: some requests of a file as a job of their own, to tell what the whole would take.
@@ -50,7 +55,9 @@
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a name that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
-//! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite.
+//! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
+//!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be
+//!   enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
 //!   decoded); `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern,
@@ -81,9 +88,10 @@
 //!    `jsonl/writer.rs`); the ledger remembers what it was built from (`ledger/builds.rs`).
 //! 2. The file is read once: checked, counted, hashed (`ops/checked.rs`, `jsonl/validate.rs`). The hash makes the
 //!    handle (`job/id.rs`).
-//! 3. Price and limits are checked (`ops/create.rs`, `ops/estimate.rs`).
-//! 4. Intent is written down under a lease, then the file is uploaded, then the job is created, each step on disk before
-//!    the next (`ops/submit.rs`, `ledger/steps.rs`, `gemini/upload.rs`, `gemini/batches.rs`).
+//! 3. Price and limits are checked (`ops/create.rs`, `ops/estimate.rs`); what is too large for one batch becomes parts.
+//! 4. Intent is written down if the day's budget allows it. Then each part is uploaded and created under a lease, each
+//!    step on disk before the next (`ops/send.rs`, `ledger/steps.rs`, `gemini/upload.rs`, `gemini/batches.rs`). A part
+//!    without room waits for whoever runs next.
 //! 5. Its state is asked for and recorded (`ops/observe.rs`, `gemini/operation.rs`).
 //! 6. Its results are downloaded once and kept (`ops/collect.rs`, `ops/vault.rs`).
 //! 7. Each key finds its line by an index, the newest usable one among those of the job and of its retries, gets its
