@@ -113,7 +113,12 @@ impl Error {
             std::io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, act, source.to_string()).caused_by(source)
+        let error = Self::new(kind, act, source.to_string());
+        let error = match way_out(source.kind()) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        };
+        error.caused_by(source)
     }
 
     /// A bug: something that cannot happen did.
@@ -153,6 +158,16 @@ impl Error {
     /// What to do next, where the caller can do something.
     pub fn next_step(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+}
+
+/// What can be done about a failure of the system.
+fn way_out(kind: std::io::ErrorKind) -> Option<&'static str> {
+    use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match kind {
+        StorageFull | QuotaExceeded | FileTooLarge => Some("make room on the disk, then make the same call again"),
+        PermissionDenied | ReadOnlyFilesystem => Some("allow this program to use it, or choose another place"),
+        _ => None,
     }
 }
 

@@ -4,6 +4,8 @@
 //! caller becomes an [`AllowedPath`] first, which only [`Roots`] can make, and the functions that
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
+mod unfinished;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
@@ -225,15 +227,11 @@ impl AllowedPath {
         self.0.exists()
     }
 
-    /// A temporary file in the same folder, to be [persisted](Self::persist) here when it is whole.
+    /// A temporary file in the same folder, to be [persisted](Self::persist) here when it is whole. What processes that
+    /// were killed left of such files there is removed.
     pub fn temporary(&self) -> Result<tempfile::NamedTempFile> {
         let folder = self.0.parent().unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".gemini-batch-");
-        // The file will be the user's own: give it the permissions any new file of theirs would have.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        builder.tempfile_in(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
+        unfinished::create(folder).map_err(|e| Error::io(format!("creating a temporary file beside {self}"), e))
     }
 
     /// Moves a finished temporary file here, as [`persist`](Self::persist) does, unless a file with the very

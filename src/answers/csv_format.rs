@@ -26,7 +26,7 @@ impl CsvLayout {
             .buffer_capacity(BUFFER)
             .from_writer(sink);
         let table = Table::new(shape);
-        writer.write_record(table.names())?;
+        writer.write_record(table.names()).map_err(to_io)?;
         Ok(Self { writer, table })
     }
 }
@@ -37,11 +37,11 @@ impl Layout for CsvLayout {
         table.fill(record, |_, cell| {
             if let TableCell::Count(count) = cell {
                 let mut digits = [0; 20];
-                return Ok(writer.write_field(decimal(count, &mut digits))?);
+                return writer.write_field(decimal(count, &mut digits)).map_err(to_io);
             }
-            Ok(writer.write_field(cell.text().unwrap_or_default().as_bytes())?)
+            writer.write_field(cell.text().unwrap_or_default().as_bytes()).map_err(to_io)
         })?;
-        Ok(writer.write_record(None::<&[u8]>)?)
+        writer.write_record(None::<&[u8]>).map_err(to_io)
     }
 
     fn finish(self: Box<Self>) -> io::Result<Finished> {
@@ -51,6 +51,17 @@ impl Layout for CsvLayout {
 
     fn renamed(&self) -> &[(String, String)] {
         &self.table.renamed
+    }
+}
+
+/// What the system said, not wrapped: a full disk is told from other failures.
+fn to_io(error: csv::Error) -> io::Error {
+    if !error.is_io_error() {
+        return error.into();
+    }
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 

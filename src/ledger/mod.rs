@@ -111,7 +111,7 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
 fn failed(act: &str, e: rusqlite::Error) -> Error {
     let hint = match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            "another process is holding the ledger; try again in a moment"
+            "try again in a moment; if it stays so, see which program holds the file"
         }
         Some(rusqlite::ErrorCode::DiskFull) => "the disk is full: free some space, then repeat the call",
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
@@ -119,5 +119,11 @@ fn failed(act: &str, e: rusqlite::Error) -> Error {
         }
         _ => "check that GEMINI_BATCH_HOME names a folder on a local disk that can be written",
     };
-    Error::new(ErrorKind::Ledger, format!("using the ledger ({act})"), e.to_string()).hint(hint).caused_by(e)
+    let cause = match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            format!("another process has been writing to it for {} s", BUSY_TIMEOUT.as_secs())
+        }
+        _ => e.to_string(),
+    };
+    Error::new(ErrorKind::Ledger, format!("using the ledger ({act})"), cause).hint(hint).caused_by(e)
 }

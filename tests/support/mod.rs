@@ -3,10 +3,14 @@
 
 pub mod certificate;
 pub mod http_server;
+pub mod journey;
+pub mod ledger;
 pub mod parquet;
 pub mod process;
 pub mod program;
 pub mod remembered;
+pub mod requests;
 pub mod scripted;
+pub mod side_by_side;
 pub mod signed;
 pub mod world;
