@@ -48,13 +48,45 @@ fn the_time_left_is_told_from_jobs_that_ended_before_and_otherwise_not_at_all() 
     succeeded(&world, &job(&world, &prompts, &["--model", "gemini-3.8-flash"]), 5);
     let many: Vec<_> = (0..20).map(|n| n.to_string()).collect();
     succeeded(&world, &job(&world, &many.iter().map(String::as_str).collect::<Vec<_>>(), &[]), 6);
-    age(&world, &first, 60);
+    age(&world, &first, 90);
     let seen = status(&world, &first);
     assert_eq!((&seen["state"], &seen["verdict"]), (&json!("JOB_STATE_PENDING"), &json!("normal")));
     assert_eq!(seen["usual_s"], 720, "the median");
-    assert!((600..=660).contains(&seen["eta_s"].as_i64().unwrap()), "{seen}");
+    assert!((600..=630).contains(&seen["eta_s"].as_i64().unwrap()), "{seen}");
     let text = world.run(&["status", &first]).stdout;
     assert!(text.contains("about 10 min left (usually 12 min in all with this model)"), "{text}");
+}
+
+#[test]
+fn own_progress_and_what_is_usual_make_the_time_left_and_parts_that_wait_count() {
+    let clock = ManualClock::new(chrono::Utc::now());
+    let world = World::with(|options| {
+        options.clock = Arc::new(clock.clone());
+        options.pace = Pace::realistic();
+    });
+    let prompts: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+    let prompts: Vec<_> = prompts.iter().map(String::as_str).collect();
+    let running = job(&world, &prompts, &[]);
+    // Two minutes of waiting, and half of three minutes of work.
+    clock.advance(Duration::from_secs(210));
+    age(&world, &running, 210);
+    let seen = status(&world, &running);
+    assert_eq!((&seen["state"], &seen["done"]), (&json!("JOB_STATE_RUNNING"), &json!(10)));
+    assert!((195..=215).contains(&seen["eta_s"].as_i64().unwrap()), "as long again, for all it knows: {seen}");
+    for _ in 0..3 {
+        succeeded(&world, &job(&world, &prompts, &[]), 300);
+    }
+    let seen = status(&world, &running);
+    assert!((130..=160).contains(&seen["eta_s"].as_i64().unwrap()), "between 210 of its own and 90 of others: {seen}");
+
+    let before = world.jobs_at_the_api() as u64;
+    world.simulator.limits().set_batches(Some(before + 1));
+    let waiting = job(&world, &prompts, &["--max-part-requests", "10"]);
+    // A minute ago, by the clock of the API.
+    age(&world, &waiting, 210 + 60);
+    let seen = status(&world, &waiting);
+    assert_eq!((&seen["verdict"], &seen["error"]), (&json!("waiting"), &Value::Null), "{seen}");
+    assert!((500..=560).contains(&seen["eta_s"].as_i64().unwrap()), "240 for the first part, 300 for the next: {seen}");
 }
 
 #[test]

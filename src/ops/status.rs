@@ -218,7 +218,8 @@ pub(super) fn describe(app: &App, Watched { job, trouble }: &Watched, now: DateT
         usual_s: usual.filter(|_| verdict != Verdict::Ended).map(|usual| rounded(usual.took_s)),
         verdict: verdict.as_str().to_owned(),
         evidence,
-        error: job.error().map(str::to_owned),
+        // What waits tells in its evidence why.
+        error: job.error().filter(|_| verdict != Verdict::Waiting).map(str::to_owned),
         next: rescue(job, verdict),
     })
 }
