@@ -58,7 +58,7 @@ fn it_tells_where_the_answers_come_from_and_what_they_cost() {
     let part = &parts[0];
     assert_eq!(part["input"]["sha256"], sha256(&world, "rows.requests.jsonl"));
     assert_eq!((&part["state"], &part["requests"]), (&json!("JOB_STATE_SUCCEEDED"), &json!(3)));
-    assert!(part["remote_name"].as_str().unwrap().starts_with("batches/"));
+    assert!(part["remote_names"][0].as_str().unwrap().starts_with("batches/"));
     for time in ["created_at", "submitted_at", "ended_at", "collected_at"] {
         assert!(part[time].as_str().is_some_and(|time| time.contains('T')), "{time} in {part}");
     }
