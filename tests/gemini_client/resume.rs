@@ -255,7 +255,8 @@ impl Monitor for Watch {
 #[tokio::test]
 async fn a_killed_upload_goes_on_and_at_most_one_chunk_is_sent_twice() {
     let hash = sha256(&content()[100..900]);
-    for chunks in [0, 1, 5, 12] {
+    // Not while the last chunk is on its way: the API may make the file of it, and tells its name only once.
+    for chunks in [0, 1, 5, 11] {
         let api = Api::start().await;
         let kept = Kept::default();
         let watch = Watch { token: CancellationToken::new(), reached: Notify::new(), bytes: chunks * 64 };
