@@ -146,7 +146,7 @@ impl Gemini {
     /// Writes the content of a result file to `sink` and returns its size.
     ///
     /// Repeated as long as nothing was written. If it breaks off later the error is
-    /// [`Unavailable`](ErrorKind::Unavailable) and `sink` holds a part: only the caller can empty it and
+    /// [`Unavailable`](crate::error::ErrorKind::Unavailable) and `sink` holds a part: only the caller can empty it and
     /// start again.
     pub async fn download(&self, name: &str, sink: &mut (dyn Write + Send), monitor: &dyn Monitor) -> Result<u64> {
         let path = self.http.path(&format!("{}:download", names::file(name)?));

@@ -1,7 +1,7 @@
 //! Asks the API where a job stands and takes note of it.
 //!
 //! A part is asked for by one process at a time, and no more often than its age says
-//! ([`schedule`](crate::job::schedule)); everybody else reads in the ledger what that one heard.
+//! ([`schedule`]); everybody else reads in the ledger what that one heard.
 
 use std::time::{Duration, Instant};
 
