@@ -255,14 +255,6 @@ fn a_ledger_of_a_newer_version_is_refused() {
 }
 
 #[test]
-fn a_damaged_ledger_is_told_from_a_missing_one() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ledger.sqlite3"), vec![b'x'; 8192]).unwrap();
-    let error = Ledger::open(folder.path()).unwrap_err();
-    assert!(error.next_step().unwrap().contains("damaged"), "{error:?}");
-}
-
-#[test]
 fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too() {
     let folder = tempfile::tempdir().unwrap();
     drop(of_version(folder.path(), 1));
