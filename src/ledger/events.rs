@@ -1,12 +1,15 @@
 //! The log of what happened, only ever appended to. Never holds content or keys.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 
 use super::Ledger;
-use super::record::text;
+use super::record::{text, time};
 use crate::error::Result;
 use crate::job::Handle;
+
+/// What stands in the place of a handle where an event is about the ledger itself.
+const LEDGER: &str = "ledger";
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,17 @@ pub struct Event {
 }
 
 impl Ledger {
+    /// What happened to the ledger itself, oldest first: set aside, lost, rebuilt.
+    pub fn own_events(&self) -> Result<Vec<Event>> {
+        self.events(&Handle::from_ledger(LEDGER.to_owned()))
+    }
+
+    /// When the ledger was damaged or gone last: whatever was being submitted shortly before may not be known here.
+    pub fn lost_at(&self) -> Result<Option<DateTime<Utc>>> {
+        let lost = self.own_events()?.into_iter().rfind(|event| matches!(event.event.as_str(), "set aside" | "lost"));
+        Ok(lost.and_then(|event| time(event.at)))
+    }
+
     /// What happened to a job, oldest first.
     pub fn events(&self, handle: &Handle) -> Result<Vec<Event>> {
         self.read("reading events", |connection| {
@@ -35,6 +49,11 @@ impl Ledger {
                 .collect()
         })
     }
+}
+
+/// Adds an event of the ledger itself.
+pub(super) fn append_own(tx: &Transaction<'_>, event: &str, detail: &str) -> rusqlite::Result<()> {
+    append(tx, Some(&Handle::from_ledger(LEDGER.to_owned())), event, detail)
 }
 
 pub(super) fn append(tx: &Transaction<'_>, handle: Option<&Handle>, event: &str, detail: &str) -> rusqlite::Result<()> {

@@ -10,6 +10,7 @@ pub mod events;
 mod files;
 mod gate;
 pub mod history;
+pub mod import;
 pub mod jobs;
 pub mod lease;
 pub mod limits;
@@ -79,7 +80,7 @@ impl Ledger {
 
     /// The missing jobs were looked up; `detail` says with what success.
     pub fn completed(&self, detail: &str) -> Result<()> {
-        self.write("recording that the ledger is complete", |tx| events::append(tx, None, "rebuilt", detail))?;
+        self.write("recording that the ledger is complete", |tx| events::append_own(tx, "rebuilt", detail))?;
         match std::fs::remove_file(self.files.incomplete()) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io(format!("removing {}", self.files.incomplete().display()), e))
@@ -165,7 +166,7 @@ fn failed(act: &str, e: rusqlite::Error) -> Error {
     };
     let cause = match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            format!("another process has been writing to it for {} s", BUSY_TIMEOUT.as_secs())
+            format!("another process has been writing to it for {} s", patience::LONGEST.as_secs())
         }
         _ => e.to_string(),
     };

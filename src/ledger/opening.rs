@@ -100,7 +100,7 @@ fn start_over(files: &Files, gate: Gate, met: Option<(Identity, &Error)>) -> Res
 
 fn write_down(connection: &Connection, trouble: &rescue::Trouble) -> rusqlite::Result<()> {
     let tx = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    events::append(&tx, None, trouble.event, &trouble.detail)?;
+    events::append_own(&tx, trouble.event, &trouble.detail)?;
     tx.commit()
 }
 

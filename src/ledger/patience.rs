@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A transaction takes milliseconds; this long in a row nobody else is lucky unless something is wrong.
-const LONGEST: Duration = Duration::from_secs(40);
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// Microseconds between two tries.
 const STEP: RangeInclusive<u64> = 500..=8_000;
 /// Tries of one statement before its whole transaction starts over.

@@ -29,6 +29,7 @@ mod part_counts;
 mod parts;
 pub mod queue;
 pub mod ready;
+pub mod rebuild;
 mod relay;
 mod requests;
 pub mod results;
