@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 /// Tables without which there is no ledger, whatever its version.
 const NEEDED: [&str; 4] = ["jobs", "parts", "builds", "events"];
 
+/// Bytes that the file of recent commits may keep when all of them are in the database.
+const RECENT: i64 = 8 << 20;
+
 /// Every table, and whether its rows are numbered.
 pub(super) const TABLES: &str =
     "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -128,6 +131,8 @@ fn try_to_connect(files: &Files) -> Result<Connection> {
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What a busy day made of the file of recent commits is given back.
+        connection.pragma_update(None, "journal_size_limit", RECENT)?;
         has_lost_its_version(&connection)?;
         Ok(connection)
     };
