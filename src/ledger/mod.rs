@@ -6,6 +6,7 @@
 //! goes on in a new one. Knows nothing of the network.
 
 pub mod builds;
+pub mod calls;
 pub mod events;
 mod files;
 mod gate;

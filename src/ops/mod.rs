@@ -13,6 +13,7 @@ mod dataset;
 pub mod delete;
 pub mod estimate;
 mod find;
+pub mod history;
 pub mod known;
 mod lease;
 pub mod list;
