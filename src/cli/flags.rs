@@ -8,7 +8,7 @@ mod run;
 mod status;
 
 pub(super) use build::BuildFlags;
-pub(super) use ledger::HistoryFlags;
+pub(super) use ledger::{ExportFlags, HistoryFlags, PruneFlags};
 pub(super) use results::ResultsFlags;
 pub(super) use retry::RetryFlags;
 pub(super) use run::RunFlags;

@@ -80,6 +80,8 @@ async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor
         Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(app, flags.args(), monitor).await?),
         Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(app, flags.args(), monitor).await?),
         Some(Command::History(flags)) => output.reply(&ops::history::history(app, flags.args(), monitor).await?),
+        Some(Command::Export(flags)) => flags.run(app, output),
+        Some(Command::Prune(flags)) => output.reply(&ops::prune::prune(app, flags.args(), monitor).await?),
         None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_)) => {
             Err(Error::internal("running a command", "a server was asked for"))
         }

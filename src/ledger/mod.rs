@@ -8,6 +8,7 @@
 pub mod builds;
 pub mod calls;
 pub mod events;
+pub mod export;
 mod files;
 mod gate;
 pub mod history;
@@ -18,6 +19,7 @@ pub mod limits;
 mod opening;
 mod patience;
 pub mod polls;
+pub mod prune;
 pub mod record;
 mod rescue;
 mod salvage;

@@ -51,6 +51,19 @@ impl Vault {
         Ok(Self { roots: Roots::new([folder])? })
     }
 
+    /// Removes the job's folder, if there is one. How many bytes were in it.
+    pub(super) fn remove(app: &App, handle: &Handle) -> Result<u64> {
+        let folder = app.config().home.join("jobs").join(handle.as_str().replace('/', "-"));
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let bytes = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        match std::fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("removing {}", folder.display()), e))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
     /// Every key of the job, one JSON string a line, in the order of the requests.
     pub(super) fn keys(&self) -> Result<AllowedPath> {
         self.file("keys.jsonl")
