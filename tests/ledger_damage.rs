@@ -120,6 +120,8 @@ fn whatever_the_damage_the_file_is_kept_a_new_one_works_and_it_is_said_once() {
         assert!(fs::read(&kept[0]).unwrap() == bytes, "{what}: it is kept as it was");
         assert!(notes.len() == 1 && notes[0].contains(kept[0].to_str().unwrap()), "{what}: {notes:?}");
         assert!(ledger.is_incomplete(), "{what}");
+        let own: Vec<_> = ledger.own_events().unwrap().into_iter().map(|event| event.event).collect();
+        assert!(own == ["set aside"] && ledger.lost_at().unwrap().is_some(), "{what}: {own:?}");
         intend(&ledger, "new");
         drop(ledger);
         let again = Ledger::open(folder.path()).unwrap();
@@ -255,7 +257,7 @@ fn many_who_open_a_damaged_ledger_at_once_set_it_aside_once_and_lose_nothing() {
 fn a_ledger_that_is_gone_is_missed_if_there_were_jobs() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(folder.path()).unwrap();
-    assert!(!ledger.is_incomplete(), "the first day");
+    assert!(!ledger.is_incomplete() && ledger.lost_at().unwrap().is_none(), "the first day");
     fs::create_dir_all(folder.path().join("jobs").join(job("a").handle.as_str())).unwrap();
     // Removed while it is in use.
     fs::remove_file(ledger.file()).unwrap();
