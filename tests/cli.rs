@@ -35,7 +35,10 @@ fn help_tells_the_story_and_the_exit_codes() {
 
 #[test]
 fn every_command_and_every_flag_explains_itself() {
-    for command in ["serve", "build", "create", "status", "results", "list", "cancel", "delete", "demo", "simulate"] {
+    for command in [
+        "serve", "build", "create", "status", "results", "list", "cancel", "delete", "history", "export", "prune",
+        "demo", "simulate",
+    ] {
         let help = run(&[command, "-h"]);
         assert_eq!(help.code, Some(0), "{command}");
         for line in help.stdout.lines().filter(|line| line.trim_start().starts_with('-')) {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::Exit;
 use super::flags::{
-    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, JobFlag, ListFlags, ResultsFlags, RetryFlags, RunFlags,
-    ServeFlags, SimulateFlags, StatusFlags,
+    BuildFlags, CreateFlags, DeleteFlags, DemoFlags, ExportFlags, HistoryFlags, JobFlag, ListFlags, PruneFlags,
+    ResultsFlags, RetryFlags, RunFlags, ServeFlags, SimulateFlags, StatusFlags,
 };
 use crate::config::Flags;
 
@@ -70,6 +70,12 @@ pub enum Command {
     Cancel(JobFlag),
     /// Remove an ended job from the API, once its answers are safe here
     Delete(DeleteFlags),
+    /// Tell what happened to a job and its retries, and what was asked of the API
+    History(HistoryFlags),
+    /// Write what is remembered of jobs, their costs and their history as JSON
+    Export(ExportFlags),
+    /// Forget old jobs that are done with; shows them first, and does it with --yes
+    Prune(PruneFlags),
     /// See a whole job in a minute, without key and cost
     Demo(DemoFlags),
     /// Serve a pretended Gemini Batch API on this machine, for any client of it

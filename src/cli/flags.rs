@@ -1,12 +1,14 @@
 //! The flags of each command, and the verb's arguments they stand for.
 
 mod build;
+mod ledger;
 mod results;
 mod retry;
 mod run;
 mod status;
 
 pub(super) use build::BuildFlags;
+pub(super) use ledger::{ExportFlags, HistoryFlags, PruneFlags};
 pub(super) use results::ResultsFlags;
 pub(super) use retry::RetryFlags;
 pub(super) use run::RunFlags;

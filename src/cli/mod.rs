@@ -62,16 +62,26 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
     let config = Config::read(&cli.flags, Caller::Person)?;
     tell_notes(&config.notes, output.quiet);
     let app = App::new(config)?;
+    let outcome = command(cli, &app, output, monitor).await;
+    monitor.finish();
+    app.take_notes().iter().for_each(|note| output::say(&format!("warning: {note}")));
+    outcome
+}
+
+async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
     match &cli.command {
-        Some(Command::Build(flags)) => output.reply(&ops::build::build(&app, flags.args()?, monitor).await?),
-        Some(Command::Create(flags)) => output.reply(&ops::create::create(&app, flags.args(), monitor).await?),
-        Some(Command::Status(flags)) => flags.run(&app, output, monitor).await,
-        Some(Command::Results(flags)) => flags.run(&app, output, monitor).await,
-        Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(&app, flags.args()?, monitor).await?),
-        Some(Command::Run(flags)) => flags.run(&app, output, monitor).await,
-        Some(Command::List(flags)) => output.reply(&ops::list::list(&app, flags.args(), monitor).await?),
-        Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(&app, flags.args(), monitor).await?),
-        Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(&app, flags.args(), monitor).await?),
+        Some(Command::Build(flags)) => output.reply(&ops::build::build(app, flags.args()?, monitor).await?),
+        Some(Command::Create(flags)) => output.reply(&ops::create::create(app, flags.args(), monitor).await?),
+        Some(Command::Status(flags)) => flags.run(app, output, monitor).await,
+        Some(Command::Results(flags)) => flags.run(app, output, monitor).await,
+        Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(app, flags.args()?, monitor).await?),
+        Some(Command::Run(flags)) => flags.run(app, output, monitor).await,
+        Some(Command::List(flags)) => output.reply(&ops::list::list(app, flags.args(), monitor).await?),
+        Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(app, flags.args(), monitor).await?),
+        Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(app, flags.args(), monitor).await?),
+        Some(Command::History(flags)) => output.reply(&ops::history::history(app, flags.args(), monitor).await?),
+        Some(Command::Export(flags)) => flags.run(app, output),
+        Some(Command::Prune(flags)) => output.reply(&ops::prune::prune(app, flags.args(), monitor).await?),
         None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_)) => {
             Err(Error::internal("running a command", "a server was asked for"))
         }

@@ -2,16 +2,27 @@
 //!
 //! Is responsible for: jobs and how far each has come, which data set a request file was made of, which
 //! media are at the API, and an append-only log of events. Several processes share one ledger: WAL, short transactions, every
-//! commit on disk before the call returns. Knows nothing of the network.
+//! commit on disk before the call returns. A damaged ledger is set aside, never deleted, and what can be read of it
+//! goes on in a new one. Knows nothing of the network.
 
 pub mod builds;
+pub mod calls;
 pub mod events;
+pub mod export;
+mod files;
+mod gate;
 pub mod history;
+pub mod import;
 pub mod jobs;
 pub mod lease;
 pub mod limits;
+mod opening;
+mod patience;
 pub mod polls;
+pub mod prune;
 pub mod record;
+mod rescue;
+mod salvage;
 mod schema;
 pub mod spend;
 pub mod steps;
@@ -19,9 +30,8 @@ pub mod steps;
 mod tests;
 pub mod uploads;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -30,81 +40,119 @@ pub use record::{JobRecord, NewJob, NewPart, PartRecord, Step};
 pub use steps::{Adoption, PartId, Turn};
 
 use crate::error::{Error, ErrorKind, Result};
-
-/// How long a writer waits for another process's transaction; those take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+use files::Files;
+use opening::{Open, is_busy, is_damage};
+use patience::Patience;
 
 /// The ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    connection: Mutex<Connection>,
-    file: PathBuf,
+    open: Mutex<Open>,
+    files: Files,
+    notes: Mutex<Vec<String>>,
 }
 
 impl Ledger {
-    /// Opens the ledger in this folder, or starts a new one.
+    /// Opens the ledger in this folder, or starts a new one. One that is damaged is set aside first, and what can be
+    /// read of it is in the new one; [`take_notes`](Self::take_notes) says so.
     pub fn open(folder: &Path) -> Result<Self> {
-        let file = folder.join("ledger.sqlite3");
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Error::io(format!("creating the ledger's folder {}", folder.display()), e)
-                .hint("set GEMINI_BATCH_HOME to a folder that can be written")
-        })?;
-        let open = || -> rusqlite::Result<Connection> {
-            let connection = Connection::open(&file)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            use_write_ahead_log(&connection)?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            Ok(connection)
-        };
-        let mut connection = open().map_err(|e| failed(&format!("opening {}", file.display()), e))?;
-        schema::bring_up_to_date(&mut connection, &file)?;
-        Ok(Self { connection: Mutex::new(connection), file })
+        let files = Files::in_folder(folder)?;
+        let (open, note) = opening::open(&files)?;
+        Ok(Self { open: Mutex::new(open), files, notes: Mutex::new(note.into_iter().collect()) })
     }
 
     /// Where it is.
     pub fn file(&self) -> &Path {
-        &self.file
+        self.files.main()
+    }
+
+    /// What the user should know and was not told yet.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds what the user should know.
+    pub fn note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
+    /// Whether jobs of earlier days may be missing, because the ledger was damaged or gone.
+    pub fn is_incomplete(&self) -> bool {
+        self.files.incomplete().exists()
+    }
+
+    /// The missing jobs were looked up; `detail` says with what success.
+    pub fn completed(&self, detail: &str) -> Result<()> {
+        self.write("recording that the ledger is complete", |tx| events::append_own(tx, "rebuilt", detail))?;
+        match std::fs::remove_file(self.files.incomplete()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("removing {}", self.files.incomplete().display()), e))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Runs one transaction. It holds the write lock from its start, so what it reads stays true.
-    fn write<T>(&self, act: &str, body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        let mut connection = self.lock();
-        let run = || -> rusqlite::Result<T> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fn write<T>(&self, act: &str, mut body: impl FnMut(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.run(act, |connection| {
+            let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let value = body(&transaction)?;
             transaction.commit()?;
             Ok(value)
-        };
-        run().map_err(|e| failed(act, e))
+        })
     }
 
     /// Runs a query.
-    fn read<T>(&self, act: &str, body: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        body(&self.lock()).map_err(|e| failed(act, e))
+    fn read<T>(&self, act: &str, body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.run(act, body)
+    }
+
+    /// Runs something on the ledger, from its start again while other processes are in the way, and once more when
+    /// the ledger turned out damaged and was exchanged.
+    fn run<T>(&self, act: &str, mut body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let mut open = self.lock();
+        let patience = Patience::new();
+        let mut exchanged = false;
+        loop {
+            let outcome = self.on_this_file(&mut open, act, &mut body);
+            match outcome {
+                Ok(Some(value)) => return Ok(value),
+                // Another process exchanged the ledger, or someone removed it.
+                Ok(None) => self.take(&mut open, opening::open(&self.files)?),
+                Err(e) if is_busy(&e) && patience.pause() => {}
+                Err(e) if is_damage(&e) && !exchanged => {
+                    exchanged = true;
+                    let met_in = open.identity;
+                    open.close(true);
+                    self.take(&mut open, opening::exchange(&self.files, met_in, &e)?);
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// `None` if the file at the ledger's place is not the one that is open.
+    fn on_this_file<T>(
+        &self,
+        open: &mut Open,
+        act: &str,
+        body: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        let _pass = open.gate.share()?;
+        if open.identity.is_none() || open.identity != self.files.identity() {
+            return Ok(None);
+        }
+        body(&open.connection).map(Some).map_err(|e| failed(act, e))
+    }
+
+    fn take(&self, open: &mut Open, (fresh, note): (Open, Option<String>)) {
+        *open = fresh;
+        note.into_iter().for_each(|note| self.note(note));
     }
 
     /// A transaction that panicked was rolled back: the connection behind a poisoned lock is sound.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// Switches a new file to WAL; the switch, unlike everything later, does not wait for other processes.
-fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
-    let mut tries = 0;
-    loop {
-        let mode: rusqlite::Result<String> = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
-        if mode?.eq_ignore_ascii_case("wal") {
-            return Ok(());
-        }
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && tries < 200 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            other => return other,
-        }
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,13 +163,13 @@ fn failed(act: &str, e: rusqlite::Error) -> Error {
         }
         Some(rusqlite::ErrorCode::DiskFull) => "the disk is full: free some space, then repeat the call",
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            "the ledger file is damaged: move it aside and repeat the call; jobs are found again at the API by their handle"
+            "the ledger file is damaged and could not be set aside: end other programs that use it, then repeat the call"
         }
         _ => "check that GEMINI_BATCH_HOME names a folder on a local disk that can be written",
     };
     let cause = match e.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            format!("another process has been writing to it for {} s", BUSY_TIMEOUT.as_secs())
+            format!("another process has been writing to it for {} s", patience::LONGEST.as_secs())
         }
         _ => e.to_string(),
     };

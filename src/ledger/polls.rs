@@ -52,7 +52,7 @@ impl Ledger {
         self.read("reading jobs", |connection| {
             let sql =
                 format!("{SELECT} WHERE jobs.handle IN (SELECT value FROM json_each(?1)) ORDER BY jobs.handle, part");
-            read_jobs(connection, &sql, [list])
+            read_jobs(connection, &sql, [&list])
         })
     }
 }

@@ -288,7 +288,7 @@ fn turn(mine: bool) -> Turn {
     if mine { Turn::Mine } else { Turn::Lost }
 }
 
-fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_>) -> rusqlite::Result<()> {
+pub(super) fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_>) -> rusqlite::Result<()> {
     let now = Utc::now();
     tx.execute(
         "UPDATE parts SET step = 'created', step_at = ?3, remote_name = ?4, state = ?5, submitted_at = ?6, \

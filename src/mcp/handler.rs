@@ -15,7 +15,7 @@ use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
 use super::progress::McpMonitor;
-use super::{BatchServer, INSTRUCTIONS, completion, prompts, resources, subscriptions};
+use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions};
 use crate::ops;
 
 impl ServerHandler for BatchServer {
@@ -67,7 +67,7 @@ impl ServerHandler for BatchServer {
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
         ops::queue::nudge(&self.app);
-        answer
+        answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
 
     async fn list_resources(

@@ -12,6 +12,7 @@ mod call;
 mod completion;
 mod consent;
 mod handler;
+mod notes;
 mod progress;
 mod prompts;
 mod reply;

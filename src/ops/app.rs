@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
@@ -31,6 +31,8 @@ struct Inner {
     models: ModelTable,
     ledger: OnceLock<Ledger>,
     gemini: OnceCell<Gemini>,
+    /// Held while the ledger is rebuilt: when that failed last.
+    rebuilding: tokio::sync::Mutex<Option<Instant>>,
     /// Stops with the app.
     simulator: OnceCell<Simulator>,
     /// Held by whoever moves the queue on in this process.
@@ -49,6 +51,7 @@ impl App {
                 models,
                 ledger: OnceLock::new(),
                 gemini: OnceCell::new(),
+                rebuilding: tokio::sync::Mutex::default(),
                 simulator: OnceCell::new(),
                 at_the_queue: Arc::default(),
             }),
@@ -87,6 +90,16 @@ impl App {
         }
         let opened = Ledger::open(&self.inner.config.home)?;
         Ok(self.inner.ledger.get_or_init(|| opened))
+    }
+
+    /// What the user should know of the ledger and was not told yet.
+    pub fn take_notes(&self) -> Vec<String> {
+        self.inner.ledger.get().map(Ledger::take_notes).unwrap_or_default()
+    }
+
+    /// The right to rebuild the ledger, and when it failed last.
+    pub(super) async fn rebuilding(&self) -> tokio::sync::MutexGuard<'_, Option<Instant>> {
+        self.inner.rebuilding.lock().await
     }
 
     /// The API, or the simulator standing in for it.

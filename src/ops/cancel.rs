@@ -38,8 +38,9 @@ impl fmt::Display for CancelReply {
 }
 
 /// Asks the API to stop the job. What is done by then is billed, and kept where the API keeps it.
-pub async fn cancel(app: &App, args: CancelArgs, _monitor: &dyn Monitor) -> Result<CancelReply> {
+pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Result<CancelReply> {
     app.allow_changes("cancelling a batch job")?;
+    super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     if job.state().is_terminal() {

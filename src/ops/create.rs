@@ -139,6 +139,7 @@ impl fmt::Display for CreateReply {
 pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Result<CreateReply> {
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
+        super::rebuild::if_incomplete(app, monitor).await;
     }
     if args.sample.is_some() && args.requests.is_some() {
         return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", "a sample is taken of a file")

@@ -92,6 +92,7 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
     if !args.dry_run {
         app.allow_changes("deleting a batch job")?;
     }
+    super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     if !has_ended(&job) {

@@ -146,12 +146,15 @@ const LONGEST_LIMIT: i64 = 100;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists jobs, newest first. The API is asked once, for its newest jobs; older ones come from the ledger.
-pub async fn list(app: &App, args: ListArgs, _monitor: &dyn Monitor) -> Result<ListReply> {
+pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<ListReply> {
     let limit = usize::try_from(args.limit.unwrap_or(USUAL_LIMIT).clamp(1, LONGEST_LIMIT)).unwrap_or(1);
     let states = asked_states(args.state.as_deref())?;
     let before = args.cursor.as_deref().map(read_cursor).transpose()?;
     let mut warnings = Vec::new();
     let ask = args.remote.unwrap_or(before.is_none()) && before.is_none();
+    if ask {
+        super::rebuild::if_incomplete(app, monitor).await;
+    }
     let remote = if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Vec::new() };
     let elsewhere = take_note(app, &remote)?;
     let storage = if ask && app.can_connect() { storage(app, &mut warnings).await? } else { None };

@@ -41,6 +41,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let wanted = wanted(&args)?;
     let schema = args.schema.as_ref().map(|schema| schema_file(app.roots(), schema)).transpose()?;
     let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
+    super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     if !job.state().is_terminal() {

@@ -89,6 +89,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     if !args.dry_run {
         app.allow_changes("retrying a batch job")?;
     }
+    super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     refuse_unfinished(&job, "retrying")?;

@@ -39,6 +39,7 @@ pub(super) const UNFINISHED: [JobState; 4] =
 /// Asks where the jobs stand, once or until they have ended or time is up.
 pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Result<StatusReply> {
     let longest = longest_wait(&args)?;
+    super::rebuild::if_incomplete(app, monitor).await;
     let start = Instant::now();
     // However short the wait is to be: an answer takes a moment.
     let patience = start + longest.max(SHORTEST_PATIENCE);
@@ -54,6 +55,7 @@ pub async fn status(app: &App, args: StatusArgs, monitor: &dyn Monitor) -> Resul
 
 /// The same for a person, who waits to the end unless there is a limit.
 pub async fn wait(app: &App, jobs: &[String], longest: Option<Duration>, monitor: &dyn Monitor) -> Result<StatusReply> {
+    super::rebuild::if_incomplete(app, monitor).await;
     let start = Instant::now();
     let mut watch = Watch::new(app, asked_jobs(app, jobs).await?);
     wait_for(app, &mut watch, longest.map(|longest| start + longest), None, monitor).await?;

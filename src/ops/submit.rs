@@ -11,6 +11,7 @@ use super::background::in_background;
 use super::create::Submission;
 use super::lease::Lease;
 use super::queue;
+use super::rebuild::mind_what_was_lost;
 use super::relay::Relay;
 use super::requests;
 use super::send::{Sent, send};
@@ -34,7 +35,8 @@ pub(super) async fn submit(
     let job = NewJob { owner: Some(owner), ..job };
     let budget = app.config().daily_budget_usd;
     let job = match app.ledger()?.intend(&job, budget)? {
-        Intended::New(job) | Intended::Known(job) => job,
+        Intended::New(job) => mind_what_was_lost(app, job)?,
+        Intended::Known(job) => job,
         Intended::OverBudget(today) => return Err(over_budget(&job, today, budget.unwrap_or_default())),
     };
     keep_keys(app, &job.handle, &keys)?;

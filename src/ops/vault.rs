@@ -24,6 +24,13 @@ impl Vault {
         Self::folder(app, handle.as_str().replace('/', "-"))
     }
 
+    /// The handles of all jobs that have a folder here; those made elsewhere have none.
+    pub(super) fn handles(app: &App) -> Vec<Handle> {
+        let entries = std::fs::read_dir(app.config().home.join("jobs")).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| Handle::parse(&name)).collect()
+    }
+
     /// The folder for requests given in a call instead of a file.
     pub(super) fn inline(app: &App) -> Result<Self> {
         Self::folder(app, "inline".to_owned())
@@ -44,6 +51,19 @@ impl Vault {
         Ok(Self { roots: Roots::new([folder])? })
     }
 
+    /// Removes the job's folder, if there is one. How many bytes were in it.
+    pub(super) fn remove(app: &App, handle: &Handle) -> Result<u64> {
+        let folder = app.config().home.join("jobs").join(handle.as_str().replace('/', "-"));
+        let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let bytes = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        match std::fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("removing {}", folder.display()), e))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
     /// Every key of the job, one JSON string a line, in the order of the requests.
     pub(super) fn keys(&self) -> Result<AllowedPath> {
         self.file("keys.jsonl")
@@ -62,6 +82,14 @@ impl Vault {
         }
     }
 
+    /// Every file of result lines that is here: of which part, of how many.
+    pub(super) fn kept_results(&self) -> Result<Vec<(u32, u32, AllowedPath)>> {
+        let entries = std::fs::read_dir(self.roots.base()).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let parts = names.filter_map(|name| Some((part_of_results(&name)?, name)));
+        parts.map(|((number, of), name)| Ok((number, of, self.file(&name)?))).collect()
+    }
+
     /// The answers in the form that a next stage reads.
     pub(super) fn answers(&self) -> Result<AllowedPath> {
         self.file("answers.jsonl")
@@ -71,4 +99,15 @@ impl Vault {
     pub(super) fn file(&self, name: &str) -> Result<AllowedPath> {
         self.roots.writable(name)
     }
+}
+
+/// Reads a name that [`Vault::results`] made.
+fn part_of_results(name: &str) -> Option<(u32, u32)> {
+    let part = name.strip_prefix("results")?.strip_suffix(".jsonl")?;
+    if part.is_empty() {
+        return Some((1, 1));
+    }
+    let (number, of) = part.strip_prefix("-p")?.split_once("of")?;
+    let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+    (1..=of).contains(&number).then_some((number, of))
 }
