@@ -66,7 +66,7 @@ fn sample() -> Vec<Cell> {
         // Along the diagonal.
         let wanted = Stage::ALL.into_iter().cycle().skip(n).take(Stage::ALL.len());
         let first = wanted.into_iter().find_map(|stage| {
-            cells.iter().position(|cell| cell.stage == stage && cell.trouble.name == trouble.name && !cell.is_heavy())
+            cells.iter().position(|cell| cell.stage == stage && cell.trouble.name == trouble.name && cell.is_plain())
         });
         chosen.extend(first);
     }

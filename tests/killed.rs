@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::json;
-use support::journey::{Journey, Kill, When, grow_old, half_written, sigkill};
+use support::journey::{Journey, Kill, When, half_written, sigkill};
 use support::ledger::time_passes;
 use support::program::{Server, request};
 use support::requests::{large_file, small_file};
@@ -86,9 +86,8 @@ fn what_was_half_written_when_it_was_killed_goes_with_the_next_call() {
         while half_written(&world).is_empty() {
             assert!(started.elapsed() < PATIENCE, "{arguments:?} wrote nothing");
         }
-        sigkill(&mut child);
+        sigkill(&world, &mut child);
         assert!(!half_written(&world).is_empty(), "{arguments:?} was too fast");
-        grow_old(&world);
     };
     let build = ["build", "rows.csv", "--template", "{{ text }}", "--key", "id", "--output", "r.jsonl"];
     killed_half_way(&build);
@@ -133,8 +132,7 @@ fn a_server_killed_in_the_middle_of_a_call_is_continued_at_the_shell() {
             assert!(started.elapsed() < PATIENCE, "{call:?} was not sent");
             std::thread::sleep(Duration::from_millis(5));
         }
-        sigkill(&mut server.child);
-        grow_old(&world);
+        sigkill(&world, &mut server.child);
         time_passes(&world, Duration::from_secs(31));
         Journey::new(&world, &["r.jsonl"]).ends_well(1, requests.lines().count());
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::failure::{Failure, Subject};
+use super::http::Http;
 use super::json::{lenient_number, lenient_time};
 use super::status::plain;
 use super::{Gemini, Page, names};
@@ -123,6 +124,14 @@ fn sha256(hash: &str) -> Option<String> {
     }
 }
 
+/// One page of the project's files.
+pub(super) async fn page(http: &Http, page_size: u32, page_token: Option<&str>) -> Result<Page<RemoteFile>> {
+    let call = Call::new("listing files", Subject::File, Method::GET, http.path("files"));
+    let page: WirePage = http.json(&call.page(page_size, page_token)).await?;
+    let items = page.files.into_iter().map(RemoteFile::from).collect();
+    Ok(Page { items, next: page.next_page_token.filter(|token| !token.is_empty()) })
+}
+
 impl Gemini {
     /// An uploaded file as it stands now. Result files cannot be looked up.
     pub async fn get_file(&self, name: &str) -> Result<RemoteFile> {
@@ -132,10 +141,7 @@ impl Gemini {
 
     /// One page of the project's files; the API gives at most 100.
     pub async fn list_files(&self, page_size: u32, page_token: Option<&str>) -> Result<Page<RemoteFile>> {
-        let call = Call::new("listing files", Subject::File, Method::GET, self.http.path("files"));
-        let page: WirePage = self.http.json(&call.page(page_size, page_token)).await?;
-        let items = page.files.into_iter().map(RemoteFile::from).collect();
-        Ok(Page { items, next: page.next_page_token.filter(|token| !token.is_empty()) })
+        page(&self.http, page_size, page_token).await
     }
 
     /// Deletes an uploaded file. Result files cannot be deleted.

@@ -19,10 +19,12 @@
 //! | `batches`, `inline` | batch calls; results that come inside the batch |
 //! | `files` | file calls |
 //! | `upload`, `sending` | the upload in a MIME type that the API takes; one resumable upload |
+//! | `arrived` | the file of an upload whose last answer got lost |
 //! | `session`, `chunks` | an upload that another process can go on with; reading the file for it |
 //! | `models` | model calls |
 //! | `public` | documents that need no key |
 
+mod arrived;
 mod batches;
 mod call;
 mod chunks;

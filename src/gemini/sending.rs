@@ -69,9 +69,7 @@ struct Uploaded {
 
 impl Sending<'_> {
     /// Uploads, going on with what an earlier process had started, and once more if the API has the
-    /// file but its name got lost with the last answer.
-    ///
-    /// Looking for it by display name and size could find another file; a second copy only expires.
+    /// file but its name got lost with the last answer and it is not found.
     pub(super) async fn until_named(&self, chunks: &mut Chunks, resume: Option<UploadSession>) -> Result<RemoteFile> {
         if let Some(line) = resume.and_then(|session| self.line_of(&session))
             && let Some(file) = self.go_on(&line, chunks).await?
@@ -114,7 +112,8 @@ impl Sending<'_> {
     async fn rest(&self, line: &Line, chunks: &mut Chunks) -> Result<Option<RemoteFile>> {
         match self.standing(line, &mut self.http.retry.start()).await? {
             Received::UpTo(received) if received <= chunks.total => self.run(line, received, chunks).await,
-            Received::All(file) => Ok(file.map(|file| *file).filter(|file| self.can_be_used(file))),
+            Received::All(Some(file)) => Ok(Some(*file).filter(|file| self.can_be_used(file))),
+            Received::All(None) => self.arrived(chunks).await,
             Received::UpTo(_) | Received::Unknown => Ok(None),
         }
     }
@@ -124,7 +123,7 @@ impl Sending<'_> {
         self.content.refuse_other(self.act, file).is_ok() && file.expiration_time.is_none_or(|end| end > Utc::now())
     }
 
-    /// Sends everything from `offset` on; gives nothing if the API has the file but does not name it.
+    /// Sends everything from `offset` on; gives nothing if the API has the file but it cannot be told which it is.
     async fn run(&self, line: &Line, mut offset: u64, chunks: &mut Chunks) -> Result<Option<RemoteFile>> {
         let mut tries = self.http.retry.start();
         let mut furthest = offset;
@@ -139,7 +138,8 @@ impl Sending<'_> {
             match received {
                 Received::UpTo(received) if received <= end => offset = received,
                 Received::UpTo(_) => return Err(self.unexpected("the API claims to have bytes that were not sent")),
-                Received::All(file) => return self.ended(file),
+                Received::All(Some(file)) => return self.ended(*file).map(Some),
+                Received::All(None) => return self.arrived(chunks).await,
                 Received::Unknown => {}
             }
             if offset > furthest {
@@ -149,11 +149,10 @@ impl Sending<'_> {
         }
     }
 
-    fn ended(&self, file: Option<Box<RemoteFile>>) -> Result<Option<RemoteFile>> {
-        let Some(file) = file else { return Ok(None) };
+    fn ended(&self, file: RemoteFile) -> Result<RemoteFile> {
         self.content.refuse_other(self.act, &file)?;
         self.report(self.content.bytes);
-        Ok(Some(*file))
+        Ok(file)
     }
 
     /// Starts an upload. It is in the caller's hands before the first byte is sent.

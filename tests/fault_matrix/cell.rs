@@ -50,9 +50,9 @@ impl Cell {
         cells
     }
 
-    /// Whether it takes seconds.
-    pub(crate) fn is_heavy(&self) -> bool {
-        self.times > 1 || self.is_large()
+    /// Whether it strikes once, with the whole of a job in one part.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.times == 1 && self.parts == 1
     }
 
     fn is_large(&self) -> bool {

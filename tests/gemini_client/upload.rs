@@ -3,10 +3,13 @@
 use std::io::{Seek, Write};
 use std::sync::Mutex;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use gemini_batch_mcp::error::{Error, ErrorKind};
 use gemini_batch_mcp::gemini::{FileRange, Gemini, NewFile, RemoteFile};
 use gemini_batch_mcp::progress::{Monitor, Progress, Silent};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::scripted::{Reply, Request};
@@ -147,13 +150,42 @@ async fn a_lost_last_answer_is_asked_for() {
     let (server, gemini) = scripted([started(), more(), more(), Reply::page(502), received(20), done()]).await;
     upload(&gemini).await.unwrap();
     assert_eq!(story(&server.seen()).last().unwrap(), &step("finalize", "20", ""));
+}
 
-    // It has ended but its name is lost: once more from the start.
-    let ended = Reply::empty(200).with("X-Goog-Upload-Status", "final");
-    let script = [started(), more(), more(), Reply::HangUp, ended, started(), more(), more(), done()];
+#[tokio::test]
+async fn a_file_whose_name_was_lost_is_found_by_its_hash_or_sent_again() {
+    let ended = || Reply::empty(200).with("X-Goog-Upload-Status", "final");
+    let listed = |name: &str, about: Value| {
+        let sha256 = STANDARD.encode(Sha256::digest(CONTENT));
+        let mut file = json!({"name": name, "displayName": "requests.jsonl", "sizeBytes": "20", "state": "ACTIVE"});
+        file["sha256Hash"] = sha256.into();
+        file.as_object_mut().unwrap().extend(about.as_object().unwrap().clone());
+        file
+    };
+    let other_hash = STANDARD.encode(Sha256::digest("other"));
+    let others = [
+        listed("files/a", json!({"sha256Hash": other_hash})),
+        listed("files/b", json!({"sha256Hash": null})),
+        listed("files/c", json!({"sizeBytes": "21"})),
+        listed("files/d", json!({"displayName": "other"})),
+        listed("files/e", json!({"state": "FAILED"})),
+        listed("files/f", json!({"expirationTime": "2020-01-01T00:00:00Z"})),
+    ];
+    let first = Reply::json(200, json!({"files": others, "nextPageToken": "2"}));
+    let second = |files: &[Value]| Reply::json(200, json!({"files": files}));
+
+    let there = second(&[listed("files/there", json!({}))]);
+    let script = [started(), more(), more(), Reply::HangUp, ended(), first, there];
     let (server, gemini) = scripted(script).await;
-    upload(&gemini).await.unwrap();
+    assert_eq!(upload(&gemini).await.unwrap().name, "files/there");
     assert_eq!(server.left(), 0);
+
+    for list in [second(&others), second(&[]), Reply::page(400)] {
+        let script = [started(), more(), more(), Reply::HangUp, ended(), list, started(), more(), more(), done()];
+        let (server, gemini) = scripted(script).await;
+        assert_eq!(upload(&gemini).await.unwrap().name, "files/new");
+        assert_eq!(server.left(), 0);
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn killed_at_create(fault: Fault) -> World {
     world.simulator.faults().next(Call::CreateBatch, fault);
     let mut child = start(&world, &["create", "r.jsonl"]);
     until_under_way(&world, Call::CreateBatch);
-    sigkill(&mut child);
+    sigkill(&world, &mut child);
     world
 }
 

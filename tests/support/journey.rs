@@ -144,8 +144,7 @@ impl<'w> Journey<'w> {
             When::Holds(holds) => self.wait_until("the process is where it is to be killed", &**holds),
             When::After(time) => std::thread::sleep(*time),
         }
-        sigkill(&mut child);
-        grow_old(self.world);
+        sigkill(self.world, &mut child);
         time_passes(self.world, A_LEASE);
     }
 
@@ -182,10 +181,13 @@ impl<'w> Journey<'w> {
     }
 }
 
-/// Ends a process so that it cannot do anything about it.
-pub fn sigkill(child: &mut Child) {
+/// Ends a process so that it cannot do anything about it. What it was writing grows old: while it is young, it may
+/// belong to somebody.
+pub fn sigkill(world: &World, child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+    let before = SystemTime::now() - Duration::from_secs(120);
+    half_written(world).iter().for_each(|path| File::open(path).unwrap().set_modified(before).unwrap());
 }
 
 /// What is half-written, in the user's folder and where results are kept.
@@ -194,12 +196,6 @@ pub fn half_written(world: &World) -> Vec<PathBuf> {
     let folders = kept.map(|folder| folder.unwrap().path()).chain([world.folder.path().to_owned()]);
     let paths = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
     paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".gemini-batch")).collect()
-}
-
-/// Time passes for what is half-written: when it is young, it may belong to somebody.
-pub fn grow_old(world: &World) {
-    let before = SystemTime::now() - Duration::from_secs(120);
-    half_written(world).iter().for_each(|path| File::open(path).unwrap().set_modified(before).unwrap());
 }
 
 /// Neither the key nor an address that can be written to, nor the words of the database.
