@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench ledger`; `LEDGER_JOBS=100000` for more jobs, `LEDGER_ROUNDS=1000` for more calls. A write waits for
 //! the disk: the first row is what that alone takes there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
 use std::hint::black_box;
 use std::io::Write;

@@ -19,7 +19,8 @@
 //!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
 //!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
-//!   - `ops/app.rs`: what every verb needs, opened when first needed.
+//!   - `ops/app.rs`: what every verb needs, opened when first needed. `ops/call_log.rs`: what is called of the API is
+//!     written down.
 //!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
 //!     (`ops/build/rows.rs`, over `ops/dataset.rs`), what is asked (`ops/build/request.rs`, `ops/build/kinds.rs`), rows
 //!     that are requests already (`ops/build/ready.rs`), media (`ops/build/attach.rs`, looked for by

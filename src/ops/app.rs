@@ -1,16 +1,17 @@
 //! What every verb needs, opened when first needed.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
+use super::call_log::CallLog;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{Gemini, RetryPolicy, Settings};
+use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};
 use crate::job::ModelTable;
 use crate::ledger::Ledger;
 use crate::paths::Roots;
@@ -18,6 +19,17 @@ use crate::simulator::{self, Simulator};
 
 /// Most clients give up on a call after 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// An app that may be gone.
+#[derive(Clone)]
+pub(super) struct WeakApp(Weak<Inner>);
+
+impl WeakApp {
+    /// The app, if it is still there.
+    pub(super) fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(|inner| App { inner })
+    }
+}
 
 /// The settings and, opened lazily so that a server starts at once, the ledger and the API.
 #[derive(Clone)]
@@ -131,7 +143,7 @@ impl App {
         if config.simulate {
             let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config)).await?;
             let key = SecretString::from("simulated".to_owned());
-            let usual = settings(key);
+            let usual = self.settings(key);
             return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..usual });
         }
         let key = config.key.clone().ok_or_else(|| {
@@ -140,20 +152,26 @@ impl App {
                  without a key everything can be tried with --simulate",
             )
         })?;
-        let usual = settings(key);
+        let usual = self.settings(key);
         Gemini::new(Settings {
             base_url: config.base_url.clone().unwrap_or(usual.base_url),
             api_version: config.api_version.clone().unwrap_or(usual.api_version),
             ..usual
         })
     }
-}
 
-/// The usual settings, with repetitions that end before an agent gives up on its call.
-fn settings(key: SecretString) -> Settings {
-    let usual = Settings::new(key);
-    let retry = RetryPolicy { total: PATIENCE, cap: PATIENCE / 2, ..usual.retry };
-    Settings { retry, ..usual }
+    /// For whoever is kept by the app itself.
+    fn downgrade(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.inner))
+    }
+
+    /// The usual settings, with repetitions that end before an agent gives up on its call; every call is written down.
+    fn settings(&self, key: SecretString) -> Settings {
+        let usual = Settings::new(key);
+        let retry = RetryPolicy { total: PATIENCE, cap: PATIENCE / 2, ..usual.retry };
+        let witness = Some(Arc::new(CallLog::new(self.downgrade())) as Arc<dyn Witness>);
+        Settings { retry, witness, ..usual }
+    }
 }
 
 async fn start_simulator(config: &Config) -> Result<Simulator> {

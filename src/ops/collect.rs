@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::App;
+use super::call_log::for_job;
 use super::observe::explained;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -53,7 +54,7 @@ async fn collect_part(
     let temporary = path.temporary()?;
     let fetched = match part.remote_name.as_deref() {
         None => Fetched { complete: false, lacking: false },
-        Some(name) => match fetch(app, name, temporary.as_file(), monitor).await {
+        Some(name) => match for_job(&job.handle, fetch(app, name, temporary.as_file(), monitor)).await {
             Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
             Err(e) => return Err(explained(e, job, &app.gemini().await?.owner())),
             Ok(fetched) => fetched,

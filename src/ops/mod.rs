@@ -3,6 +3,7 @@
 mod app;
 mod background;
 pub mod build;
+mod call_log;
 pub mod cancel;
 mod checked;
 pub mod choice;

@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use super::App;
 use super::background::in_background;
+use super::call_log::for_job;
 use super::create::Submission;
 use super::lease::Lease;
 use super::queue;
@@ -94,7 +95,7 @@ pub(super) async fn send_under_lease(
     }
     let mut submission = Submission::Adopted;
     for number in open {
-        match send(app, &job, number, lease, monitor).await? {
+        match for_job(handle, send(app, &job, number, lease, monitor)).await? {
             Sent::Adopted | Sent::Held => {}
             Sent::Created => submission = Submission::Created,
             Sent::Waits(_) => {
