@@ -2,7 +2,7 @@
 //! one of a hundred faster than the second.
 //!
 //! `cargo bench --bench ledger`; `LEDGER_JOBS=100000` for more jobs, `LEDGER_ROUNDS=1000` for more calls. A write waits for
-//! the disk: the first row is what that alone takes there.
+//! the disk once a commit: what that alone takes there is the first row, and is taken off before the goal is looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
 use std::hint::black_box;
@@ -16,8 +16,10 @@ use gemini_batch_mcp::ledger::events::Asked;
 use gemini_batch_mcp::ledger::steps::Observation;
 use gemini_batch_mcp::ledger::{Ledger, NewJob, NewPart, PartId};
 
-/// No operation may take longer, but one of a hundred.
+/// No operation of a call may take longer than this beside the disk, but one of a hundred.
 const GOAL: Duration = Duration::from_millis(5);
+/// What only reads does not wait for the disk.
+const READ: Option<Duration> = Some(Duration::ZERO);
 
 fn number(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
@@ -101,8 +103,8 @@ fn filled(folder: &Path, jobs: usize) -> Ledger {
     ledger
 }
 
-/// Prints a row; whether the goal is met.
-fn row(name: &str, rounds: usize, mut operation: impl FnMut(usize)) -> bool {
+/// Measures so many calls and prints a row. `disk` is what the disk may take of them; without it there is no goal.
+fn row(name: &str, rounds: usize, disk: Option<Duration>, mut operation: impl FnMut(usize)) -> Duration {
     let mut times: Vec<_> = (0..rounds)
         .map(|round| {
             let start = Instant::now();
@@ -113,9 +115,13 @@ fn row(name: &str, rounds: usize, mut operation: impl FnMut(usize)) -> bool {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    let met = at(99) <= GOAL;
-    println!("| {name} | {:.3} | {:.3} | {} |", millis(at(50)), millis(at(99)), if met { "" } else { "missed" });
-    met
+    let goal = match disk {
+        None => "",
+        Some(disk) if at(99).saturating_sub(disk) <= GOAL => "met",
+        Some(_) => "missed",
+    };
+    println!("| {name} | {:.3} | {:.3} | {goal} |", millis(at(50)), millis(at(99)));
+    at(99)
 }
 
 fn main() {
@@ -128,58 +134,61 @@ fn main() {
     println!("{jobs} jobs, {rounds} calls each, milliseconds\n\n| Operation | p50 | p99 | goal |\n|---|---|---|---|");
 
     let mut plain = std::fs::File::create(folder.path().join("plain")).unwrap();
-    row("(append 4 KB and fdatasync)", rounds, |_| {
+    let disk = row("(append 4 KB and fdatasync)", rounds, None, |_| {
         plain.write_all(&[0; 4096]).unwrap();
         plain.sync_data().unwrap();
     });
-    row("open", rounds, |_| drop(Ledger::open(folder.path()).unwrap()));
-    row("intend, new", rounds, |round| drop(ledger.intend(&job(jobs + round), Some(1e9)).unwrap()));
-    row("intend, known", rounds, |round| drop(ledger.intend(&any(round), Some(1e9)).unwrap()));
-    row("newest_run", rounds, |round| drop(ledger.newest_run(&any(round).content).unwrap()));
-    row("lease and release", rounds, |round| {
+    let (once, twice) = (Some(disk), Some(2 * disk));
+    row("open", rounds, READ, |_| drop(Ledger::open(folder.path()).unwrap()));
+    row("intend, new", rounds, once, |round| drop(ledger.intend(&job(jobs + round), Some(1e9)).unwrap()));
+    row("intend, known", rounds, once, |round| drop(ledger.intend(&any(round), Some(1e9)).unwrap()));
+    row("newest_run", rounds, READ, |round| drop(ledger.newest_run(&any(round).content).unwrap()));
+    row("lease and release", rounds, twice, |round| {
         let (lease, owner) = (format!("job {}", any(round).handle), format!("{pid}-{round}"));
         ledger.lease(&lease, &owner).unwrap();
         ledger.release(&lease, &owner).unwrap();
     });
-    row("observe, running", rounds, |round| {
+    row("observe, running", rounds, once, |round| {
         let part = PartId { handle: &job(round * 100 % jobs).handle, number: 1 };
         ledger.observe(part, &seen(JobState::Running, round as i64)).unwrap();
     });
-    row("find by handle", rounds, |round| drop(ledger.find(any(round).handle.as_str()).unwrap()));
-    row("find by beginning", rounds, |round| {
+    row("find by handle", rounds, READ, |round| drop(ledger.find(any(round).handle.as_str()).unwrap()));
+    row("find by beginning", rounds, READ, |round| {
         let handle = any(round).handle;
         drop(ledger.find(&handle.as_str()[..handle.as_str().len() - 4]).unwrap());
     });
-    row("by_remote_name", rounds, |round| drop(ledger.by_remote_name(&format!("batches/{}", round % jobs)).unwrap()));
-    row("is_another_job", rounds, |round| {
+    row("by_remote_name", rounds, READ, |round| {
+        drop(ledger.by_remote_name(&format!("batches/{}", round % jobs)).unwrap())
+    });
+    row("is_another_job", rounds, READ, |round| {
         black_box(ledger.is_another_job(&any(round).handle, "batches/x").unwrap());
     });
-    row("list, newest 20", rounds, |_| drop(ledger.list(&[], None, 20).unwrap()));
-    row("list, unfinished 100", rounds, |_| drop(ledger.list(&[JobState::Running], None, 100).unwrap()));
-    row("to_be_sent", rounds, |_| drop(ledger.to_be_sent().unwrap()));
-    row("spending_today", rounds, |_| {
+    row("list, newest 20", rounds, READ, |_| drop(ledger.list(&[], None, 20).unwrap()));
+    row("list, unfinished 100", rounds, READ, |_| drop(ledger.list(&[JobState::Running], None, 100).unwrap()));
+    row("to_be_sent", rounds, READ, |_| drop(ledger.to_be_sent().unwrap()));
+    row("spending_today", rounds, READ, |_| {
         black_box(ledger.spending_today().unwrap());
     });
-    row("past", rounds, |round| {
+    row("past", rounds, READ, |round| {
         let like = ledger.job(&any(round).handle).unwrap();
         drop(ledger.past(&like, 40_000).unwrap());
     });
-    row("retries_of", rounds, |round| drop(ledger.retries_of(&any(round).handle).unwrap()));
-    row("events_of, newest 50", rounds, |round| {
+    row("retries_of", rounds, READ, |round| drop(ledger.retries_of(&any(round).handle).unwrap()));
+    row("events_of, newest 50", rounds, READ, |round| {
         let asked = Asked { newest: Some(50), calls: false };
         drop(ledger.events_of(&[any(round).handle], asked).unwrap());
     });
-    row("record_call, GET batches/…", rounds, |round| {
+    row("record_call, GET batches/…", rounds, READ, |round| {
         ledger.record_call(&call("GET", &format!("batches/{}", round % jobs)), None).unwrap();
     });
-    row("record_call, GET files/…", rounds, |round| {
+    row("record_call, GET files/…", rounds, READ, |round| {
         ledger.record_call(&call("GET", &format!("files/{}", round % jobs)), None).unwrap();
     });
-    row("record_call, POST", rounds, |_| {
+    row("record_call, POST", rounds, once, |_| {
         ledger.record_call(&call("POST", "models/m:batchGenerateContent"), None).unwrap();
     });
-    row("prunable", rounds.min(20), |_| drop(ledger.prunable(chrono::Utc::now()).unwrap()));
-    row("export", 1, |_| {
+    row("prunable", rounds.min(20), None, |_| drop(ledger.prunable(chrono::Utc::now()).unwrap()));
+    row("export", 1, None, |_| {
         black_box(ledger.export(&mut std::io::sink(), None).unwrap());
     });
 }

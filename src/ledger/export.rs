@@ -211,7 +211,7 @@ fn page(connection: &Connection, table: &Table, after: &Option<Stored>, only: Op
         table.key,
         table.name
     );
-    let mut query = connection.prepare(&sql)?;
+    let mut query = connection.prepare_cached(&sql)?;
     let mut rows = query.query(params![after, only])?;
     let (mut records, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {

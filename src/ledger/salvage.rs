@@ -130,7 +130,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
 
 /// The names of a table's columns.
 pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut query = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let mut query = connection.prepare_cached("SELECT name FROM pragma_table_info(?1)")?;
     query.query_map([table], |row| row.get(0))?.collect()
 }
 

@@ -101,7 +101,11 @@ impl App {
             return Ok(ledger);
         }
         let opened = Ledger::open(&self.inner.config.home)?;
-        Ok(self.inner.ledger.get_or_init(|| opened))
+        let notes = opened.take_notes();
+        let ledger = self.inner.ledger.get_or_init(|| opened);
+        // Two may open it at once, and one of them is kept: whoever set a damaged one aside is heard.
+        notes.into_iter().for_each(|note| ledger.note(note));
+        Ok(ledger)
     }
 
     /// What the user should know of the ledger and was not told yet.
