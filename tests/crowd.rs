@@ -20,6 +20,8 @@ use support::requests::requests;
 use support::world::{Ran, World};
 
 const WORKERS: u64 = 8;
+/// So many of them do nothing but wait for jobs.
+const WAITERS: u64 = 2;
 
 /// What the workers share.
 struct Crowd {
@@ -32,7 +34,7 @@ struct Crowd {
     cancelled: Mutex<BTreeSet<String>>,
     /// How often a job was said to be created.
     created: AtomicU64,
-    /// Calls that may look at a job, whoever looked at it shortly before.
+    /// Calls that may look at a job although somebody looked at it shortly before.
     looks: AtomicU64,
 }
 
@@ -48,7 +50,8 @@ struct Worker<'c> {
 
 impl Worker<'_> {
     fn new(crowd: &Crowd, number: u64) -> Worker<'_> {
-        let is_mine = |file: &u64| file % WORKERS == number || (file % 3 == 0 && file * 5 % WORKERS == number);
+        let busy = WORKERS - WAITERS;
+        let is_mine = |file: &u64| [file % busy, file / 7 % busy].map(|who| who + WAITERS).contains(&number);
         let mut files: Vec<_> = (0..crowd.files).filter(is_mine).collect();
         let mut random = fastrand::Rng::with_seed(number);
         random.shuffle(&mut files);
@@ -57,11 +60,15 @@ impl Worker<'_> {
 
     fn works(&mut self) {
         while Instant::now() < self.crowd.end {
+            if self.number < WAITERS {
+                self.runs(&["status", "--wait", "--timeout", "3"]);
+                continue;
+            }
             let job = self.random.choice(&self.jobs).cloned();
             match (self.random.u8(0..20), job) {
                 (0..=9, _) | (_, None) => self.submits_the_next(),
                 (10..=12, Some(job)) => drop(self.runs(&["status", &job])),
-                (13, _) => drop(self.runs(&["status"])),
+                (13, _) => drop(self.runs(&["status", "--wait", "--timeout", "3"])),
                 (14, _) => drop(self.runs(&["list"])),
                 (15, Some(job)) => self.cancels(job),
                 (_, Some(job)) => self.asks_for_results(&job),
@@ -99,9 +106,7 @@ impl Worker<'_> {
         let mut command: Command = self.crowd.world.command();
         let ran = Ran::of(command.args(arguments).arg("--json").output().unwrap());
         tells_no_secret(&ran);
-        self.crowd
-            .looks
-            .fetch_add(u64::from(["create", "results", "cancel"].contains(&arguments[0])), Ordering::Relaxed);
+        self.crowd.looks.fetch_add(u64::from(["results", "cancel"].contains(&arguments[0])), Ordering::Relaxed);
         match ran.code {
             0 | 3 | 4 => Some(ran.json()),
             _ if arguments[0] == "cancel" => {
@@ -135,10 +140,10 @@ impl Worker<'_> {
     }
 }
 
-/// A job lasts three seconds here, is looked at once a second at most, and once more when it has ended; beside that,
-/// whenever somebody wants more than to know how it stands.
+/// A job lasts three seconds here and is looked at once a second at most, once more when it has ended, and once when its
+/// results are fetched; beside that when it is cancelled, and when two fetch the same results at the same moment.
 fn most_looks(crowd: &Crowd, jobs: u64) -> u64 {
-    jobs * 6 + crowd.looks.load(Ordering::Relaxed)
+    jobs * 6 + crowd.looks.load(Ordering::Relaxed) / 4
 }
 
 #[test]
@@ -163,7 +168,9 @@ fn a_crowd_at_one_ledger_pays_each_job_once_and_loses_nothing() {
     let jobs = crowd.handles.lock().unwrap().len() as u64;
     let log = crowd.world.simulator.log();
     assert_eq!(crowd.world.jobs_at_the_api() as u64, jobs);
-    assert_eq!((log.calls(Call::CreateBatch), crowd.created.load(Ordering::Relaxed)), (jobs, jobs));
+    assert_eq!(log.calls(Call::CreateBatch), jobs);
+    // Whoever waits for jobs sends what is to be sent, too: then nobody's create did it.
+    assert!(crowd.created.load(Ordering::Relaxed) <= jobs);
     let (polls, most) = (log.calls(Call::GetBatch), most_looks(&crowd, jobs));
     eprintln!("{jobs} jobs, {} requests, {polls} looks at jobs, {most} at most", log.entries().len());
     assert!(polls <= most, "{polls} looks at {jobs} jobs, {most} at most");
