@@ -1,5 +1,6 @@
 //! What goes wrong on this machine: a full disk, a locked ledger, a clock that jumps, a key that is revoked, a file that
-//! is changed meanwhile. Each is told in the right words, and ends in one job and all answers when it is over.
+//! is changed meanwhile, an API that cannot be reached. Each is told in the right words, and ends in one job and all
+//! answers when it is over.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -14,6 +15,8 @@ mod locked_ledger;
 #[path = "local_faults/revoked_key.rs"]
 mod revoked_key;
 mod support;
+#[path = "local_faults/unreachable.rs"]
+mod unreachable;
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};

@@ -14,8 +14,10 @@ use super::program::program;
 pub struct World {
     pub folder: TempDir,
     pub simulator: Simulator,
+    /// Where the program looks for the API.
+    url: String,
     /// Runs the simulator until the world ends.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 /// What a command did.
@@ -40,13 +42,29 @@ impl World {
         setup(&mut options);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start(options)).unwrap();
-        Self { folder, simulator, _runtime: runtime }
+        let url = simulator.url().to_owned();
+        Self { folder, simulator, url, runtime }
+    }
+
+    /// Nobody listens where the API was. Limits, faults and the log begin anew.
+    pub fn goes_down(&mut self) {
+        let elsewhere = Options::new(self.path("api"));
+        let other = self.runtime.block_on(Simulator::start(elsewhere)).unwrap();
+        self.runtime.block_on(std::mem::replace(&mut self.simulator, other).stop());
+    }
+
+    /// The API is there again, with all that it had.
+    pub fn comes_back(&mut self) {
+        let mut options = Options::new(self.path("api"));
+        options.pace = Pace::instant();
+        options.address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        self.simulator = self.runtime.block_on(Simulator::start(options)).unwrap();
     }
 
     /// The binary, with a key and this world's API.
     pub fn command(&self) -> Command {
         let mut command = program(self.folder.path());
-        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", self.simulator.url());
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", &self.url);
         command
     }
 
