@@ -1,6 +1,9 @@
 //! The client of the Gemini API against a scripted server on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "support/address.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod address;
 #[path = "support/scripted.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod scripted;

@@ -9,6 +9,7 @@ use gemini_batch_mcp::gemini::{
 use gemini_batch_mcp::job::{JobState, Kind};
 use serde_json::{Value, json};
 
+use super::address::Address;
 use super::scripted::{Reply, Scripted};
 use super::{KEY, scripted, settings, texts};
 
@@ -122,10 +123,8 @@ async fn a_create_that_certainly_failed_says_so_and_is_sent_once() {
 
 #[tokio::test]
 async fn a_create_that_never_left_is_unavailable() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base_url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let gemini = Gemini::new(Settings { base_url, ..settings("") }).unwrap();
+    let nobody = Address::new();
+    let gemini = Gemini::new(Settings { base_url: nobody.url(), ..settings("") }).unwrap();
     let failed = create(&gemini).await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Unavailable);
     assert!(failed.next_step().unwrap().contains("nothing was sent"), "{failed:?}");

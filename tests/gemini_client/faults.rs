@@ -14,6 +14,7 @@ use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
 
+use super::address::Address;
 use super::scripted::{Reply, Request, Scripted};
 use super::upload::{CONTENT, done, file, more, received, started, whole};
 use super::{KEY, settings, texts};
@@ -214,9 +215,9 @@ impl Walk {
         let mut api = Api { fault, at, left: times, has: Arc::clone(&has), ended: false, has_broken: false };
         let server = Scripted::play(move |request| api.play(request)).await;
         let mut settings = settings(&server.base_url);
+        let nobody = Address::new();
         if fault == Fault::Refused && !matches!(at, Step::Chunk | Step::Finalize | Step::Query) {
-            let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            settings.base_url = format!("http://{}", gone.local_addr().unwrap());
+            settings.base_url = nobody.url();
         }
         let second = Duration::from_secs(1);
         let timeouts = Timeouts { connect: second, call: second, create: second, idle: second };

@@ -8,6 +8,7 @@ use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
 
+use super::address::Address;
 use super::scripted::{Reply, Scripted};
 use super::{KEY, scripted, settings, texts};
 
@@ -132,16 +133,11 @@ async fn field_violations_and_lines_are_kept() {
 
 #[tokio::test]
 async fn nobody_there_is_unavailable() {
-    let failed = nobody(settings("")).await.get_file("files/a").await.unwrap_err();
+    let nobody = Address::new();
+    let gemini = Gemini::new(settings(&nobody.url())).unwrap();
+    let failed = gemini.get_file("files/a").await.unwrap_err();
     assert_eq!(failed.kind(), ErrorKind::Unavailable);
     assert!(failed.cause().contains("refused"), "{failed:?}");
-}
-
-/// A client whose server has just gone.
-async fn nobody(settings: Settings) -> Gemini {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base_url = format!("http://{}", listener.local_addr().unwrap());
-    Gemini::new(Settings { base_url, ..settings }).unwrap()
 }
 
 #[tokio::test]
@@ -170,9 +166,10 @@ async fn the_key_is_in_no_error_even_if_the_api_repeats_it() {
         assert!(!texts(&failed).contains(KEY), "{failed:?}");
         assert!(!format!("{gemini:?}").contains(KEY));
     }
-    let failed = nobody(settings("")).await.models().await.unwrap_err();
+    let nobody = Address::new();
+    let failed = Gemini::new(settings(&nobody.url())).unwrap().models().await.unwrap_err();
     assert!(!texts(&failed).contains(KEY), "{failed:?}");
-    assert!(!format!("{:?}", settings("http://127.0.0.1:1")).contains(KEY));
+    assert!(!format!("{:?}", settings(&nobody.url())).contains(KEY));
 }
 
 #[tokio::test]

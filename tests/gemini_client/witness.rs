@@ -8,6 +8,7 @@ use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
 
+use super::address::Address;
 use super::scripted::{Reply, Scripted};
 use super::upload::{CONTENT, done, file, more, received, started};
 use super::{KEY, settings};
@@ -139,12 +140,10 @@ async fn a_failure_that_is_final_is_told_once() {
 
 #[tokio::test]
 async fn nothing_sent_is_told_as_such() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let base_url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let nobody = Address::new();
     let book = Arc::new(Book::default());
     let witness = Some(Arc::clone(&book) as Arc<dyn Witness>);
-    let gemini = Gemini::new(Settings { base_url, witness, ..settings("") }).unwrap();
+    let gemini = Gemini::new(Settings { base_url: nobody.url(), witness, ..settings("") }).unwrap();
     gemini.get_file("files/a").await.unwrap_err();
     assert_eq!(book.told(), vec!["GET files/a - not_sent"; 3]);
 }

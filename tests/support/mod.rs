@@ -1,6 +1,7 @@
 //! What the tests of the real binary share.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod address;
 pub mod certificate;
 pub mod http_server;
 pub mod journey;

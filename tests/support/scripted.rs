@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::address::Address;
+
 /// What the server does with the next request.
 #[derive(Debug, Clone)]
 pub enum Reply {
@@ -86,6 +88,8 @@ pub struct Scripted {
     play: Arc<Mutex<Play>>,
     seen: Arc<Mutex<Vec<Request>>>,
     accepting: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Held after the last reply, too: nobody is to answer then.
+    _address: Arc<Address>,
 }
 
 type Play = dyn FnMut(&Request) -> Reply + Send;
@@ -102,14 +106,15 @@ impl Scripted {
 
     /// Starts a server that decides by the request. `{base}` in a header becomes its own URL.
     pub async fn play(play: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let base_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let address = Address::new();
+        let listener = TcpListener::bind(address.socket).await.expect("the address is ours");
         let server = Self {
-            base_url,
+            base_url: address.url(),
             script: Arc::default(),
             play: Arc::new(Mutex::new(play)),
             seen: Arc::default(),
             accepting: Arc::default(),
+            _address: Arc::new(address),
         };
         let played = server.clone();
         let accepting = tokio::spawn(async move {

@@ -8,14 +8,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::address::Address;
 use super::program::program;
 
 /// Everything a user has: a folder of their own, and the API. It is pretended here, over real HTTP.
 pub struct World {
     pub folder: TempDir,
     pub simulator: Simulator,
-    /// Where the program looks for the API.
-    url: String,
+    /// Where the program looks for the API, which may be down.
+    address: Address,
     /// Runs the simulator until the world ends.
     runtime: Runtime,
 }
@@ -39,11 +40,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(folder.path().join("api"));
         options.pace = Pace::instant();
+        let address = Address::new();
+        options.address = address.socket;
         setup(&mut options);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let simulator = runtime.block_on(Simulator::start(options)).unwrap();
-        let url = simulator.url().to_owned();
-        Self { folder, simulator, url, runtime }
+        Self { folder, simulator, address, runtime }
     }
 
     /// Nobody listens where the API was. Limits, faults and the log begin anew.
@@ -57,14 +59,14 @@ impl World {
     pub fn comes_back(&mut self) {
         let mut options = Options::new(self.path("api"));
         options.pace = Pace::instant();
-        options.address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        options.address = self.address.socket;
         self.simulator = self.runtime.block_on(Simulator::start(options)).unwrap();
     }
 
     /// The binary, with a key and this world's API.
     pub fn command(&self) -> Command {
         let mut command = program(self.folder.path());
-        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", &self.url);
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", self.address.url());
         command
     }
 
