@@ -44,6 +44,9 @@ fn a_file_is_cut_into_parts_under_one_handle() {
     let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     assert_eq!((created["submission"].as_str(), &created["requests"]), (Some("created"), &5.into()));
     assert_eq!(world.jobs_at_the_api(), 3);
+    let history = world.reply(&["history", handle(&created), "--all"]);
+    let told = |word: &str| history["events"].as_array().unwrap().iter().filter(|event| event["event"] == word).count();
+    assert_eq!((told("created"), told("adopted")), (3, 0), "{history}");
     let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     assert_eq!((again["submission"].as_str(), &again["job"]), (Some("found"), &created["job"]));
     // However it would be cut: the content is the same.

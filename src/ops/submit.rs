@@ -48,11 +48,8 @@ pub(super) async fn submit(
     let work = in_background(app.config().patience, monitor, move |monitor| async move {
         send_parts(&working, &handle, &monitor).await
     });
-    match work.await {
-        Ok(Some(submission)) => Ok((app.ledger()?.job(&job.handle)?, submission)),
-        Ok(None) => Ok((app.ledger()?.job(&job.handle)?, Submission::Queued)),
-        Err(e) => Err(e),
-    }
+    let submission = work.await?.unwrap_or(Submission::Queued);
+    Ok((app.ledger()?.job(&job.handle)?, submission))
 }
 
 async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
@@ -95,6 +92,8 @@ pub(super) async fn send_under_lease(
     }
     let mut submission = Submission::Adopted;
     for number in open {
+        // As it is now: the parts before are sent, and somebody may have cancelled the rest.
+        let job = app.ledger()?.job(handle)?;
         match for_job(handle, send(app, &job, number, lease, monitor)).await? {
             Sent::Adopted | Sent::Held => {}
             Sent::Created => submission = Submission::Created,
