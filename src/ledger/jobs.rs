@@ -138,7 +138,8 @@ impl Ledger {
     /// coming first.
     pub fn to_be_sent(&self) -> Result<Vec<JobRecord>> {
         self.read("reading the queue", |connection| {
-            let open = "SELECT handle FROM parts WHERE step <> 'created'";
+            // By name: what is not `created` cannot be looked up in an index.
+            let open = "SELECT handle FROM parts WHERE step IN ('intended', 'uploaded', 'creating', 'unclear')";
             let sql = format!(
                 "{SELECT} WHERE jobs.handle IN ({open}) AND (NOT held OR EXISTS (SELECT 1 FROM parts AS p WHERE \
                  p.handle = jobs.handle AND p.step IN ('creating', 'unclear'))) ORDER BY created_at, jobs.handle, part"

@@ -5,7 +5,7 @@
 //! 1. `jobs`, `parts`, `builds`, `events`.
 //! 2. `uploads`.
 //! 3. Jobs of several parts: what each part is, what it waits for, when it was looked at; the state of the job as a whole;
-//!    `leases`, `limits`, `notices`.
+//!    `leases`, `limits`.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -141,6 +141,8 @@ const STEPS: [&str; VERSION as usize] = [
     ALTER TABLE parts ADD COLUMN polled_at TEXT;
     ALTER TABLE parts ADD COLUMN next_poll_at TEXT;
     CREATE INDEX parts_by_step ON parts (step, state);
+    CREATE INDEX parts_by_day ON parts (sent_at);
+    CREATE INDEX parts_by_file ON parts (remote_file) WHERE remote_file IS NOT NULL;
 
     -- Who is doing what right now: `job HANDLE`, `queue`.
     CREATE TABLE leases (
@@ -160,12 +162,6 @@ const STEPS: [&str; VERSION as usize] = [
         refusals      INTEGER NOT NULL DEFAULT 0,
         pause_until   TEXT,
         PRIMARY KEY (model, owner)
-    ) STRICT;
-
-    -- Webhook messages that were taken in: none counts twice.
-    CREATE TABLE notices (
-        id            TEXT PRIMARY KEY,
-        at            TEXT NOT NULL
     ) STRICT;
 ",
 ];
