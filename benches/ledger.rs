@@ -26,22 +26,13 @@ fn number(name: &str, usual: usize) -> usize {
 }
 
 fn job(n: usize) -> NewJob {
-    let name = format!("products-{n}");
-    let content = ContentHash::of_job(&name, "gemini-3-flash-preview", Kind::Generate, 1);
+    let (name, model) = (format!("products-{n}"), "gemini-3-flash-preview");
+    let content = ContentHash::of_job(&name, model, Kind::Generate, 1);
+    let parts = vec![NewPart::whole(40_000, Some(3_100_000), Some(4.9))];
     NewJob {
-        handle: Handle::new(&name, &content),
-        content,
-        run: 1,
-        model: "gemini-3-flash-preview".into(),
-        kind: Kind::Generate,
         input_path: Some(format!("/home/someone/data/{name}.requests.jsonl")),
         input_sha256: Some(format!("{n:064x}")),
-        input_modified: None,
-        retry_of: None,
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: vec![NewPart::whole(40_000, Some(3_100_000), Some(4.9))],
+        ..NewJob::new(Handle::new(&name, &content), content, model, Kind::Generate, parts)
     }
 }
 

@@ -21,22 +21,10 @@ use support::world::World;
 const MANY: usize = 8;
 
 fn job(name: &str) -> NewJob {
-    let content = ContentHash::of_job(name, "gemini-3-flash-preview", Kind::Generate, 1);
-    NewJob {
-        handle: Handle::new(name, &content),
-        content,
-        run: 1,
-        model: "gemini-3-flash-preview".into(),
-        kind: Kind::Generate,
-        input_path: None,
-        input_sha256: None,
-        input_modified: None,
-        retry_of: None,
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: vec![NewPart::whole(1_000, None, None)],
-    }
+    let model = "gemini-3-flash-preview";
+    let content = ContentHash::of_job(name, model, Kind::Generate, 1);
+    let parts = vec![NewPart::whole(1_000, None, None)];
+    NewJob::new(Handle::new(name, &content), content, model, Kind::Generate, parts)
 }
 
 /// Records a job; whether it is new.

@@ -14,21 +14,13 @@ use rusqlite::Connection;
 const PAGE: usize = 4096;
 
 fn job(name: &str) -> NewJob {
-    let content = ContentHash::of_job(name, "gemini-3-flash-preview", Kind::Generate, 1);
+    let model = "gemini-3-flash-preview";
+    let content = ContentHash::of_job(name, model, Kind::Generate, 1);
+    let parts = vec![NewPart::whole(3, Some(100), Some(0.5))];
     NewJob {
-        handle: Handle::new(name, &content),
-        content,
-        run: 1,
-        model: "gemini-3-flash-preview".into(),
-        kind: Kind::Generate,
         input_path: Some(format!("/a/rather/long/path/of/a/file/of/requests/{name}.jsonl")),
         input_sha256: Some("aa".into()),
-        input_modified: None,
-        retry_of: None,
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: vec![NewPart::whole(3, Some(100), Some(0.5))],
+        ..NewJob::new(Handle::new(name, &content), content, model, Kind::Generate, parts)
     }
 }
 

@@ -238,20 +238,11 @@ fn pruning_shows_first_then_forgets_and_leaves_the_api_alone() {
 
 fn job(name: &str, retry_of: Option<&Handle>) -> NewJob {
     let content = ContentHash::of_job(name, "m", Kind::Generate, 1);
+    let parts = vec![NewPart::whole(1, None, None)];
     NewJob {
-        handle: Handle::new(name, &content),
-        content,
-        run: 1,
-        model: "m".into(),
-        kind: Kind::Generate,
-        input_path: None,
         input_sha256: Some(name.to_owned()),
-        input_modified: None,
         retry_of: retry_of.cloned(),
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: vec![NewPart::whole(1, None, None)],
+        ..NewJob::new(Handle::new(name, &content), content, "m", Kind::Generate, parts)
     }
 }
 

@@ -173,21 +173,8 @@ fn remember_jobs(world: &World, count: usize) {
     let ledger = Ledger::open(&world.path("home")).unwrap();
     for (number, name) in names.iter().enumerate() {
         let content = ContentHash::of_job(&number.to_string(), MODEL, Kind::Generate, 1);
-        let job = NewJob {
-            handle: Handle::new("many", &content),
-            content,
-            run: 1,
-            model: MODEL.into(),
-            kind: Kind::Generate,
-            input_path: None,
-            input_sha256: None,
-            input_modified: None,
-            retry_of: None,
-            priority: None,
-            webhook_urls: Vec::new(),
-            owner: None,
-            parts: vec![NewPart::whole(1, None, None)],
-        };
+        let parts = vec![NewPart::whole(1, None, None)];
+        let job = NewJob::new(Handle::new("many", &content), content, MODEL, Kind::Generate, parts);
         ledger.intend(&job, None).unwrap();
         let submitted_at = Some(chrono::Utc::now() - chrono::TimeDelta::hours(1));
         let found = Adoption { remote_name: name, state: JobState::Pending, submitted_at };

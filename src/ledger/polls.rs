@@ -80,21 +80,8 @@ mod tests {
     /// A ledger with one job that the API has, and its handle.
     fn with_a_job(folder: &std::path::Path) -> (Ledger, Handle) {
         let content = ContentHash::of_job("a", "m", Kind::Generate, 1);
-        let job = NewJob {
-            handle: Handle::new("a", &content),
-            content,
-            run: 1,
-            model: "m".into(),
-            kind: Kind::Generate,
-            input_path: None,
-            input_sha256: None,
-            input_modified: None,
-            retry_of: None,
-            priority: None,
-            webhook_urls: Vec::new(),
-            owner: None,
-            parts: vec![NewPart::whole(3, None, None)],
-        };
+        let parts = vec![NewPart::whole(3, None, None)];
+        let job = NewJob::new(Handle::new("a", &content), content, "m", Kind::Generate, parts);
         let ledger = Ledger::open(folder).unwrap();
         ledger.intend(&job, None).unwrap();
         let found = Adoption { remote_name: "batches/a", state: JobState::Pending, submitted_at: None };

@@ -76,6 +76,25 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// The first run of a job of which nothing else is known.
+    pub fn new(handle: Handle, content: ContentHash, model: &str, kind: Kind, parts: Vec<NewPart>) -> Self {
+        Self {
+            handle,
+            content,
+            run: 1,
+            model: model.to_owned(),
+            kind,
+            input_path: None,
+            input_sha256: None,
+            input_modified: None,
+            retry_of: None,
+            priority: None,
+            webhook_urls: Vec::new(),
+            owner: None,
+            parts,
+        }
+    }
+
     /// Requests in all parts.
     pub fn requests(&self) -> i64 {
         self.parts.iter().map(|part| part.requests).sum()
@@ -304,11 +323,6 @@ impl JobRecord {
     /// Names at the API, `batches/…`.
     pub fn remote_names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| part.remote_name.as_deref())
-    }
-
-    /// Size of the request file, where it is known.
-    pub fn input_bytes(&self) -> Option<u64> {
-        self.parts.iter().map(|part| part.bytes).sum()
     }
 }
 

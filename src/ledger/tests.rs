@@ -9,22 +9,15 @@ use super::*;
 use crate::job::{ContentHash, Handle, JobState, Kind};
 
 fn job(name: &str, run: u32) -> NewJob {
-    let content = ContentHash::of_job(name, "gemini-3-flash-preview", Kind::Generate, 1);
-    let named = ContentHash::of_job(name, "gemini-3-flash-preview", Kind::Generate, run);
+    let model = "gemini-3-flash-preview";
+    let content = ContentHash::of_job(name, model, Kind::Generate, 1);
+    let named = ContentHash::of_job(name, model, Kind::Generate, run);
+    let parts = vec![NewPart::whole(3, Some(100), Some(0.5))];
     NewJob {
-        handle: Handle::new(name, &named),
-        content,
         run,
-        model: "gemini-3-flash-preview".into(),
-        kind: Kind::Generate,
         input_path: Some("a.jsonl".into()),
         input_sha256: Some("aa".into()),
-        input_modified: None,
-        retry_of: None,
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: vec![NewPart::whole(3, Some(100), Some(0.5))],
+        ..NewJob::new(Handle::new(name, &named), content, model, Kind::Generate, parts)
     }
 }
 

@@ -78,21 +78,9 @@ pub(super) fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
     let parts = parts(found, ours.as_ref());
     let handle = ours.unwrap_or_else(|| Handle::from_ledger(first.name.clone()));
     let kind = first.kind.unwrap_or(Kind::Generate);
-    let job = NewJob {
-        content: ContentHash::of_job(&first.name, bare_name(&first.model), kind, 1),
-        run: 1,
-        model: bare_name(&first.model).to_owned(),
-        kind,
-        input_path: None,
-        input_sha256: None,
-        input_modified: None,
-        retry_of: None,
-        priority: None,
-        webhook_urls: Vec::new(),
-        owner: None,
-        parts: parts.iter().map(|(part, _)| part.clone()).collect(),
-        handle,
-    };
+    let model = bare_name(&first.model);
+    let content = ContentHash::of_job(&first.name, model, kind, 1);
+    let job = NewJob::new(handle, content, model, kind, parts.iter().map(|(part, _)| part.clone()).collect());
     // No budget: what is there is spent.
     let handle = match ledger.intend(&job, None)? {
         Intended::New(record) | Intended::Known(record) => record.handle,

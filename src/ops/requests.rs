@@ -37,7 +37,7 @@ pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
         return Ok(());
     }
     let act = || format!("keeping the requests of {} until they are sent", job.handle);
-    let source = input(app, job)?;
+    let source = input_of(app, job)?;
     let temporary = kept.temporary()?;
     as_checked(job, &source.open()?)?;
     std::fs::copy(source.as_path(), temporary.path()).map_err(|e| Error::io(act(), e))?;
@@ -59,14 +59,14 @@ fn open(app: &App, job: &JobRecord) -> Result<File> {
     if kept.exists() {
         return kept.open();
     }
-    let file = input(app, job)?.open()?;
+    let file = input_of(app, job)?.open()?;
     as_checked(job, &file)?;
     Ok(file)
 }
 
 /// The file that the job was made from. Where the job was made, by a person or for another folder, more may
 /// have been allowed than here.
-fn input(app: &App, job: &JobRecord) -> Result<AllowedPath> {
+pub(super) fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
     let path = job.input_path.as_deref().ok_or_else(|| {
         Error::new(ErrorKind::NotFound, reading(job), "the job was made elsewhere, its request file is not known here")
             .hint("submit the requests with create_batch from the file they came from")
@@ -90,6 +90,7 @@ fn changed(job: &JobRecord) -> Error {
     .hint("make the same call again: it checks the file as it is now; nothing was sent")
 }
 
-fn reading(job: &JobRecord) -> String {
+/// What is being done when they are read.
+pub(super) fn reading(job: &JobRecord) -> String {
     format!("reading the requests of {}", job.handle)
 }

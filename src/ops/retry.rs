@@ -16,17 +16,16 @@ use serde_json::{Map, Value, json};
 use super::App;
 use super::create::{CreateArgs, CreateReply, Submission};
 use super::lease::Lease;
+use super::requests::input_of;
 use super::results::Family;
 use super::unfinished::refuse_unfinished;
-use super::vault::Vault;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::job::outcome::counted;
 use crate::job::{Outcome, OutcomeCounts};
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
-use crate::paths::AllowedPath;
 use crate::progress::Monitor;
-use choose::{Chosen, reading, write_requests};
+use choose::{Chosen, write_requests};
 
 /// Which job, which of its requests, and what to do otherwise this time.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -163,14 +162,4 @@ fn blocked(job: &JobRecord, repeated: &OutcomeCounts) -> String {
         "{} repeated as it was: most are blocked again, and their input is billed again; {way_out}",
         counted(repeated.blocked, "blocked request")
     )
-}
-
-/// The file that the job was made from. Where the job was made, by a person or for another folder, more may
-/// have been allowed than here.
-fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
-    let path = job.input_path.as_deref().ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, reading(job), "the job was made elsewhere, its request file is not known here")
-            .hint("submit the requests with create_batch from the file they came from")
-    })?;
-    Vault::or_roots(app)?.existing(path)
 }

@@ -230,13 +230,11 @@ fn tomorrow(app: &App) -> Wait {
     Wait { until, why: "the daily budget is used up; it goes out on the next day (UTC)".to_owned() }
 }
 
+/// Why nothing can be said of a job whose create got no answer.
+const UNKNOWN: &str = "a create was sent and its outcome is not known: the job does not show up at the API so far";
+
 fn unclear(name: &str, left: Duration) -> Error {
-    Error::new(
-        ErrorKind::UnclearOutcome,
-        format!("submitting {name}"),
-        "a create was sent and its outcome is not known: the job does not show up at the API so far",
-    )
-    .hint(format!(
+    Error::new(ErrorKind::UnclearOutcome, format!("submitting {name}"), UNKNOWN).hint(format!(
         "make the same call again in {} s: it looks the job up first, and creates it only if it is certainly absent",
         left.as_secs() + 1
     ))
@@ -244,10 +242,6 @@ fn unclear(name: &str, left: Duration) -> Error {
 
 /// A create was sent for this job and its outcome is not known yet.
 pub(super) fn still_unclear(handle: &Handle, act: &str) -> Error {
-    Error::new(
-        ErrorKind::UnclearOutcome,
-        format!("{act} {handle}"),
-        "a create was sent and its outcome is not known: the job does not show up at the API so far",
-    )
-    .hint("make the same call again in a minute: it looks the job up first")
+    Error::new(ErrorKind::UnclearOutcome, format!("{act} {handle}"), UNKNOWN)
+        .hint("make the same call again in a minute: it looks the job up first")
 }

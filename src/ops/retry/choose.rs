@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::RetryArgs;
 use super::settings::Settings;
-use super::{RetryArgs, input_of};
 use crate::answers::Checker;
 use crate::answers::summary::Summary;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +21,7 @@ use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::ops::App;
 use crate::ops::off_thread::off_thread;
+use crate::ops::requests::{input_of, reading};
 use crate::ops::results::{Costs, Family, Keys, Member, checker_of, settle};
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
@@ -195,10 +196,6 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
         Some(retry) => Err(still_running(&task.job, &retry.handle)),
         None => Ok(Copied { sha256, repeated, settings, costs, model: None }),
     }
-}
-
-pub(super) fn reading(job: &JobRecord) -> String {
-    format!("reading the requests of {}", job.handle)
 }
 
 fn keys_of(file: &AllowedPath) -> Result<KeySet> {
