@@ -136,6 +136,17 @@ fn a_refused_create_is_tried_again_without_a_second_upload() {
 }
 
 #[test]
+fn a_key_that_is_refused_at_the_last_moment_costs_no_second_upload() {
+    let world = world();
+    let blocked = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::CreateBatch, blocked);
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "auth");
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created");
+    assert_eq!(world.simulator.log().count("POST", "/upload/"), 2);
+    all_is_well(&world);
+}
+
+#[test]
 fn a_limit_that_does_not_pass_by_itself_is_an_error_and_nothing_goes_out_behind_it() {
     for body in [ErrorBody::DailyQuota, ErrorBody::SpendingCap] {
         let world = world();

@@ -5,8 +5,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::Value;
+use support::requests::requests;
 use support::world::World;
 
 /// A world with a request file of five prompts.
@@ -186,6 +187,19 @@ fn cancelling_holds_back_what_was_not_sent() {
     world.simulator.faults().clear();
     let refused = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     assert_eq!(refused["job"], created["job"]);
+}
+
+#[test]
+fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
+    let world = World::with(|options| options.pace = Pace::demo());
+    world.write("r.jsonl", &requests(5, "one of five"));
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    let first = created["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap();
+    std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
+    let waited = world.run(&["status", handle(&created), "--wait", "--timeout", "60", "--json"]);
+    let job = &waited.json()["jobs"][0];
+    assert_eq!((waited.code, &job["done"], &job["requests"]), (3, &3.into(), &5.into()), "{waited:?}");
+    assert!(job["evidence"].as_str().unwrap().contains("cannot be looked at"), "{job}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Failure {
                 .hint("it may have arrived: look for it by its display name in the list of batches; do not send it again before");
         }
         if call.subject == Subject::WholeBatch && self.looks_undeliverable() {
-            return undeliverable(call, &self.cause());
+            return undeliverable(&call.act, &self.cause());
         }
         match self {
             Self::Local(error) => error,
@@ -176,10 +176,11 @@ impl Failure {
     }
 }
 
-fn undeliverable(call: &Call, cause: &str) -> Error {
+/// A look at a whole batch that was not answered, for this cause. What makes it so is no passing thing, perhaps.
+pub fn undeliverable(act: &str, cause: &str) -> Error {
     let likely = "either the API is busy, or this is a batch of inline requests whose answers are too large for it to ever \
                   deliver; such a job is billed all the same";
-    Error::new(ErrorKind::Unavailable, &call.act, format!("{cause}; {likely}")).hint(
+    Error::new(ErrorKind::Unavailable, act, format!("{cause}; {likely}")).hint(
         "wait some minutes and try again; if it fails for an hour, cancel the job if it still runs, and send the requests in \
          a file: its answers come as a file of any size",
     )
@@ -206,6 +207,10 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
         400 if status.word == "FAILED_PRECONDITION" => precondition(subject),
         400 => (ErrorKind::Refused, request_hint(subject, status)),
         401 => (ErrorKind::Auth, KEY_HINT.to_owned()),
+        // The API says so of files that have expired, too (API reference §8).
+        403 if subject == Subject::File && call.subject == Subject::Create => {
+            (ErrorKind::NotFound, forbidden_hint(subject).to_owned())
+        }
         403 => (ErrorKind::Auth, forbidden_hint(subject).to_owned()),
         404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),

@@ -51,6 +51,7 @@ use std::sync::Arc;
 
 pub use batches::{BatchInput, InlineRequest, NewBatch};
 pub use chunks::FileRange;
+pub use failure::undeliverable;
 pub use files::{FileState, RemoteFile};
 pub use inline::InlineResults;
 pub use models::RemoteModel;

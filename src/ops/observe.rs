@@ -12,7 +12,7 @@ use super::App;
 use super::lookup::{self, Known};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{RemoteBatch, RemoteOutput};
+use crate::gemini::{RemoteBatch, RemoteOutput, undeliverable};
 use crate::job::{JobState, schedule};
 use crate::ledger::steps::Observation;
 use crate::ledger::{JobRecord, PartId, PartRecord};
@@ -127,10 +127,7 @@ fn jittered(pause: Duration) -> TimeDelta {
 }
 
 fn too_slow(name: &str) -> Error {
-    let cause = format!("no answer within {} s", PATIENCE.as_secs());
-    Error::new(ErrorKind::Unavailable, format!("asking for {name}"), cause).hint(
-        "try again in some minutes; a job with very large inline results may never answer: use files for images and audio",
-    )
+    undeliverable(&format!("asking for {name}"), &format!("no answer within {} s", PATIENCE.as_secs()))
 }
 
 /// A job that is not there, or not to be seen: whose it is may be why (API reference §0.12).

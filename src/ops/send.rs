@@ -192,7 +192,7 @@ impl Sending<'_> {
             };
             return self.waits(Wait { until, why: format!("the API had no room for it {beside}: {}", e.cause()) });
         }
-        if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) {
+        if e.kind() == ErrorKind::NotFound {
             // The file may be what was not found: send it again next time.
             ledger.upload_lost(self.id())?;
         }

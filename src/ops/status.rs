@@ -198,11 +198,12 @@ fn next_check_s(job: &JobRecord, status: &JobStatus, now: DateTime<Utc>) -> i64 
 }
 
 /// Where a job stands, as it was last seen.
-pub(super) fn describe(app: &App, Watched { job, trouble }: &Watched, now: DateTime<Utc>) -> Result<JobStatus> {
+pub(super) fn describe(app: &App, watched: &Watched, now: DateTime<Utc>) -> Result<JobStatus> {
+    let job = &watched.job;
     let usual = usual(app, job)?;
     let speed = rate::speed(job, usual.as_ref(), now);
     let (verdict, mut evidence) = judge(job, usual.as_ref(), now);
-    if let Some(trouble) = trouble {
+    if let Some(trouble) = watched.trouble() {
         let hint = trouble.next_step().map_or(String::new(), |hint| format!(" ({hint})"));
         evidence = Some(format!("as last seen; now it cannot be looked at: {trouble}{hint}"));
     }

@@ -1,6 +1,6 @@
 //! Jobs that are watched: what is new in the ledger, and looks at the API when they are due.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
@@ -10,7 +10,7 @@ use super::observe::{AT_ONCE, When, look, open_parts};
 use super::trouble::may_pass;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Handle;
-use crate::ledger::JobRecord;
+use crate::ledger::{JobRecord, PartRecord};
 use crate::progress::{Monitor, Progress};
 
 /// How often what other processes heard is read, and how long a watcher sleeps at least.
@@ -20,31 +20,56 @@ const SHORTEST_TICK: Duration = Duration::from_millis(100);
 const FIRST_SILENCE: Duration = Duration::from_secs(10);
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// A job, and why the last look at it failed, if it did.
+/// A job, and why the last looks at its parts failed, where they did.
 pub(super) struct Watched {
     pub(super) job: JobRecord,
-    pub(super) trouble: Option<Error>,
+    troubles: BTreeMap<u32, Error>,
 }
 
 impl Watched {
     fn new(job: JobRecord) -> Self {
-        Self { job, trouble: None }
+        Self { job, troubles: BTreeMap::new() }
+    }
+
+    /// Why the last look at one of its parts failed.
+    pub(super) fn trouble(&self) -> Option<&Error> {
+        self.troubles.values().next()
     }
 
     /// Whether it may still change by waiting. Not so a job that the API refuses to show, one that nobody sends, or
     /// whose create has an unknown outcome when nobody looks it up.
     pub(super) fn is_open(&self, app: &App) -> bool {
-        let at_the_api = self.job.parts.iter().any(|part| part.is_active());
+        let at_the_api = self.job.parts.iter().any(|part| part.is_active() && self.can_be_looked_at(part));
         let on_the_way = self.job.waiting().next().is_some() || self.job.unclear().is_some();
         let is_moved = app.can_connect() && !app.config().read_only;
-        (at_the_api || (on_the_way && is_moved)) && self.trouble.as_ref().is_none_or(may_pass)
+        // One part that is gone keeps no other from being sent; a key that is refused does.
+        let can_be_sent = || self.troubles.values().all(|trouble| may_pass(trouble) || is_of_one_part(trouble));
+        at_the_api || (on_the_way && is_moved && can_be_sent())
+    }
+
+    fn parts_to_look_at<'w>(&'w self, app: &App) -> impl Iterator<Item = &'w PartRecord> + use<'w> {
+        open_parts(app, &self.job).filter(|part| self.can_be_looked_at(part))
+    }
+
+    fn can_be_looked_at(&self, part: &PartRecord) -> bool {
+        self.troubles.get(&part.number).is_none_or(may_pass)
+    }
+
+    /// Whether no look at it was answered, for a reason that `passes` does not take for a passing one.
+    fn shows_nothing(&self, app: &App, passes: impl Fn(&Error) -> bool) -> bool {
+        let in_vain = |part: &PartRecord| self.troubles.contains_key(&part.number);
+        match self.troubles.values().find(|trouble| !passes(trouble)) {
+            None => false,
+            Some(trouble) if is_of_one_part(trouble) => self.job.parts.iter().all(in_vain),
+            Some(_) => open_parts(app, &self.job).all(in_vain),
+        }
     }
 
     /// Takes over what is known now. News from anybody ends an earlier trouble.
     fn renew(&mut self, job: JobRecord) {
-        let newest = |job: &JobRecord| job.parts.iter().filter_map(|part| part.polled_at).max();
-        if newest(&job) > newest(&self.job) {
-            self.trouble = None;
+        let before = |number| self.job.parts.iter().find(|part| part.number == number).and_then(|part| part.polled_at);
+        for part in job.parts.iter().filter(|part| part.polled_at > before(part.number)) {
+            self.troubles.remove(&part.number);
         }
         self.job = job;
     }
@@ -75,8 +100,8 @@ impl Watch {
     /// The error of a look that showed nothing at all, unless it passes by itself and somebody waited for that.
     pub(super) fn all_in_trouble(&mut self, waited: bool) -> Option<Error> {
         let passes = |trouble: &Error| waited && may_pass(trouble);
-        let is_hopeless = |watched: &Watched| watched.trouble.as_ref().is_some_and(|trouble| !passes(trouble));
-        if self.jobs.iter().all(is_hopeless) { self.jobs.first_mut()?.trouble.take() } else { None }
+        let hopeless = self.jobs.iter().all(|watched| watched.shows_nothing(&self.app, passes));
+        if hopeless { self.jobs.first_mut()?.troubles.pop_first().map(|(_, trouble)| trouble) } else { None }
     }
 
     /// Whether anything may still change by waiting.
@@ -105,9 +130,9 @@ impl Watch {
             self.silence = FIRST_SILENCE;
         }
         self.reread()?;
-        for (number, error) in looked.troubles {
-            if let Some(watched) = self.jobs.get_mut(number) {
-                watched.trouble = Some(error);
+        for ((job, part), error) in looked.troubles {
+            if let Some(watched) = self.jobs.get_mut(job) {
+                watched.troubles.insert(part, error);
             }
         }
         Ok(())
@@ -132,15 +157,15 @@ impl Watch {
 
     async fn look(&self, patience: Instant, monitor: &dyn Monitor) -> Result<Looked> {
         let now = self.app.now();
-        let open = self.jobs.iter().enumerate().filter(|(_, watched)| watched.trouble.as_ref().is_none_or(may_pass));
-        let parts = open
-            .flat_map(|(number, Watched { job, .. })| open_parts(&self.app, job).map(move |part| (number, job, part)));
+        let parts = self.jobs.iter().enumerate().flat_map(|(number, watched)| {
+            watched.parts_to_look_at(&self.app).map(move |part| ((number, part.number), &watched.job, part))
+        });
         let mut due: Vec<_> = parts.filter(|(.., part)| part.until_poll(now).is_zero()).collect();
         due.sort_by_key(|(.., part)| part.next_poll_at);
-        let mut waiting: Vec<usize> = due.iter().map(|(number, ..)| *number).collect();
+        let mut waiting: Vec<Place> = due.iter().map(|(place, ..)| *place).collect();
         let looks = due
             .into_iter()
-            .map(|(number, job, part)| async move { (number, look(&self.app, job, part, When::Due).await) });
+            .map(|(place, job, part)| async move { (place, look(&self.app, job, part, When::Due).await) });
         let looks: Vec<_> = looks.collect();
         let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
         let mut looked = Looked::default();
@@ -154,17 +179,17 @@ impl Watch {
                     break "the call was cancelled";
                 }
             };
-            let Some((number, outcome)) = outcome else { return Ok(looked) };
-            if let Some(at) = waiting.iter().position(|waiting| *waiting == number) {
+            let Some((place, outcome)) = outcome else { return Ok(looked) };
+            if let Some(at) = waiting.iter().position(|waiting| *waiting == place) {
                 waiting.swap_remove(at);
             }
-            looked.note(number, outcome);
+            looked.note(place, outcome);
             if looked.is_outage {
                 break "the API does not answer other looks either";
             }
         };
         drop(looks);
-        let unanswered = waiting.into_iter().map(|number| (number, unanswered(why)));
+        let unanswered = waiting.into_iter().map(|place| (place, unanswered(why)));
         looked.troubles.extend(unanswered);
         Ok(looked)
     }
@@ -176,7 +201,7 @@ impl Watch {
         }
         let now = self.app.now();
         let open = self.jobs.iter().filter(|watched| watched.is_open(&self.app));
-        let parts = open.flat_map(|watched| open_parts(&self.app, &watched.job));
+        let parts = open.flat_map(|watched| watched.parts_to_look_at(&self.app));
         let soonest = parts.map(|part| part.until_poll(now)).min();
         soonest.map_or(TICK, |soonest| soonest.to_std().unwrap_or_default().clamp(SHORTEST_TICK, TICK))
     }
@@ -193,6 +218,14 @@ impl Watch {
     }
 }
 
+/// The key knows this batch no more; of the others it says nothing.
+fn is_of_one_part(trouble: &Error) -> bool {
+    trouble.kind() == ErrorKind::NotFound
+}
+
+/// A part of a watched job: which job, and the number of the part.
+type Place = (usize, u32);
+
 /// What a round of looks brought.
 #[derive(Default)]
 struct Looked {
@@ -200,15 +233,15 @@ struct Looked {
     heard: bool,
     /// The first looks all failed: the others are spared.
     is_outage: bool,
-    /// Which job could not be looked at, and why.
-    troubles: Vec<(usize, Error)>,
+    /// What could not be looked at, and why.
+    troubles: Vec<(Place, Error)>,
 }
 
 impl Looked {
-    fn note(&mut self, number: usize, outcome: Result<bool>) {
+    fn note(&mut self, place: Place, outcome: Result<bool>) {
         match outcome {
             Ok(asked) => self.heard |= asked,
-            Err(error) => self.troubles.push((number, error)),
+            Err(error) => self.troubles.push((place, error)),
         }
         let passing = self.troubles.iter().filter(|(_, error)| error.kind() == ErrorKind::Unavailable).count();
         self.is_outage = !self.heard && passing >= AT_ONCE;

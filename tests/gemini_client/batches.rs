@@ -149,10 +149,13 @@ async fn a_file_that_the_key_may_not_use_is_not_taken_for_a_model() {
         Reply::json(403, json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": message}}))
     };
     let about_file = "You do not have permission to access the File 85na or it may not exist.";
-    for (message, hint) in [(about_file, "upload again"), ("Generative Language API is blocked", "AI Studio")] {
+    for (message, kind, hint) in [
+        (about_file, ErrorKind::NotFound, "upload again"),
+        ("Generative Language API is blocked", ErrorKind::Auth, "AI Studio"),
+    ] {
         let (_server, gemini) = scripted([refusal(message)]).await;
         let failed = create(&gemini).await.unwrap_err();
-        assert_eq!(failed.kind(), ErrorKind::Auth);
+        assert_eq!(failed.kind(), kind);
         assert!(failed.next_step().unwrap().contains(hint), "{failed:?}");
     }
     let gone = json!({"error": {"code": 404, "message": "files/85na is not found"}});
