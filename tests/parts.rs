@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::Value;
+use support::remembered::age;
 use support::requests::requests;
 use support::world::World;
 
@@ -200,6 +201,40 @@ fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
     let job = &waited.json()["jobs"][0];
     assert_eq!((waited.code, &job["done"], &job["requests"]), (3, &3.into(), &5.into()), "{waited:?}");
     assert!(job["evidence"].as_str().unwrap().contains("cannot be looked at"), "{job}");
+    assert_eq!(world.refusal(&["results", handle(&created), "--output", "out.jsonl"])["kind"], "not_found");
+    // It may only not show up yet; later it is gone, and what the others answered is there.
+    age(&world, handle(&created), 600);
+    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
+    assert_eq!(
+        (&results["outcomes"]["answered"], &results["outcomes"]["missing"]),
+        (&3.into(), &2.into()),
+        "{results}"
+    );
+    let retried = world.reply(&["retry", handle(&created)]);
+    assert_eq!((&retried["requests"], &retried["submission"]), (&2.into(), &"created".into()), "{retried}");
+    world.reply(&["status", handle(&retried), "--wait", "--timeout", "60"]);
+    let results = world.reply(&["results", handle(&created), "--output", "all.jsonl"]);
+    assert_eq!(results["outcomes"]["answered"], 5, "{results}");
+}
+
+#[test]
+fn answers_that_are_gone_before_they_were_fetched_hold_back_no_others() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    world.reply(&["status", handle(&created), "--wait", "--timeout", "60"]);
+    let first = created["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap();
+    std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
+    age(&world, handle(&created), 600);
+    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
+    assert_eq!(
+        (&results["outcomes"]["answered"], &results["outcomes"]["missing"]),
+        (&3.into(), &2.into()),
+        "{results}"
+    );
+    assert!(results["warnings"].to_string().contains("finished"), "{results}");
+    // They are paid for: only who asks for them by name pays again.
+    assert_eq!(world.refusal(&["retry", handle(&created)])["kind"], "wrong_state");
+    assert_eq!(world.reply(&["retry", handle(&created), "--outcome", "missing"])["requests"], 2);
 }
 
 #[test]

@@ -191,6 +191,10 @@ fn a_job_of_another_key_is_told_from_one_that_is_gone() {
     let gone = world.refusal(&["status", &handle]);
     assert!(!gone["cause"].as_str().unwrap().contains("another key"), "{gone}");
     assert!(gone["hint"].as_str().unwrap().contains("deleted elsewhere"), "{gone}");
+    age(&world, &handle, 600);
+    let settled = status(&world, &handle);
+    assert_eq!((&settled["state"], &settled["verdict"]), (&json!("JOB_STATE_FAILED"), &json!("ended")), "{settled}");
+    assert!(settled["error"].as_str().unwrap().contains("has this batch no more"), "{settled}");
 }
 
 #[test]

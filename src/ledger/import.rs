@@ -53,12 +53,12 @@ pub struct KeptPart {
 
 impl Ledger {
     /// Records batches found at the API, in one transaction. Those that are known already, or whose handle stands for
-    /// another batch, are left alone. How many were recorded.
-    pub fn import(&self, found: &[Found<'_>]) -> Result<i64> {
+    /// another batch, are left alone. `owner` is whose they are at the API. How many were recorded.
+    pub fn import(&self, found: &[Found<'_>], owner: &str) -> Result<i64> {
         self.write("recording jobs found at the API", |tx| {
             let mut recorded = 0;
             for batch in found {
-                recorded += i64::from(import_one(tx, batch)?);
+                recorded += i64::from(import_one(tx, batch, owner)?);
             }
             Ok(recorded)
         })
@@ -76,7 +76,7 @@ impl Ledger {
     }
 }
 
-fn import_one(tx: &Transaction<'_>, found: &Found<'_>) -> rusqlite::Result<bool> {
+fn import_one(tx: &Transaction<'_>, found: &Found<'_>, owner: &str) -> rusqlite::Result<bool> {
     let recorded = "SELECT 1 FROM parts WHERE remote_name = ?1";
     if tx.query_row(recorded, [found.batch.remote_name], |_| Ok(())).optional()?.is_some() {
         return Ok(false);
@@ -87,6 +87,7 @@ fn import_one(tx: &Transaction<'_>, found: &Found<'_>) -> rusqlite::Result<bool>
             let made = found.batch.submitted_at.unwrap_or_else(Utc::now);
             let content = ContentHash::of_job(found.batch.remote_name, found.model, found.kind, 1);
             add_job(tx, found.handle, content.as_str(), found.model, found.kind, made)?;
+            tx.execute("UPDATE jobs SET owner = ?2 WHERE handle = ?1", [found.handle.as_str(), owner])?;
             found.handle.clone()
         }
     };

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::App;
 use super::call_log::for_job;
-use super::observe::explained;
+use super::gone::{explained, is_gone};
+use super::observe::age;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteOutput;
@@ -56,7 +57,13 @@ async fn collect_part(
         None => Fetched { complete: false, lacking: false },
         Some(name) => match for_job(&job.handle, fetch(app, name, temporary.as_file(), monitor)).await {
             Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
-            Err(e) => return Err(explained(e, job, &app.gemini().await?.owner())),
+            Err(e) => {
+                let owner = app.gemini().await?.owner();
+                if !is_gone(&e, job, &owner, age(part, app.now())) {
+                    return Err(explained(e, job, &owner));
+                }
+                Fetched { complete: false, lacking }
+            }
             Ok(fetched) => fetched,
         },
     };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
-use super::observe::explained;
+use super::gone::explained;
 use super::storage::{Listing, has_ended, size};
 use super::tidy::has_upload;
 use super::unfinished::refuse_unfinished;

@@ -26,7 +26,7 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
             return Ok(record);
         }
         let remote = app.gemini().await?.get_batch(asked).await?;
-        return import(app, &[remote]);
+        return import(app, &[remote]).await;
     }
     if let Some(record) = ledger.find(asked)? {
         return Ok(record);
@@ -36,7 +36,7 @@ pub(super) async fn job(app: &App, asked: &str) -> Result<JobRecord> {
             |name: &str| name == asked || Handle::parse_part(name).is_some_and(|(job, ..)| job.as_str() == asked);
         let found = at_the_api(app, None, &is_of_it).await?;
         if !found.is_empty() {
-            return import(app, &found);
+            return import(app, &found).await;
         }
     }
     Err(Error::new(ErrorKind::NotFound, format!("finding the job {asked}"), "there is no job of that name")
@@ -64,7 +64,7 @@ pub(super) async fn at_the_api(
 }
 
 /// Records a job that was made elsewhere, or by this user before the ledger was lost.
-pub(super) fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
+async fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
     let Some(first) = found.first() else {
         return Err(Error::internal("recording a job of the API", "there is none"));
     };
@@ -80,7 +80,10 @@ pub(super) fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
     let kind = first.kind.unwrap_or(Kind::Generate);
     let model = bare_name(&first.model);
     let content = ContentHash::of_job(&first.name, model, kind, 1);
-    let job = NewJob::new(handle, content, model, kind, parts.iter().map(|(part, _)| part.clone()).collect());
+    let job = NewJob {
+        owner: Some(app.gemini().await?.owner()),
+        ..NewJob::new(handle, content, model, kind, parts.iter().map(|(part, _)| part.clone()).collect())
+    };
     // No budget: what is there is spent.
     let handle = match ledger.intend(&job, None)? {
         Intended::New(record) | Intended::Known(record) => record.handle,

@@ -15,6 +15,7 @@ pub mod delete;
 pub mod estimate;
 pub mod export;
 mod find;
+mod gone;
 pub mod history;
 pub mod known;
 mod lease;

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::App;
 use super::lookup::{self, Known};
 use super::trouble::{may_pass, retry_after};
-use crate::error::{Error, ErrorKind, Result};
+use super::{App, gone};
+use crate::error::{Error, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput, undeliverable};
 use crate::job::{JobState, schedule};
 use crate::ledger::steps::Observation;
@@ -64,12 +64,16 @@ pub(super) async fn look(app: &App, job: &JobRecord, part: &PartRecord, when: Wh
     let Some(mut turn) = Turn::take(app, job.part_id(part), age(part, app.now()), when)? else { return Ok(false) };
     let started = Instant::now();
     let Err(error) = ask(app, job, part).await else { return Ok(true) };
+    if gone::is_gone(&error, job, &owner, turn.age) {
+        app.ledger()?.observe(job.part_id(part), &gone::seen(part, app.now()))?;
+        return Ok(true);
+    }
     // What does not pass by itself is told to everybody who asks.
     turn.next = may_pass(&error).then(|| {
         let pause = schedule::pause_after_failure(turn.age, started.elapsed());
         app.now() + jittered(retry_after(&error).map_or(pause, |asked| asked.clamp(pause, schedule::LONGEST)))
     });
-    Err(explained(error, job, &owner))
+    Err(gone::explained(error, job, &owner))
 }
 
 /// The turn of asking for a part: nobody else asks while it lasts. With it goes when the next one is.
@@ -117,7 +121,7 @@ async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
 }
 
 /// Since it was submitted, or since its create was sent.
-fn age(part: &PartRecord, now: DateTime<Utc>) -> Duration {
+pub(super) fn age(part: &PartRecord, now: DateTime<Utc>) -> Duration {
     (now - part.submitted_at.unwrap_or(part.step_at)).to_std().unwrap_or_default()
 }
 
@@ -128,23 +132,6 @@ fn jittered(pause: Duration) -> TimeDelta {
 
 fn too_slow(name: &str) -> Error {
     undeliverable(&format!("asking for {name}"), &format!("no answer within {} s", PATIENCE.as_secs()))
-}
-
-/// A job that is not there, or not to be seen: whose it is may be why (API reference §0.12).
-pub(super) fn explained(error: Error, job: &JobRecord, owner: &str) -> Error {
-    let is_foreign = job.owner.as_deref().is_some_and(|submitter| submitter != owner);
-    match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Auth if is_foreign => {
-            let cause = format!("it was submitted with another key, or at another address, than is set now: {}", error.cause());
-            Error::new(error.kind(), error.act(), cause)
-                .hint("a job is seen only with keys of its own project: start this program with one; the job goes on meanwhile")
-        }
-        ErrorKind::NotFound => Error::new(error.kind(), error.act(), error.cause()).hint(format!(
-            "it was deleted elsewhere, or is older than the API keeps; what was fetched before is kept here: get_results {{\"job\": \"{}\"}}",
-            job.handle
-        )),
-        _ => error,
-    }
 }
 
 /// Writes down what the API said in passing, in a list or to a create, and returns the job as it is then.

@@ -80,7 +80,7 @@ pub async fn rebuild(app: &App, monitor: &dyn Monitor) -> Result<RebuildReply> {
     let found: Vec<_> =
         named.iter().map(|(handle, number, of, batch)| found(app, handle, *number, *of, batch)).collect();
     let ledger = app.ledger()?;
-    let recorded = ledger.import(&found)?;
+    let recorded = ledger.import(&found, &app.gemini().await?.owner())?;
     // Only now is it known what is not at the API.
     let by_answers = ledger.import_kept(&kept(app)?)?;
     let at_the_api = i64::try_from(batches.len()).unwrap_or(i64::MAX);
