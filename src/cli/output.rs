@@ -38,13 +38,14 @@ impl Output {
     }
 }
 
-/// The reply with its next step, which is its last line, spelled as a command. What stands before it may
-/// quote answers and is left alone.
+/// Lines of a reply that are our own words. Others may quote answers, and are left alone.
+const OWN_WORDS: [&str; 3] = ["warning: ", "kept: ", "next: "];
+
+/// The reply with the calls that it names spelled as commands.
 fn for_a_person(reply: &str, simulate: bool) -> String {
-    match reply.rfind("\nnext: ").and_then(|at| reply.split_at_checked(at)) {
-        Some((before, next)) => format!("{before}{}", at_the_shell(next, simulate)),
-        None => reply.to_owned(),
-    }
+    let is_ours = |line: &str| OWN_WORDS.iter().any(|start| line.starts_with(start));
+    let spelled = |line: &str| if is_ours(line) { at_the_shell(line, simulate) } else { line.to_owned() };
+    reply.split('\n').map(spelled).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints an error for a person, and with `json` as data too, and says how the process should end.

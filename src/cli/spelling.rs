@@ -19,7 +19,14 @@ const COMMANDS: [(&str, &str, &str); 8] = [
 
 /// Arguments that are named in hints as `name: "value"`, and the flags for them.
 const FLAGS: [(&str, &str); 3] = [("kind", "--kind"), ("model", "--model"), ("format", "--format")];
-const SKIP: (&str, &str) = ("on_bad_row: \"skip\"", "--skip-bad-rows");
+/// Arguments that are named with one value.
+const WITH_VALUE: [(&str, &str); 5] = [
+    ("on_bad_row: \"skip\"", "--skip-bad-rows"),
+    ("outcomes [\"missing\"]", "--outcome missing"),
+    ("overwrite: true", "--overwrite"),
+    ("new_run: true", "--new-run"),
+    ("dry_run: true", "--dry-run"),
+];
 
 /// The text with every tool call, and every tool named alone, spelled as a command of this program. Whoever
 /// works on the simulator goes on there.
@@ -34,7 +41,8 @@ pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
         rest = after;
     }
     shell.push_str(rest);
-    FLAGS.iter().fold(shell.replace(SKIP.0, SKIP.1), |shell, (name, flag)| with_flag(&shell, name, flag))
+    let shell = WITH_VALUE.iter().fold(shell, |shell, (argument, flag)| shell.replace(argument, flag));
+    FLAGS.iter().fold(shell, |shell, (name, flag)| with_flag(&shell, name, flag))
 }
 
 /// `pass kind: "embed"` as `pass --kind embed`.
@@ -144,6 +152,7 @@ mod tests {
             ("list_batches shows all jobs", "gemini-batch-mcp list shows all jobs"),
             ("cancel_batch {broken", "gemini-batch-mcp cancel {broken"),
             ("mend it, or pass on_bad_row: \"skip\"", "mend it, or pass --skip-bad-rows"),
+            ("with new_run: true or overwrite: true", "with --new-run or --overwrite"),
             (
                 r#"build with kind: "embed", or pass model: "m-1"; then"#,
                 "build with --kind embed, or pass --model m-1; then",
