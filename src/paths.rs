@@ -237,11 +237,15 @@ impl AllowedPath {
     /// Moves a finished temporary file here, as [`persist`](Self::persist) does, unless a file with the very
     /// same content is here already: then that one is left alone, and this returns `true`.
     pub fn persist_if_new(&self, file: tempfile::NamedTempFile, overwrite: bool) -> Result<bool> {
-        let unchanged = self.exists() && self.has_content_of(&file)?;
-        if !unchanged {
-            self.persist(file, overwrite)?;
+        if self.exists() && self.has_content_of(&file)? {
+            return Ok(true);
         }
-        Ok(unchanged)
+        let written = file.reopen().map_err(|e| Error::io(format!("writing {self}"), e))?;
+        match self.persist(file, overwrite) {
+            // Another process wrote it meanwhile.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && self.has_content(written)? => Ok(true),
+            persisted => persisted.map(|()| false),
+        }
     }
 
     /// Whether a finished temporary file would take the place of a file with other content.
@@ -250,9 +254,11 @@ impl AllowedPath {
     }
 
     fn has_content_of(&self, written: &tempfile::NamedTempFile) -> Result<bool> {
-        let failed = |e| Error::io(format!("comparing with {self}"), e);
-        let (there, new) = (self.open()?, written.reopen().map_err(failed)?);
-        same_content(there, new).map_err(failed)
+        self.has_content(written.reopen().map_err(|e| Error::io(format!("comparing with {self}"), e))?)
+    }
+
+    fn has_content(&self, of: File) -> Result<bool> {
+        same_content(self.open()?, of).map_err(|e| Error::io(format!("comparing with {self}"), e))
     }
 
     /// Moves a finished temporary file here, durably. Without `overwrite` an existing file is kept and
@@ -343,6 +349,24 @@ mod tests {
         assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "a");
         path.persist(path.temporary().unwrap(), true).unwrap();
         assert_eq!(std::fs::read_to_string(path.as_path()).unwrap(), "");
+    }
+
+    #[test]
+    fn the_same_content_written_by_two_at_once_is_fine_for_both() {
+        let (_folder, roots) = roots();
+        for round in 0..50 {
+            let path = roots.writable(&format!("new-{round}")).unwrap();
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let file = path.temporary().unwrap();
+                        start.wait();
+                        path.persist_if_new(file, false).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]
