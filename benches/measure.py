@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import load
 import made_data
 import memory
 import wire
@@ -49,7 +50,7 @@ class Bench:
 
     def __init__(self, options, folder):
         self.binary, self.folder, self.rounds = options.binary, folder, options.rounds
-        self.python = options.python
+        self.python, self.node_modules = options.python, options.node_modules
         self.small, self.medium, self.large, self.rows = options.sizes
         self.table = []
 
@@ -236,6 +237,7 @@ SECTIONS = {
     "start": start,
     "wire": wire.measure,
     "memory": memory.measure,
+    "load": load.measure,
 }
 
 
@@ -244,6 +246,7 @@ def options():
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all unless named")
     parser.add_argument("--binary", type=Path, default=HERE.parent / "target/release/gemini-batch-mcp")
     parser.add_argument("--python", default=sys.executable, help="runs the peers; one with orjson, duckdb, mcp, google-genai")
+    parser.add_argument("--node-modules", type=Path, help="load: a folder with @modelcontextprotocol/sdk, for its peer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs=4, metavar=("SMALL", "MEDIUM", "LARGE", "ROWS"), help="lines and rows")
     parser.add_argument("--full", action="store_true", help="1,000,000 small, 100,000 of 8 KB, 2,000 of 1 MB, 1,000,000 rows")

@@ -151,8 +151,8 @@ def sdk_imported():
     genai.Client(api_key="any")
 
 
-def mcp_server():
-    """A server of the official MCP library with a tool that does nothing."""
+def mcp_server(port=None):
+    """A server of the official MCP library with a tool that does nothing: over stdio, or over HTTP at this port."""
     try:
         from mcp.server.fastmcp import FastMCP as Served
     except ImportError:
@@ -165,7 +165,10 @@ def mcp_server():
         """Lists no jobs."""
         return {"jobs": []}
 
-    server.run()
+    if port is None:
+        server.run()
+    else:
+        server.run(transport="streamable-http", port=int(port))
 
 
 if __name__ == "__main__":

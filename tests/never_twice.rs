@@ -5,10 +5,12 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use gemini_batch_mcp::ledger::lease::LEASE;
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
-use support::world::World;
+use support::world::{Ran, World};
 
 const OVERLOADED: Fault = Fault::Status { code: 503, body: ErrorBody::Google { retry_after: None } };
 
@@ -204,6 +206,25 @@ fn a_process_killed_while_it_uploads_leaves_one_job() {
     child.kill().unwrap();
     child.wait().unwrap();
     world.reply(&["create", "r.jsonl"]);
+    all_is_well(&world);
+}
+
+#[test]
+fn a_process_that_was_overtaken_creates_nothing() {
+    let world = world();
+    world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(6)));
+    let overtaken = world.command().args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let started = std::time::Instant::now();
+    while std::fs::read_dir(world.path("api").join("files")).unwrap().count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(5), "no upload was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It sleeps past its lease, as a laptop does; somebody else goes on meanwhile.
+    support::ledger::time_passes(&world, LEASE * 2);
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created");
+    let overtaken = Ran::of(overtaken.wait_with_output().unwrap());
+    assert_eq!(overtaken.json()["error"]["kind"], "wrong_state", "{overtaken:?}");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
     all_is_well(&world);
 }
 
