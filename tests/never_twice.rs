@@ -8,6 +8,7 @@ mod support;
 use std::process::Stdio;
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use gemini_batch_mcp::ledger::lease::LEASE;
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use support::world::{Ran, World};
@@ -174,6 +175,29 @@ fn a_lost_ledger_is_rebuilt_from_the_api() {
     let adopted = world.reply(&["create", "r.jsonl", "--name", "other"]);
     assert_eq!(adopted["submission"], "adopted", "{adopted}");
     all_is_well(&world);
+}
+
+#[test]
+fn a_job_of_days_ago_behind_many_others_is_found_by_its_content() {
+    let world = world();
+    world.reply(&["create", "r.jsonl"]);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let batches = world.path("api").join("batches");
+    let first = std::fs::read_dir(&batches).unwrap().next().unwrap().unwrap().path();
+    let mut batch: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(first.join("batch.json")).unwrap()).unwrap();
+    let mut made = |days: i64, id: String, name: Option<String>| {
+        batch["created"] = (Utc::now() - TimeDelta::days(days)).to_rfc3339().into();
+        batch["display_name"] = name.map_or(batch["display_name"].clone(), Into::into);
+        batch["id"] = id.as_str().into();
+        std::fs::create_dir_all(batches.join(&id)).unwrap();
+        std::fs::write(batches.join(&id).join("batch.json"), batch.to_string()).unwrap();
+    };
+    made(5, first.file_name().unwrap().to_str().unwrap().to_owned(), None);
+    // More than a page of the list.
+    (0..101).for_each(|n| made(3, format!("another{n}"), Some(format!("another-{n}"))));
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "adopted");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
 }
 
 #[test]
