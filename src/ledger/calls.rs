@@ -49,9 +49,9 @@ pub struct CallDetail {
 impl Ledger {
     /// Writes a call down, as one of this job, or of the one whose batch or file was called.
     ///
-    /// A call that changes something is on disk when this returns, as all else is. One that only reads is safe from a
-    /// crash of this process, and from one of the machine a moment later: a thousand polls are not worth a thousand
-    /// waits for the disk.
+    /// A call that changes something is on disk when this returns, as all else is. One that only reads, or sends a piece
+    /// of a file, is safe from a crash of this process, and from one of the machine a moment later: a thousand polls are
+    /// not worth a thousand waits for the disk.
     pub fn record_call(&self, call: &RemoteCall<'_>, handle: Option<&Handle>) -> Result<()> {
         let act = "recording a call of the API";
         let detail = detail(call);
@@ -63,8 +63,8 @@ impl Ledger {
             };
             events::append(tx, owner.as_ref(), events::CALL, &text)
         };
-        match call.method {
-            "GET" | "HEAD" => self.run(act, |connection| unhurried(connection, body)),
+        match (call.method, detail.resource.as_str()) {
+            ("GET" | "HEAD", _) | (_, "upload") => self.run(act, |connection| unhurried(connection, body)),
             _ => self.write(act, body),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::BatchServer;
@@ -20,8 +20,17 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// Serves one client until it closes standard input. Nothing but the protocol goes to standard output.
 pub async fn serve(app: App) -> Result<()> {
-    let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
     let (input, output) = rmcp::transport::io::stdio_pipes();
+    serve_on(app, input, output).await
+}
+
+/// The same on any pair of pipes.
+pub async fn serve_on(
+    app: App,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+) -> Result<()> {
+    let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
     let end = CancellationToken::new();
     let input = EndTold { input, end: end.clone() };
     let service = match BatchServer::new(app).serve((input, output)).await {
