@@ -4,9 +4,12 @@
 mod support;
 
 use std::process::Stdio;
+use std::time::Duration;
 
-use gemini_batch_mcp::simulator::{Call, Fault};
+use chrono::{TimeDelta, Utc};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::Value;
+use support::ledger;
 use support::world::World;
 
 /// A world with request files of one prompt each, all of the same length.
@@ -149,6 +152,24 @@ fn four_processes_at_once_keep_to_one_budget() {
     let ended = running.map(|mut child| child.wait().unwrap().success());
     assert_eq!(ended.iter().filter(|created| **created).count(), 2, "{ended:?}");
     assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn what_waits_goes_out_on_the_next_day_if_the_budget_was_lowered_meanwhile() {
+    let world = world(&["one"]);
+    let usd = high(&world, "a.jsonl");
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(under(&world, 2.0 * usd, &["create", "a.jsonl"])["submission"], "queued");
+    under(&world, usd / 2.0, &["status", "--wait", "--timeout", "5"]);
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
+    let until: String = ledger::open(&world).query_row("SELECT not_before FROM parts", [], |row| row.get(0)).unwrap();
+    let tomorrow = (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%dT00:00").to_string();
+    assert!(until.starts_with(&tomorrow), "{until}");
+    ledger::time_passes(&world, Duration::from_secs(24 * 60 * 60));
+    let sent = under(&world, 2.0 * usd, &["status", "--wait", "--timeout", "30"]);
+    assert_eq!(sent["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{sent}");
+    assert_eq!(world.jobs_at_the_api(), 1);
 }
 
 #[test]

@@ -132,6 +132,23 @@ fn a_lost_ledger_does_not_send_parts_twice() {
 }
 
 #[test]
+fn one_part_of_another_cut_is_enough_to_refuse() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "1"]);
+    assert_eq!(created["parts"]["total"], 5);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let batches = world.path("api").join("batches");
+    for batch in std::fs::read_dir(&batches).unwrap().map(|entry| entry.unwrap().path()) {
+        // Its number is that of no part of the other cut.
+        if !world.read(batch.join("batch.json").to_str().unwrap()).contains("-p5of5") {
+            std::fs::remove_dir_all(batch).unwrap();
+        }
+    }
+    assert_eq!(world.refusal(&["create", "r.jsonl", "--max-part-requests", "2"])["kind"], "wrong_state");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
 fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
     let world = world();
     let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
