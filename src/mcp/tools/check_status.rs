@@ -21,6 +21,15 @@ impl BatchServer {
         meta = found_by("progress eta wait")
     )]
     async fn check_status(&self, call: Call<StatusArgs>) -> Result<Reply<StatusReply>, Failure> {
-        Ok(status::status(&self.app, call.args()?, call.monitor()).await?.into())
+        let (mut args, monitor) = (call.args()?, call.monitor());
+        loop {
+            let reply = status::status(&self.app, args.clone(), monitor).await?;
+            // Nobody's patience ends the wait of a task.
+            let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.is_task();
+            if !goes_on || reply.next_check_after_s.is_none() {
+                return Ok(reply.into());
+            }
+            args.jobs = reply.jobs.into_iter().map(|status| status.job).collect();
+        }
     }
 }
