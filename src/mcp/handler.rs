@@ -41,7 +41,7 @@ impl ServerHandler for BatchServer {
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
-        tasks::offered(&mut result.capabilities, self, &context);
+        tasks::leave_out(&mut result.capabilities, self, &context);
         if let Some(resources) = result.capabilities.resources.as_mut().filter(|_| cannot_push(&context)) {
             resources.subscribe = None;
         }
@@ -50,7 +50,7 @@ impl ServerHandler for BatchServer {
 
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let mut info = self.get_info();
-        tasks::offered(&mut info.capabilities, self, &context);
+        tasks::leave_out(&mut info.capabilities, self, &context);
         Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info))
     }
 

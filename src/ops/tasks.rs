@@ -84,7 +84,8 @@ pub fn end(app: &App, id: &str, state: &TaskState, message: &str) -> Result<bool
 
 /// How soon it is worth to ask for a task again: by its age, as batches are.
 pub fn pause(task: &TaskRecord, now: DateTime<Utc>) -> Duration {
-    schedule::pause((now - task.created_at).to_std().unwrap_or_default())
+    let until = if task.state == TaskState::Working { now } else { task.updated_at };
+    schedule::pause((until - task.created_at).to_std().unwrap_or_default())
 }
 
 fn hold(app: &App, id: &str) -> Result<Option<Hold>> {

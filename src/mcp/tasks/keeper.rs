@@ -40,7 +40,7 @@ pub(super) async fn keep(app: App, mut task: TaskRecord, hold: Hold, mut work: W
     };
     let answer = answer.unwrap_or_else(|e| Err(ErrorData::internal_error(format!("{}: {e}", task.tool), None)));
     let (state, words) = end(answer);
-    // A disk may be full just now; without an end the task would be taken for one whose process died.
+    // If that fails, as on a full disk, the task is taken for one whose process died.
     logged(tasks::end(&app, &task.id, &state, &words));
     drop(hold);
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CreateTaskResult, DetailedTask, ErrorData, GetTaskMethod, GetTaskResult,
+    CallToolRequestParams, CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, ErrorData, GetTaskResult,
     JsonObject, ProtocolVersion, ServerCapabilities, TASKS_EXTENSION_ID, Task, TaskPayload, TaskStatus,
 };
 use rmcp::service::RequestContext;
@@ -43,8 +43,12 @@ pub(super) fn owner_of_call(server: &BatchServer, tool: &str, context: &RequestC
     declared(server, context).filter(|_| again::may_take_long(tool))
 }
 
-/// Does not mention the extension to whom it is not offered.
-pub(super) fn offered(capabilities: &mut ServerCapabilities, server: &BatchServer, context: &RequestContext<RoleServer>) {
+/// Leaves the extension out of what is told to a client that does not declare it.
+pub(super) fn leave_out(
+    capabilities: &mut ServerCapabilities,
+    server: &BatchServer,
+    context: &RequestContext<RoleServer>,
+) {
     if declared(server, context).is_none()
         && let Some(extensions) = capabilities.extensions.as_mut()
     {
@@ -177,7 +181,9 @@ pub(super) fn update(server: &BatchServer, id: &str, context: &RequestContext<Ro
 
 /// The task, if it is the caller's. Of another's nobody learns that it is there.
 fn known(server: &BatchServer, id: &str, context: &RequestContext<RoleServer>) -> Result<TaskRecord, ErrorData> {
-    let Some(owner) = declared(server, context) else { return Err(ErrorData::method_not_found::<GetTaskMethod>()) };
+    let Some(owner) = declared(server, context) else {
+        return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "tasks are not offered here", None));
+    };
     let found = tasks::find(&server.app, id, owner.as_str()).map_err(|e| internal(&e.to_string()))?;
     found.ok_or_else(|| {
         let words = "there is no such task, or its time is up: call the tool again with the same arguments";
