@@ -104,6 +104,30 @@ fn small_work_is_answered_at_once_and_a_wait_becomes_a_task_that_tells_its_end()
 }
 
 #[test]
+fn progress_is_told_as_long_as_the_call_is_one() {
+    let waiting = WaitingWorld::new();
+    let mut server = server(&waiting.world);
+    let mut call = wait();
+    call["params"]["_meta"]["progressToken"] = "p".into();
+    server.send_line(&call.to_string());
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last: &Value| last["result"].is_null()) {
+        heard.push(serde_json::from_str(&server.next_line()).unwrap());
+    }
+    let id = id_of(&heard.pop().unwrap());
+    assert!(heard.iter().any(|message| message["method"] == "notifications/progress"), "{heard:?}");
+    // A call that goes on would have told more within this time.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        let look = about("tasks/get", &id);
+        server.send_line(&look.to_string());
+        let message: Value = serde_json::from_str(&server.next_line()).unwrap();
+        assert_eq!(message["result"]["taskId"], json!(id), "{message}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
 fn the_wait_of_a_task_lasts_until_the_jobs_have_ended_unless_a_time_is_given() {
     let waiting = WaitingWorld::new();
     let mut server = server(&waiting.world);

@@ -68,11 +68,6 @@ impl McpMonitor {
             course.begins();
         }
     }
-
-    /// Whether the call is a task, for whose answer nobody waits.
-    pub(super) fn is_task(&self) -> bool {
-        self.course.as_ref().is_some_and(|course| course.left().is_cancelled())
-    }
 }
 
 impl Monitor for McpMonitor {
@@ -87,6 +82,11 @@ impl Monitor for McpMonitor {
 
     fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
+    }
+
+    /// So it is with a task.
+    fn has_time(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.left().is_cancelled())
     }
 }
 

@@ -12,8 +12,8 @@ use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::oauth::OAuth;
-use crate::mcp::tasks::Owner;
 use crate::error::{Error, Result};
+use crate::mcp::tasks::Owner;
 
 /// How callers show who they are.
 #[derive(Clone)]

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::course::Course;
-use crate::ops::tasks::{self, Hold, TaskRecord, TaskState};
 use crate::ops::App;
+use crate::ops::tasks::{self, Hold, TaskRecord, TaskState};
 
 /// Work that answers a call.
 pub(super) type Work = JoinHandle<Result<CallToolResponse, ErrorData>>;

@@ -8,6 +8,7 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::status::{self, StatusArgs, StatusReply};
+use crate::progress::Monitor;
 
 #[tool_router(router = check_status_router, vis = "pub(super)")]
 impl BatchServer {
@@ -25,7 +26,7 @@ impl BatchServer {
         loop {
             let reply = status::status(&self.app, args.clone(), monitor).await?;
             // Nobody's patience ends the wait of a task.
-            let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.is_task();
+            let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.has_time();
             if !goes_on || reply.next_check_after_s.is_none() {
                 return Ok(reply.into());
             }
