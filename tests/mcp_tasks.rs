@@ -200,6 +200,39 @@ fn a_submission_whose_server_was_killed_is_not_made_again_unasked() {
 }
 
 #[test]
+fn a_download_whose_server_was_killed_is_made_again() {
+    let waiting = WaitingWorld::new();
+    waiting.job_ends();
+    waiting.world.simulator.faults().next(Call::Download, Fault::Delay(Duration::from_secs(20)));
+    let mut first = server(&waiting.world);
+    let collect = json!({"job": waiting.job, "output": "answers.jsonl"});
+    let id = id_of(&first.ask(&call("get_results", &collect)));
+    killed(&waiting.world, first);
+    assert!(!waiting.world.path("answers.jsonl").exists());
+    let mut second = server(&waiting.world);
+    let task = ended(|| second.ask(&about("tasks/get", &id)));
+    assert_eq!(task["result"]["structuredContent"]["outcomes"]["answered"], 1, "{task}");
+    assert_eq!(waiting.world.lines("answers.jsonl").len(), 1);
+}
+
+#[test]
+fn what_a_build_is_made_of_is_not_kept_and_so_it_is_not_made_again() {
+    let world = World::new();
+    world.simulator.faults().next(Call::CountTokens, Fault::Delay(Duration::from_secs(20)));
+    let mut first = server(&world);
+    let build = json!({"prompts": ["a secret of the caller"], "output": "r.jsonl", "count_tokens": true});
+    let id = id_of(&first.ask(&call("build_jsonl", &build)));
+    let arguments: Option<String> =
+        open(&world).query_row("SELECT arguments FROM tasks", [], |row| row.get(0)).unwrap();
+    assert_eq!(arguments, None);
+    killed(&world, first);
+    let mut second = server(&world);
+    let task = ended(|| second.ask(&about("tasks/get", &id)));
+    assert_eq!(task["status"], "failed", "{task}");
+    assert!(task["statusMessage"].as_str().unwrap().contains("Call build_jsonl again"), "{task}");
+}
+
+#[test]
 fn questions_come_before_the_task() {
     let world = World::new();
     world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
