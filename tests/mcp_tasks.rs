@@ -132,7 +132,7 @@ fn the_wait_of_a_task_lasts_until_the_jobs_have_ended_unless_a_time_is_given() {
     let waiting = WaitingWorld::new();
     let mut server = server(&waiting.world);
     let without = id_of(&server.ask(&wait()));
-    let with = id_of(&server.ask(&call("check_status", &json!({"wait": true, "timeout_seconds": 4}))));
+    let with = id_of(&server.ask(&call("check_status", &json!({"wait": true, "timeout_seconds": 8}))));
     let task = ended(|| server.ask(&about("tasks/get", &with)));
     assert_eq!(task["result"]["structuredContent"]["all_ended"], false, "{task}");
     // Longer than a call waits.
@@ -149,7 +149,7 @@ fn the_wait_of_a_task_lasts_until_the_jobs_have_ended_unless_a_time_is_given() {
 #[test]
 fn a_failure_of_the_tool_is_a_completed_task() {
     let waiting = WaitingWorld::new();
-    let slow = Fault::Delay(Duration::from_secs(4));
+    let slow = Fault::Delay(Duration::from_secs(8));
     waiting.world.simulator.faults().next(Call::GetBatch, slow);
     let mut server = server(&waiting.world);
     let id = id_of(&server.ask(&call("get_results", &json!({"job": "batches/unknown"}))));
@@ -236,7 +236,7 @@ fn what_a_build_is_made_of_is_not_kept_and_so_it_is_not_made_again() {
 fn questions_come_before_the_task() {
     let world = World::new();
     world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
-    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_secs(4)));
+    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_secs(8)));
     let mut server = Server::start_with(|command| {
         *command = world.command();
         command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");

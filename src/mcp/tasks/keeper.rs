@@ -45,10 +45,10 @@ pub(super) async fn keep(app: App, mut task: TaskRecord, hold: Hold, mut work: W
     drop(hold);
 }
 
-/// A ledger that cannot be read just now says nothing.
+/// A ledger that cannot be read just now, or that has lost the task, says nothing.
 fn is_wanted(app: &App, task: &TaskRecord) -> bool {
-    let found = tasks::find(app, &task.id, &task.owner);
-    found.map_or(true, |found| found.is_some_and(|found| found.state == TaskState::Working))
+    let found = tasks::find(app, &task.id, &task.owner).ok().flatten();
+    app.now() < task.expires_at && found.is_none_or(|found| found.state == TaskState::Working)
 }
 
 /// What an answer makes of a task.

@@ -169,7 +169,8 @@ fn begin_again(
 /// Ends a task (`tasks/cancel`): what waits for a job or collects it stops, the job goes on.
 pub(super) fn cancel(server: &BatchServer, id: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
     let task = known(server, id, context)?;
-    let words = "stopped as asked. Jobs go on at the API: cancel_batch stops one";
+    let words =
+        "stopped as asked; the same call goes on where it stopped. Jobs go on at the API: cancel_batch stops one";
     tasks::end(&server.app, &task.id, &TaskState::Cancelled, words).map_err(|e| internal(&e.to_string()))?;
     Ok(())
 }
