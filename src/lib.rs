@@ -12,7 +12,8 @@
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
 //!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
-//!     may be typed, `mcp/consent/` asks the user first.
+//!     may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the client
+//!     knows how to ask.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
 //!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
@@ -53,6 +54,7 @@
 //!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
 //!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
 //!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
+//!   - `ops/tasks.rs`: calls that outlast their answer (`ledger/tasks.rs`).
 //!   - `ops/history.rs`, `ops/export.rs`, `ops/prune.rs`: what is remembered, told, written as JSON, forgotten.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger. `ops/rebuild.rs`: a ledger that was damaged or lost
 //!     is completed from the API's list and from those files.

@@ -28,6 +28,11 @@ pub trait Monitor: Send + Sync {
     /// The token that is cancelled when the caller gives up.
     fn cancellation(&self) -> &CancellationToken;
 
+    /// Whether the caller asks later for the answer, so that it may take as long as it takes. May come to be so.
+    fn has_time(&self) -> bool {
+        false
+    }
+
     /// Fails with [`ErrorKind::Cancelled`] once the caller has given up.
     fn check(&self, act: &str) -> Result<()> {
         if self.cancellation().is_cancelled() {

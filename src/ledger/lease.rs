@@ -29,6 +29,17 @@ impl Ledger {
         })
     }
 
+    /// Whether somebody holds a lease, told without waiting for anybody.
+    pub fn is_leased(&self, name: &str) -> Result<bool> {
+        self.read("looking for a lease", |connection| {
+            let now = Utc::now();
+            connection
+                .prepare_cached("SELECT count(*) FROM leases WHERE name = ?1 AND until BETWEEN ?2 AND ?3")?
+                .query_row(params![name, text(now), text(now + LEASE)], |row| row.get::<_, i64>(0))
+                .map(|held| held > 0)
+        })
+    }
+
     /// Prolongs a lease. `false` if somebody else has taken it meanwhile, even if only for a while: a process
     /// that slept does not get back what it lost.
     pub fn renew(&self, name: &str, owner: &str) -> Result<bool> {

@@ -6,6 +6,7 @@
 //! 2. `uploads`.
 //! 3. Jobs of several parts: what each part is, what it waits for, when it was looked at; the state of the job as a whole;
 //!    `leases`, `limits`.
+//! 4. `tasks`.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -17,7 +18,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
@@ -163,6 +164,27 @@ const STEPS: [&str; VERSION as usize] = [
         pause_until   TEXT,
         PRIMARY KEY (model, owner)
     ) STRICT;
+",
+    "
+    -- Calls of tools that outlast their answer.
+    CREATE TABLE tasks (
+        -- A secret of its owner: whoever has both can read the outcome.
+        id            TEXT PRIMARY KEY,
+        -- A hash of who called, or the transport where nobody logs in.
+        owner         TEXT NOT NULL,
+        tool          TEXT NOT NULL,
+        -- JSON, as long as the call may have to be made again.
+        arguments     TEXT,
+        -- working, completed, failed, cancelled
+        state         TEXT NOT NULL,
+        -- What the tool answered, or the error: JSON.
+        outcome       TEXT,
+        message       TEXT,
+        created_at    TEXT NOT NULL,
+        updated_at    TEXT NOT NULL,
+        expires_at    TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX tasks_by_end ON tasks (expires_at);
 ",
 ];
 

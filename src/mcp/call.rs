@@ -44,8 +44,9 @@ impl<A: DeserializeOwned> Call<A> {
         (&mut self.interview, &self.monitor)
     }
 
-    /// Tells the client how far the call has come, and the call when the client gives up.
+    /// Tells the client how far the call has come, and the call when the client gives up. There is nothing to ask first.
     pub(super) fn monitor(&self) -> &McpMonitor {
+        self.monitor.begins();
         &self.monitor
     }
 }

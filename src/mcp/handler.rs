@@ -5,17 +5,18 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, ErrorData, GetPromptRequestParams,
-    GetPromptResponse, GetSkillRequestParams, GetSkillResult, Implementation, InitializeRequestParams,
-    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, DiscoverResult,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, GetTaskParams,
+    GetTaskResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
 use super::progress::McpMonitor;
-use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions};
+use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
 use crate::ops;
 
 impl ServerHandler for BatchServer {
@@ -29,6 +30,7 @@ impl ServerHandler for BatchServer {
             .enable_resources_subscribe()
             .enable_completions()
             .enable_skills()
+            .enable_tasks()
             .build();
         ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS)
     }
@@ -40,10 +42,17 @@ impl ServerHandler for BatchServer {
     ) -> Result<InitializeResult, ErrorData> {
         context.peer.set_peer_info(request.clone());
         let mut result = self.negotiate_initialize(&request)?;
+        tasks::leave_out(&mut result.capabilities, self, &context);
         if let Some(resources) = result.capabilities.resources.as_mut().filter(|_| cannot_push(&context)) {
             resources.subscribe = None;
         }
         Ok(result)
+    }
+
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let mut info = self.get_info();
+        tasks::leave_out(&mut info.capabilities, self, &context);
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info))
     }
 
     async fn list_tools(
@@ -63,11 +72,34 @@ impl ServerHandler for BatchServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let name = request.name.clone();
-        let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
-        // What waits to be sent goes out behind the calls of whoever is there.
-        ops::queue::nudge(&self.app);
-        answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
+        match tasks::owner_of_call(self, &request.name, &context) {
+            Some(owner) => tasks::call(self, &owner, request, context).await,
+            None => self.answer(request, context).await,
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        sound("tasks/get", async { tasks::get(self, &request.task_id, context) }).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        sound("tasks/update", async { tasks::update(self, &request.task_id, &context) }).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        sound("tasks/cancel", async { tasks::cancel(self, &request.task_id, &context) }).await
     }
 
     async fn list_resources(
@@ -164,6 +196,21 @@ impl ServerHandler for BatchServer {
         _context: RequestContext<RoleServer>,
     ) -> Result<GetSkillResult, ErrorData> {
         resources::get_skill(&request.uri)
+    }
+}
+
+impl BatchServer {
+    /// What a call of a tool is answered.
+    pub(super) async fn answer(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let name = request.name.clone();
+        let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
+        // What waits to be sent goes out behind the calls of whoever is there.
+        ops::queue::nudge(&self.app);
+        answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
 }
 

@@ -19,6 +19,7 @@ mod reply;
 mod resources;
 mod schema;
 mod subscriptions;
+mod tasks;
 mod tools;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use rmcp::model::Tool;
 
 use crate::ops::App;
 use subscriptions::Subscriptions;
+use tasks::Owner;
 
 /// What is not logged unless it is asked for. The SDK takes note of each refusal, which the client has heard as well,
 /// and calls it an error when a client that gave up is gone before its answer.
@@ -58,12 +60,19 @@ pub struct BatchServer {
     tools: Arc<Tools>,
     /// Those of the client of this connection.
     subscriptions: Subscriptions,
+    /// Whose the tasks of a connection are on which nobody logs in.
+    owner: Option<Owner>,
 }
 
 impl Clone for BatchServer {
     /// The same server for another connection.
     fn clone(&self) -> Self {
-        Self { app: self.app.clone(), tools: self.tools.clone(), subscriptions: Subscriptions::default() }
+        Self {
+            app: self.app.clone(),
+            tools: self.tools.clone(),
+            subscriptions: Subscriptions::default(),
+            owner: self.owner.clone(),
+        }
     }
 }
 
@@ -83,13 +92,25 @@ impl BatchServer {
             router.merge(tool);
         }
         let tools = Arc::new(Tools { router, listed });
-        Self { app, tools, subscriptions: Subscriptions::default() }
+        Self { app, tools, subscriptions: Subscriptions::default(), owner: None }
+    }
+
+    /// The same for whoever started this program.
+    fn at_home(self) -> Self {
+        Self { owner: Some(Owner::at_home()), ..self }
     }
 
     /// The definitions of all tools, in the order in which they are listed.
     pub fn tools(&self) -> &[Tool] {
         &self.tools.listed
     }
+}
+
+/// 128 bits that nobody can guess.
+fn unguessable() -> Option<String> {
+    let mut bytes = [0; 16];
+    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
+    Some(crate::job::id::hex(&bytes))
 }
 
 /// The description without the line breaks of its doc comment.

@@ -4,6 +4,7 @@
 //! a channel, and a task of the call sends on what it finds there: at most twice a second, and at least
 //! every eight seconds, so that a client's idle timer does not end a call that is alive.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
@@ -14,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::tasks::Course;
 use crate::progress::{Monitor, Progress};
 
 /// How often clients hear of a call.
@@ -33,11 +35,13 @@ pub(super) struct McpMonitor {
     cancellation: CancellationToken,
     /// Empty if the client did not ask for progress.
     relay: Option<Relay>,
+    /// That of a call which may become a task.
+    course: Option<Arc<Course>>,
 }
 
 struct Relay {
     latest: watch::Sender<Option<Progress>>,
-    _task: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<Option<()>>,
 }
 
 impl McpMonitor {
@@ -47,12 +51,22 @@ impl McpMonitor {
     }
 
     fn with_rhythm(context: &RequestContext<RoleServer>, rhythm: Rhythm) -> Self {
+        let course = context.extensions.get::<Arc<Course>>().cloned();
         let relay = context.meta.get_progress_token().map(|token| {
             let (latest, reports) = watch::channel(None);
-            let task = tokio::spawn(relay(reports, context.peer.clone(), token, rhythm));
+            let left = course.as_ref().map_or_else(CancellationToken::new, |course| course.left().clone());
+            let relayed = relay(reports, context.peer.clone(), token, rhythm);
+            let task = tokio::spawn(async move { left.run_until_cancelled(relayed).await });
             Relay { latest, _task: AbortOnDropHandle::new(task) }
         });
-        Self { cancellation: context.ct.clone(), relay }
+        Self { cancellation: context.ct.clone(), relay, course }
+    }
+
+    /// The user was asked whatever there was to ask: from now on the call may become a task.
+    pub(super) fn begins(&self) {
+        if let Some(course) = &self.course {
+            course.begins();
+        }
     }
 }
 
@@ -61,10 +75,18 @@ impl Monitor for McpMonitor {
         if let Some(relay) = &self.relay {
             relay.latest.send_replace(Some(progress.clone()));
         }
+        if let Some(course) = &self.course {
+            course.report(progress);
+        }
     }
 
     fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
+    }
+
+    /// So it is with a task.
+    fn has_time(&self) -> bool {
+        self.course.as_ref().is_some_and(|course| course.left().is_cancelled())
     }
 }
 
@@ -104,7 +126,7 @@ impl Meter {
             self.base = self.last.map_or(0.0, f64::ceil);
         }
         let value = self.advance(self.base + count(report.done));
-        let notification = ProgressNotificationParam::new(token, value).with_message(message(report));
+        let notification = ProgressNotificationParam::new(token, value).with_message(words(report));
         match report.total {
             Some(total) => notification.with_total((self.base + count(total)).max(value)),
             None => notification,
@@ -120,7 +142,7 @@ impl Meter {
 }
 
 /// "uploading: 3,000 of 9,000 bytes".
-fn message(report: &Progress) -> String {
+pub(super) fn words(report: &Progress) -> String {
     use crate::job::outcome::grouped;
     let number = |n: u64| grouped(i64::try_from(n).unwrap_or(i64::MAX));
     match report.total {

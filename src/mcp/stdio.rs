@@ -33,7 +33,7 @@ pub async fn serve_on(
     let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
     let end = CancellationToken::new();
     let input = EndTold { input, end: end.clone() };
-    let service = match BatchServer::new(app).serve((input, output)).await {
+    let service = match BatchServer::new(app).at_home().serve((input, output)).await {
         Ok(service) => service,
         // A client that leaves before it says hello did nothing wrong.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),

@@ -9,8 +9,8 @@ use super::relay::Relay;
 use crate::error::{Error, Result};
 use crate::progress::Monitor;
 
-/// Runs `work` on a task of its own and passes its progress on. `None` when it takes longer than `patience`: then it
-/// goes on, and nobody can cancel it any more. Until then, cancelling the call cancels the work.
+/// Runs `work` on a task of its own and passes its progress on. `None` when it takes longer than `patience`, unless
+/// the caller has time: then it goes on, and nobody can cancel it any more. Until then, cancelling the call cancels the work.
 pub(super) async fn in_background<T, F>(
     patience: Option<Duration>,
     monitor: &dyn Monitor,
@@ -31,6 +31,7 @@ where
         }
     };
     tokio::pin!(patience);
+    let mut has_time = false;
     loop {
         tokio::select! {
             biased;
@@ -38,9 +39,12 @@ where
                 return finished.map_err(|e| Error::internal("working in the background", e.to_string()))?.map(Some);
             }
             () = monitor.cancellation().cancelled(), if !cancellation.is_cancelled() => cancellation.cancel(),
-            () = &mut patience => {
-                relay.leave_alone();
-                return Ok(None);
+            () = &mut patience, if !has_time => {
+                has_time = monitor.has_time();
+                if !has_time {
+                    relay.leave_alone();
+                    return Ok(None);
+                }
             }
             Ok(()) = news.changed() => {
                 if let Some(latest) = news.borrow_and_update().as_ref() {
@@ -48,5 +52,41 @@ where
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::{Progress, Silent};
+
+    /// A caller who asks later.
+    #[derive(Default)]
+    struct Later(Silent);
+
+    impl Monitor for Later {
+        fn report(&self, _progress: &Progress) {}
+
+        fn cancellation(&self) -> &CancellationToken {
+            self.0.cancellation()
+        }
+
+        fn has_time(&self) -> bool {
+            true
+        }
+    }
+
+    async fn after_patience(monitor: &dyn Monitor) -> Option<u8> {
+        let work = |_| async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(7)
+        };
+        in_background(Some(Duration::ZERO), monitor, work).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_behind_the_answer_unless_the_caller_has_time() {
+        assert_eq!(after_patience(&Silent::default()).await, None);
+        assert_eq!(after_patience(&Later::default()).await, Some(7));
     }
 }

@@ -37,7 +37,11 @@ impl Lease {
 
     /// The same, unless somebody else holds it now.
     pub(super) fn of_job_if_free(app: &App, handle: &Handle) -> Result<Option<Self>> {
-        let name = format!("job {handle}");
+        Self::if_free(app, format!("job {handle}"))
+    }
+
+    /// The right to do what this name says, unless somebody else has it now.
+    pub(super) fn if_free(app: &App, name: String) -> Result<Option<Self>> {
         let owner = format!("{}-{:016x}", std::process::id(), fastrand::u64(..));
         if !app.ledger()?.lease(&name, &owner)? {
             return Ok(None);

@@ -48,6 +48,7 @@ pub mod signing_keys;
 pub mod status;
 mod storage;
 mod submit;
+pub mod tasks;
 mod tidy;
 mod trouble;
 mod unfinished;

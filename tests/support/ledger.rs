@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::world::World;
 
 /// Where times stand that this machine's clock told.
-const OWN_TIMES: [(&str, &str); 10] = [
+const OWN_TIMES: [(&str, &str); 13] = [
     ("jobs", "created_at"),
     ("parts", "step_at"),
     ("parts", "not_before"),
@@ -20,6 +20,9 @@ const OWN_TIMES: [(&str, &str); 10] = [
     ("leases", "until"),
     ("limits", "learned_at"),
     ("limits", "pause_until"),
+    ("tasks", "created_at"),
+    ("tasks", "updated_at"),
+    ("tasks", "expires_at"),
 ];
 
 /// The ledger's file.

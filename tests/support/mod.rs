@@ -14,4 +14,5 @@ pub mod requests;
 pub mod scripted;
 pub mod side_by_side;
 pub mod signed;
+pub mod tasks;
 pub mod world;

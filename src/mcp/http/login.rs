@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::oauth::OAuth;
 use crate::error::{Error, Result};
+use crate::mcp::tasks::Owner;
 
 /// How callers show who they are.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(super) struct Token {
     /// not kept.
     key: hmac::Key,
     code: hmac::Tag,
+    /// Whoever has it.
+    owner: Owner,
 }
 
 impl Token {
@@ -36,7 +39,7 @@ impl Token {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map_err(|_| Error::internal("preparing the token check", "this machine gives no randomness"))?;
         let code = hmac::sign(&key, token.expose_secret().as_bytes());
-        Ok(Self { key, code })
+        Ok(Self { key, code, owner: Owner::of_token(token.expose_secret()) })
     }
 
     fn is(&self, given: &str) -> bool {
@@ -47,15 +50,19 @@ impl Token {
 /// Lets pass who may call; the others hear how to log in.
 pub(super) async fn required(State(login): State<Login>, mut request: Request, next: Next) -> Response {
     match &login {
-        Login::None => {}
+        Login::None => drop(request.extensions_mut().insert(Owner::anyone())),
         Login::Token(token) => {
             if !bearer(request.headers()).is_some_and(|given| token.is(given)) {
                 return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed\n")
                     .into_response();
             }
+            request.extensions_mut().insert(token.owner.clone());
         }
         Login::OAuth(oauth) => match oauth.granted(bearer(request.headers()), request.uri(), request.headers()).await {
-            Ok(granted) => drop(request.extensions_mut().insert(granted)),
+            Ok((granted, owner)) => {
+                request.extensions_mut().insert(granted);
+                owner.map(|owner| request.extensions_mut().insert(owner));
+            }
             Err(refusal) => return *refusal,
         },
     }

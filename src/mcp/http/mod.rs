@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
-use super::BatchServer;
+use super::{BatchServer, unguessable};
 use crate::config::http::{Access, HttpSettings};
 use crate::error::{Error, Result};
 use crate::ops::App;
@@ -159,13 +159,6 @@ fn for_pages(origins: &[String]) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")])
-}
-
-/// 128 bits that nobody can guess.
-fn unguessable() -> Option<String> {
-    let mut bytes = [0; 16];
-    rustls::crypto::ring::default_provider().secure_random.fill(&mut bytes).ok()?;
-    Some(crate::job::id::hex(&bytes))
 }
 
 #[cfg(unix)]

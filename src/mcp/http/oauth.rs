@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::jwt::{self, Expected, Keys};
 use crate::config::http::OAuthSettings;
+use crate::mcp::tasks::Owner;
 use crate::ops::signing_keys;
 
 const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -47,6 +48,8 @@ struct Claims {
     scope: Value,
     #[serde(default)]
     scp: Value,
+    #[serde(default)]
+    sub: Option<String>,
 }
 
 impl OAuth {
@@ -70,23 +73,27 @@ impl OAuth {
         }
     }
 
-    /// What a token lets its bearer do here, or the answer that says what is missing.
+    /// What a token lets its bearer do here, and who that is if it says so; or the answer that says what is missing.
     pub(super) async fn granted(
         &self,
         token: Option<&str>,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Result<Granted, Box<Response>> {
+    ) -> Result<(Granted, Option<Owner>), Box<Response>> {
         let Some(token) = token else { return Err(self.refusal(Want::Token, uri, headers)) };
         match jwt::verified::<Claims>(token, &self.keys, &self.expected).await {
-            Ok(claims) if claims.has(WRITE) => Ok(Granted { write: true }),
-            Ok(claims) if claims.has(READ) => Ok(Granted { write: false }),
+            Ok(claims) if claims.has(WRITE) => Ok((Granted { write: true }, self.owner(&claims))),
+            Ok(claims) if claims.has(READ) => Ok((Granted { write: false }, self.owner(&claims))),
             Ok(_) => Err(self.refusal(Want::Scope(READ), uri, headers)),
             Err(cause) => {
                 tracing::info!("a token is refused: {cause:?}");
                 Err(self.refusal(Want::GoodToken, uri, headers))
             }
         }
+    }
+
+    fn owner(&self, claims: &Claims) -> Option<Owner> {
+        claims.sub.as_ref().map(|subject| Owner::of_subject(&self.issuer, subject))
     }
 
     /// The answer to a caller whose token is good, but not for this.

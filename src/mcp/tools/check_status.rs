@@ -8,6 +8,7 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::status::{self, StatusArgs, StatusReply};
+use crate::progress::Monitor;
 
 #[tool_router(router = check_status_router, vis = "pub(super)")]
 impl BatchServer {
@@ -21,6 +22,15 @@ impl BatchServer {
         meta = found_by("progress eta wait")
     )]
     async fn check_status(&self, call: Call<StatusArgs>) -> Result<Reply<StatusReply>, Failure> {
-        Ok(status::status(&self.app, call.args()?, call.monitor()).await?.into())
+        let (mut args, monitor) = (call.args()?, call.monitor());
+        loop {
+            let reply = status::status(&self.app, args.clone(), monitor).await?;
+            // Nobody's patience ends the wait of a task.
+            let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.has_time();
+            if !goes_on || reply.next_check_after_s.is_none() {
+                return Ok(reply.into());
+            }
+            args.jobs = reply.jobs.into_iter().map(|status| status.job).collect();
+        }
     }
 }

@@ -1,0 +1,186 @@
+//! Calls of tools that outlast their answer: how each stands, and in the end what it answered.
+//!
+//! An id is a secret of whoever made the call, and a row is shown to nobody else. Whether anybody works on it is told by
+//! the lease `task ID`.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde_json::Value;
+
+use super::Ledger;
+use super::record::{text, time};
+use crate::error::Result;
+
+/// Tasks that are worked on at a time, and tasks in all.
+const MOST_WORKING: i64 = 100;
+const MOST: i64 = 1000;
+
+/// A task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskRecord {
+    /// 32 hexadecimal digits that nobody can guess.
+    pub id: String,
+    /// Whose it is.
+    pub owner: String,
+    /// The tool that was called.
+    pub tool: String,
+    /// What it was called with, if the call may be made again.
+    pub arguments: Option<Value>,
+    /// How it stands.
+    pub state: TaskState,
+    /// The same in words.
+    pub message: Option<String>,
+    /// When the call became a task.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it is forgotten.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// How a task stands. All but the first are its end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TaskState {
+    /// The call goes on.
+    Working,
+    /// What the tool answered, a failure of its own included.
+    Completed(Value),
+    /// The error of the protocol that took the place of an answer.
+    Failed(Value),
+    /// Its owner did not want it any longer.
+    Cancelled,
+}
+
+impl TaskState {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Completed(_) => "completed",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn outcome(&self) -> Option<&Value> {
+        match self {
+            Self::Completed(outcome) | Self::Failed(outcome) => Some(outcome),
+            Self::Working | Self::Cancelled => None,
+        }
+    }
+
+    fn read(word: &str, outcome: Value) -> Self {
+        match word {
+            "completed" => Self::Completed(outcome),
+            "failed" => Self::Failed(outcome),
+            "cancelled" => Self::Cancelled,
+            _ => Self::Working,
+        }
+    }
+}
+
+impl Ledger {
+    /// Remembers a new task; `false` if there are too many. Those whose time is up are forgotten first.
+    pub fn begin_task(&self, task: &TaskRecord) -> Result<bool> {
+        self.write("recording a task", |tx| {
+            sweep(tx, task.created_at)?;
+            let (all, working): (i64, i64) =
+                tx.query_row("SELECT count(*), count(*) FILTER (WHERE state = 'working') FROM tasks", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+            if all >= MOST || working >= MOST_WORKING {
+                return Ok(false);
+            }
+            insert(tx, task).map(|()| true)
+        })
+    }
+
+    /// The task of this id, if it is this owner's and its time is not up.
+    pub fn task(&self, id: &str, owner: &str) -> Result<Option<TaskRecord>> {
+        let now = text(Utc::now());
+        let found = self.read("reading a task", |connection| find(connection, id, owner))?;
+        let is_over = found.as_ref().is_some_and(|task| text(task.expires_at) <= now);
+        if is_over {
+            self.write("forgetting old tasks", |tx| sweep(tx, Utc::now()))?;
+        }
+        Ok(found.filter(|_| !is_over))
+    }
+
+    /// Says how far a task has come. `false` if it has ended.
+    pub fn tell_task(&self, id: &str, message: &str) -> Result<bool> {
+        self.write("recording how far a task is", |tx| {
+            let told = tx.execute(
+                "UPDATE tasks SET message = ?2, updated_at = ?3 WHERE id = ?1 AND state = 'working'",
+                params![id, message, text(Utc::now())],
+            )?;
+            Ok(told == 1)
+        })
+    }
+
+    /// Ends a task. `false` if it has ended before: the first end stays.
+    pub fn end_task(&self, id: &str, state: &TaskState, message: &str) -> Result<bool> {
+        self.write("recording the end of a task", |tx| {
+            let ended = tx.execute(
+                "UPDATE tasks SET state = ?2, outcome = ?3, message = ?4, updated_at = ?5, arguments = NULL \
+                 WHERE id = ?1 AND state = 'working'",
+                params![id, state.as_str(), state.outcome().map(Value::to_string), message, text(Utc::now())],
+            )?;
+            Ok(ended == 1)
+        })
+    }
+}
+
+fn insert(tx: &Transaction<'_>, task: &TaskRecord) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO tasks (id, owner, tool, arguments, state, outcome, message, created_at, updated_at, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            task.id,
+            task.owner,
+            task.tool,
+            task.arguments.as_ref().map(Value::to_string),
+            task.state.as_str(),
+            task.state.outcome().map(Value::to_string),
+            task.message,
+            text(task.created_at),
+            text(task.updated_at),
+            text(task.expires_at)
+        ],
+    )?;
+    Ok(())
+}
+
+fn find(connection: &Connection, id: &str, owner: &str) -> rusqlite::Result<Option<TaskRecord>> {
+    connection
+        .prepare_cached(
+            "SELECT id, owner, tool, arguments, state, outcome, message, created_at, updated_at, expires_at \
+             FROM tasks WHERE id = ?1 AND owner = ?2",
+        )?
+        .query_row(params![id, owner], record)
+        .optional()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<TaskRecord> {
+    let json = |column| {
+        let text = row.get::<_, Option<String>>(column)?;
+        Ok::<_, rusqlite::Error>(text.and_then(|text| serde_json::from_str(&text).ok()))
+    };
+    let moment = |column| row.get(column).map(|text| time(text).unwrap_or_default());
+    Ok(TaskRecord {
+        id: row.get(0)?,
+        owner: row.get(1)?,
+        tool: row.get(2)?,
+        arguments: json(3)?,
+        state: TaskState::read(&row.get::<_, String>(4)?, json(5)?.unwrap_or_default()),
+        message: row.get(6)?,
+        created_at: moment(7)?,
+        updated_at: moment(8)?,
+        expires_at: moment(9)?,
+    })
+}
+
+/// Forgets tasks whose time is up, and leases that nobody renews.
+fn sweep(tx: &Transaction<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM tasks WHERE expires_at <= ?1", [text(now)])?;
+    tx.execute("DELETE FROM leases WHERE name LIKE 'task %' AND until < ?1", [text(now)])?;
+    Ok(())
+}

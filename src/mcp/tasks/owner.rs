@@ -1,0 +1,82 @@
+//! Whose a task is.
+
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use sha2::{Digest, Sha256};
+
+use crate::job::id::hex;
+use crate::mcp::BatchServer;
+
+/// Bytes of a hash that tell callers apart.
+const HASH_BYTES: usize = 16;
+
+/// A caller, as far as a task is theirs: known again after a restart, and nobody can tell from it who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::mcp) struct Owner(String);
+
+impl Owner {
+    /// Whoever started this program on its standard input and output.
+    pub(in crate::mcp) fn at_home() -> Self {
+        Self("stdio".to_owned())
+    }
+
+    /// Whoever reaches a server without a login: only this machine does.
+    pub(in crate::mcp) fn anyone() -> Self {
+        Self("http".to_owned())
+    }
+
+    /// Whoever has the server's token.
+    pub(in crate::mcp) fn of_token(token: &str) -> Self {
+        Self::hashed("token", &[token])
+    }
+
+    /// Somebody that an issuer knows.
+    pub(in crate::mcp) fn of_subject(issuer: &str, subject: &str) -> Self {
+        Self::hashed("oauth", &[issuer, subject])
+    }
+
+    /// The caller of a request. `None`: nobody knows, as over the older transport, and nothing is kept for them.
+    pub(super) fn of(server: &BatchServer, context: &RequestContext<RoleServer>) -> Option<Self> {
+        match context.extensions.get::<http::request::Parts>() {
+            Some(parts) => parts.extensions.get::<Self>().cloned(),
+            None => server.owner.clone(),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn hashed(kind: &str, parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update("gemini-batch-mcp task owner");
+        for part in parts {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+        let hash = hasher.finalize();
+        Self(format!("{kind} {}", hex(hash.get(..HASH_BYTES).unwrap_or_default())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_caller_is_the_same_owner_and_another_is_not() {
+        let somebody = Owner::of_subject("https://as.example", "somebody");
+        assert_eq!(somebody, Owner::of_subject("https://as.example", "somebody"));
+        for other in [
+            Owner::of_subject("https://as.example", "somebody else"),
+            Owner::of_subject("https://other.example", "somebody"),
+            Owner::of_subject("https://as.examplesome", "body"),
+            Owner::of_token("somebody"),
+            Owner::anyone(),
+            Owner::at_home(),
+        ] {
+            assert_ne!(somebody, other);
+        }
+        assert!(!somebody.as_str().contains("somebody"), "{somebody:?}");
+    }
+}
