@@ -18,6 +18,10 @@ fn before_anything_is_sent() {
     world.goes_down();
     is_unreachable(&world, &["create", "r.jsonl"]);
     world.comes_back();
+    // Who was told that it failed decides whether it is sent after all.
+    let status = world.run(&["status", "--wait", "--timeout", "4", "--json"]);
+    assert_eq!(status.json()["jobs"][0]["state"], "JOB_STATE_UNSUBMITTED", "{status:?}");
+    assert_eq!(world.jobs_at_the_api(), 0);
     Journey::new(&world, &["r.jsonl"]).ends_well(1, 5);
 }
 
