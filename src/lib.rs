@@ -17,6 +17,7 @@
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
 //!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
+//!   - `mcp/fixtures/`: what the official conformance suite calls, in a build that is never released.
 //!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
 //!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.

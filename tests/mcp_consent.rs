@@ -188,13 +188,14 @@ fn a_retry_is_asked_about_like_any_other_job() {
     assert!(asked[0].contains("1 request to"), "{asked:?}");
 }
 
-/// A call from 2026-07-28 on, with what was brought from the round before.
+/// The result or error of a call from 2026-07-28 on, with what was brought from the round before.
 fn round(server: &mut Server, tool: &str, arguments: &Value, brought: &Value) -> Value {
     let mut params = call(tool, arguments);
     params.as_object_mut().unwrap().extend(brought.as_object().unwrap().clone());
     let mut ask = modern("tools/call", params);
     ask["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {"form": {}}});
-    server.ask(&ask)["result"].clone()
+    let answer = server.ask(&ask);
+    answer.get("result").unwrap_or(&answer["error"]).clone()
 }
 
 /// What the client brings back: the seal, and its user's answer.
@@ -231,12 +232,15 @@ fn a_yes_holds_for_nothing_but_what_was_asked() {
     let agreed = bring(&question, "pay", yes("pay"));
     let mut forged = agreed.clone();
     forged["requestState"] = format!("{}A", question["requestState"].as_str().unwrap()).into();
-    let unsealed = json!({"inputResponses": agreed["inputResponses"]});
     let other = json!({"input": "planets.requests.jsonl", "name": "other"});
-    for (arguments, brought) in [(&arguments, &forged), (&arguments, &unsealed), (&other, &agreed)] {
-        let asked = round(&mut server, "create_batch", arguments, brought);
-        assert_eq!(asked["resultType"], "input_required", "{asked}");
+    for (arguments, brought) in [(&arguments, &forged), (&other, &agreed)] {
+        let refused = round(&mut server, "create_batch", arguments, brought);
+        assert_eq!(refused["code"], -32602, "{refused}");
+        assert!(refused["message"].as_str().unwrap().contains("again without it"), "{refused}");
     }
+    let unsealed = json!({"inputResponses": agreed["inputResponses"]});
+    let asked = round(&mut server, "create_batch", &arguments, &unsealed);
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
     // The file is another one by now.
     let lines = world.read("planets.requests.jsonl");
     world.write("planets.requests.jsonl", &lines.replace("Mars", "Jupiter"));

@@ -130,6 +130,7 @@ fn what_is_not_there_is_told_in_the_words_of_each_era() {
     for uri in ["batch://jobs/nothing-0123456789ab/status", "batch://planets", "file:///etc/passwd", "jobs", ""] {
         let answer = server.ask(&ask(uri));
         assert_eq!(answer["error"]["code"], -32002, "{uri}: {answer}");
+        assert_eq!(answer["error"]["data"]["uri"], *uri, "{answer}");
     }
     let linked = server.ask(&ask("file:///data/answers.csv"));
     assert!(linked["error"]["message"].as_str().unwrap().contains("open /data/answers.csv"), "{linked}");
@@ -195,6 +196,11 @@ fn the_skill_is_served_as_one() {
     assert_eq!(skill["frontmatter"]["name"], "gemini-batch");
     let got = server.ask(&request("skills/get", &json!({"uri": skill["uri"]})));
     assert_eq!(&got["result"]["skill"], skill);
+    let resources = server.ask(&request("resources/list", &json!({})));
+    let file = resources["result"]["resources"].as_array().unwrap().iter().find(|file| file["uri"] == skill["uri"]);
+    for field in ["name", "description"] {
+        assert_eq!(file.unwrap()[field], skill["frontmatter"][field]);
+    }
     let text = read(&mut server, skill["uri"].as_str().unwrap());
     assert_eq!(skill["resources"][0]["size"], text.len());
     let other = server.ask(&request("skills/get", &json!({"uri": "skill://other/SKILL.md"})));

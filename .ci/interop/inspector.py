@@ -16,6 +16,8 @@ import story
 
 PATIENCE = 120
 ERAS = ["legacy", "auto", "modern"]
+# Calls of one run under load.
+LOAD = 200
 
 
 class Inspector:
@@ -70,6 +72,12 @@ def make_mistakes(inspector):
     assert code != 0 and "brew_coffee" in said, (code, result, said)
 
 
+def stand_load(inspector):
+    load = ["--load", "--load-requests", str(LOAD), "--load-concurrency", "10"]
+    code, answer, said = inspector.ask("tools/call", "--tool-name", "list_batches", "--tool-args-json", "{}", *load)
+    assert code == 0 and (answer["requests"], answer["ok"]) == (LOAD, LOAD), (code, answer, said)
+
+
 def check_connection(binary, node_folder, transport, era):
     with story.stage() as (folder, env), story.http_server(binary, folder, env) as address:
         target = [binary, "--simulate"] if transport == "stdio" else [f"{address}{transport}"]
@@ -77,6 +85,7 @@ def check_connection(binary, node_folder, transport, era):
         tell_story(inspector)
         make_mistakes(inspector)
         read_and_choose(inspector)
+        stand_load(inspector)
 
 
 def run(binary, node_folder):

@@ -52,7 +52,8 @@ impl<A: DeserializeOwned> Call<A> {
 }
 
 impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
-    /// Never fails: a failure here would be a protocol error, which the model may never see.
+    /// Arguments are read later: a failure here is a protocol error, which the model may never see. Only a client that
+    /// brings back another state than it was given fails.
     fn from_context_part(context: &mut ToolCallContext<'_, BatchServer>) -> Result<Self, ErrorData> {
         let known = context.service.tools.router.get(&context.name).map(|tool| known_arguments(&tool.input_schema));
         let (tool, arguments) = (context.name.to_string(), context.arguments.take().unwrap_or_default());
@@ -61,7 +62,7 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
         Ok(Self {
             known: known.unwrap_or_default(),
             monitor: McpMonitor::new(&context.request_context),
-            interview: Interview::new(&context.request_context, seal, brought, sealed.as_deref()),
+            interview: Interview::new(&context.request_context, seal, brought, sealed.as_deref())?,
             tool,
             arguments,
             args: PhantomData,

@@ -140,6 +140,10 @@ impl ServerHandler for BatchServer {
         request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        #[cfg(feature = "_conformance")]
+        if let Some(prompt) = super::fixtures::prompt(&request) {
+            return Ok(prompt);
+        }
         sound("prompts/get", async { prompts::get(request) }).await.map(Into::into)
     }
 

@@ -11,6 +11,8 @@ pub mod stdio;
 mod call;
 mod completion;
 mod consent;
+#[cfg(feature = "_conformance")]
+mod fixtures;
 mod handler;
 mod notes;
 mod progress;
@@ -87,7 +89,10 @@ impl BatchServer {
     pub fn new(app: App) -> Self {
         let mut router = ToolRouter::new();
         let mut listed = Vec::new();
-        for tool in tools::routers() {
+        let routers = tools::routers().into_iter();
+        #[cfg(feature = "_conformance")]
+        let routers = routers.chain(fixtures::routers());
+        for tool in routers {
             listed.extend(tool.list_all().into_iter().map(in_one_paragraph));
             router.merge(tool);
         }

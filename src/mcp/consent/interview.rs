@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rmcp::model::{
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, InputRequest,
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, ErrorData, InputRequest,
     InputRequiredResult, InputResponses, ProtocolVersion,
 };
 use rmcp::service::RequestContext;
@@ -20,19 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A question that only the user can answer.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(in crate::mcp) struct Question {
     /// Which of the questions of a call.
-    pub(super) name: &'static str,
+    pub(in crate::mcp) name: &'static str,
     /// Exactly what it is about: an answer holds for nothing else.
-    pub(super) about: String,
+    pub(in crate::mcp) about: String,
     /// The question.
-    pub(super) message: String,
+    pub(in crate::mcp) message: String,
     /// The form of the answer; it has one field, named as the question.
-    pub(super) form: ElicitationSchema,
+    pub(in crate::mcp) form: ElicitationSchema,
     /// What is not done without an answer.
-    pub(super) act: &'static str,
+    pub(in crate::mcp) act: &'static str,
     /// What to do then instead.
-    pub(super) hint: &'static str,
+    pub(in crate::mcp) hint: &'static str,
 }
 
 impl Question {
@@ -62,7 +62,7 @@ impl Question {
 
 /// An answer, or that there is none yet.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(in crate::mcp) enum Heard {
     /// What the user put in.
     Answer(Value),
     /// The question, to be brought to the user. The same call comes back with the answer.
@@ -86,29 +86,33 @@ pub(in crate::mcp) struct Interview {
 }
 
 impl Interview {
-    /// That of a call which may have brought answers from the round before.
+    /// That of a call which may have brought answers from the round before. Fails if what it brought back as sealed was
+    /// not sealed here for this call: such a state is to be rejected (MCP 2026-07-28, multi round-trip requests).
     pub(in crate::mcp) fn new(
         context: &RequestContext<RoleServer>,
         seal: impl FnOnce() -> Seal,
         brought: Option<InputResponses>,
         sealed: Option<&str>,
-    ) -> Self {
+    ) -> Result<Self, ErrorData> {
         let elicits = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
         // A client that says nothing of forms means forms (MCP 2025-11-25, elicitation).
         let has_forms = elicits.is_some_and(|known| known.form.is_some() || known.url.is_none());
         if !has_forms {
-            return Self { way: Way::Never, standing: Standing::default() };
+            return Ok(Self { way: Way::Never, standing: Standing::default() });
         }
         if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
             let seal = seal();
-            let standing = sealed.and_then(|sealed| seal.open(sealed)).unwrap_or_default();
-            return Self { way: Way::Rounds { seal, brought: brought.unwrap_or_default() }, standing };
+            let standing = match sealed {
+                Some(sealed) => seal.open(sealed).ok_or_else(not_of_this_call)?,
+                None => Standing::default(),
+            };
+            return Ok(Self { way: Way::Rounds { seal, brought: brought.unwrap_or_default() }, standing });
         }
         let way = match cannot_push(context) {
             true => Way::Never,
             false => Way::Session { peer: context.peer.clone(), cancellation: context.ct.clone() },
         };
-        Self { way, standing: Standing::default() }
+        Ok(Self { way, standing: Standing::default() })
     }
 
     /// Whether there is a user to ask.
@@ -117,7 +121,7 @@ impl Interview {
     }
 
     /// Asks, unless the same was answered in a round before. Fails if the user does not agree.
-    pub(super) async fn ask(&mut self, question: &Question) -> Result<Heard> {
+    pub(in crate::mcp) async fn ask(&mut self, question: &Question) -> Result<Heard> {
         if let Some(answer) = self.standing.settled.get(question.name) {
             return Ok(Heard::Answer(answer.clone()));
         }
@@ -139,6 +143,12 @@ impl Interview {
             }
         }
     }
+}
+
+fn not_of_this_call() -> ErrorData {
+    let text = "requestState is not of this call with these arguments, or was made more than an hour ago or before the \
+                server was started anew; make the call again without it";
+    ErrorData::invalid_params(text, None)
 }
 
 async fn within_the_call(

@@ -6,7 +6,7 @@
 mod interview;
 mod seal;
 
-pub(super) use interview::Interview;
+pub(super) use interview::{Heard, Interview, Question};
 pub(super) use seal::Seal;
 
 use rmcp::model::{ElicitationSchema, EnumSchema, InputRequiredResult};
@@ -21,7 +21,6 @@ use crate::ops::delete::{self, DeleteArgs, DeleteReply};
 use crate::ops::retry::{self, RetryArgs};
 use crate::ops::{App, models};
 use crate::progress::Monitor;
-use interview::{Heard, Question};
 
 /// Bytes of a name or path within a question.
 const MOST_NAME_BYTES: usize = 120;

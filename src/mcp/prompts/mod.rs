@@ -25,18 +25,26 @@ static ALL: [Workflow; 5] = [
     retry_failures::WORKFLOW,
 ];
 
+/// Those, and in a build for the conformance suite its own.
+fn all() -> impl Iterator<Item = &'static Workflow> {
+    let all = ALL.iter();
+    #[cfg(feature = "_conformance")]
+    let all = all.chain(&super::fixtures::WORKFLOWS);
+    all
+}
+
 /// One workflow.
 pub(super) struct Workflow {
-    name: &'static str,
-    title: &'static str,
-    description: &'static str,
-    arguments: &'static [Argument],
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) description: &'static str,
+    pub(super) arguments: &'static [Argument],
     /// The message.
-    write: fn(&Given) -> String,
+    pub(super) write: fn(&Given) -> String,
 }
 
 /// What a workflow may be given.
-struct Argument {
+pub(super) struct Argument {
     name: &'static str,
     description: &'static str,
     required: bool,
@@ -44,7 +52,7 @@ struct Argument {
 }
 
 impl Argument {
-    const fn needed(name: &'static str, place: Place, description: &'static str) -> Self {
+    pub(super) const fn needed(name: &'static str, place: Place, description: &'static str) -> Self {
         Self { name, description, required: true, place }
     }
 
@@ -54,11 +62,11 @@ impl Argument {
 }
 
 /// What it was given.
-struct Given(JsonObject);
+pub(super) struct Given(JsonObject);
 
 impl Given {
     /// An argument that was given and is not blank.
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str).map(str::trim).filter(|value| !value.is_empty())
     }
 
@@ -70,13 +78,13 @@ impl Given {
 
 /// The list of prompts.
 pub(super) fn list() -> ListPromptsResult {
-    ListPromptsResult::with_all_items(ALL.iter().map(Workflow::listed).collect())
+    ListPromptsResult::with_all_items(all().map(Workflow::listed).collect())
 }
 
 /// The workflow of that name.
 pub(super) fn find(name: &str) -> Result<&'static Workflow, ErrorData> {
-    let names = || ALL.iter().map(|workflow| workflow.name).collect::<Vec<_>>().join(", ");
-    ALL.iter()
+    let names = || all().map(|workflow| workflow.name).collect::<Vec<_>>().join(", ");
+    all()
         .find(|workflow| workflow.name == name)
         .ok_or_else(|| ErrorData::invalid_params(format!("there is no prompt {name}; there are {}", names()), None))
 }

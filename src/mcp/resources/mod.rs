@@ -13,7 +13,7 @@ use rmcp::model::{
     ResourceTemplate,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::reply::clip_data;
 use crate::error::{Error, ErrorKind, Result};
@@ -72,7 +72,7 @@ fn fixed() -> Vec<Resource> {
             JSON,
         ),
         resource(Address::RequestLine, "Request line", "What a line of a request file is, with examples", MARKDOWN),
-        resource(Address::Skill, "Skill", "How to work with this server, start to end", MARKDOWN),
+        skill::resource(),
     ]
 }
 
@@ -118,6 +118,10 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 
 /// Reads one of them.
 pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<ReadResourceResult, ErrorData> {
+    #[cfg(feature = "_conformance")]
+    if let Some(resource) = super::fixtures::resource(uri) {
+        return Ok(resource);
+    }
     let address = Address::parse(uri).ok_or_else(|| not_here(uri))?;
     let (text, mime_type) = match &address {
         Address::RequestLine => (REQUEST_LINE.to_owned(), MARKDOWN),
@@ -181,17 +185,22 @@ fn not_here(uri: &str) -> ErrorData {
         Some(path) => format!("it is a file on this machine: open {path}"),
         None => "resources/list and resources/templates/list name what there is".to_owned(),
     };
-    ErrorData::resource_not_found(format!("there is no resource {uri}; {hint}"), None)
+    not_found(uri, format!("there is no resource {uri}; {hint}"))
 }
 
 fn unreadable(uri: &str, error: &Error) -> ErrorData {
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::InvalidArgument => ErrorData::resource_not_found(told(error), None),
+        ErrorKind::NotFound | ErrorKind::InvalidArgument => not_found(uri, told(error)),
         kind => {
             tracing::debug!("reading {uri}: {error:?}");
             ErrorData::internal_error(format!("{kind}: {}", told(error)), None)
         }
     }
+}
+
+/// The address is named for clients, too (MCP 2026-07-28, resources, error handling).
+fn not_found(uri: &str, text: String) -> ErrorData {
+    ErrorData::resource_not_found(text, Some(json!({"uri": uri})))
 }
 
 /// The failure, and what to do about it.

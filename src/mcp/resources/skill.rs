@@ -1,7 +1,7 @@
 //! SKILL.md as a skill of the server (extension `io.modelcontextprotocol/skills`, SEP-2640).
 
 use rmcp::model::{
-    ErrorData, GetSkillResult, ListSkillsResult, Skill, SkillFrontmatter, SkillResource, SkillResources,
+    ErrorData, GetSkillResult, ListSkillsResult, Resource, Skill, SkillFrontmatter, SkillResource, SkillResources,
 };
 
 /// The skill, as it lies in the repository.
@@ -22,6 +22,13 @@ pub(in crate::mcp) fn get(uri: &str) -> Result<GetSkillResult, ErrorData> {
         return Ok(GetSkillResult::new(skill()).with_ttl_ms(FRESH_MS));
     }
     Err(ErrorData::invalid_params(format!("there is no skill at {uri}; the only one is {URI}"), None))
+}
+
+/// The skill among the resources, named as it names itself.
+pub(super) fn resource() -> Resource {
+    let skill = skill();
+    let resource = Resource::new(URI, skill.name()).with_title("Skill").with_mime_type(super::MARKDOWN);
+    resource.with_description(skill.frontmatter.description)
 }
 
 fn skill() -> Skill {

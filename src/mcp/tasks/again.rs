@@ -10,6 +10,10 @@ const DATA: [&str; 3] = ["rows", "prompts", "requests"];
 
 /// Whether calls of this tool may take long.
 pub(super) fn may_take_long(tool: &str) -> bool {
+    #[cfg(feature = "_conformance")]
+    if crate::mcp::fixtures::MAY_TAKE_LONG.contains(&tool) {
+        return true;
+    }
     may_be_repeated(tool) || pays(tool)
 }
 

@@ -1,0 +1,76 @@
+"""Has Claude Code and Gemini CLI check the health of the server, configured by mcp.json as it stands.
+
+    python health_checks.py BINARY NODE_FOLDER
+
+NODE_FOLDER is where package.json was installed. Neither client has an account here, and each finds a home that is
+removed afterwards. Prints one line a check; exits with 1 if any failed.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import story
+
+PATIENCE = 120
+# Where each client reads the servers of a project.
+CLIENTS = {"claude": ".mcp.json", "gemini": ".gemini/settings.json"}
+
+
+def servers(address):
+    """Those of mcp.json, and the same one over HTTP."""
+    config = json.loads((story.HERE.parents[1] / "mcp.json").read_text(encoding="utf-8"))
+    config["mcpServers"]["over-http"] = {"type": "http", "url": f"{address}/mcp"}
+    config["mcpServers"]["over-sse"] = {"type": "sse", "url": f"{address}/sse"}
+    return config
+
+
+def write(file, data):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(data), encoding="utf-8")
+
+
+def trust(home, project):
+    """What a user is asked once: whether a project may start its servers."""
+    write(home / ".claude/settings.json", {"enableAllProjectMcpServers": True})
+    write(home / ".gemini/trustedFolders.json", {str(project): "TRUST_FOLDER"})
+
+
+def ask(client, folder, binary, node_folder):
+    """What the client prints. It exits with 0 whatever became of the servers."""
+    (folder / "bin").mkdir()
+    # The server is found as mcp.json names it: in the PATH.
+    (folder / "bin/gemini-batch-mcp").symlink_to(binary)
+    node_programs = pathlib.Path(node_folder).resolve() / "node_modules/.bin"
+    path = f"{folder}/bin:{node_programs}:/usr/bin:/bin"
+    env = {"HOME": str(folder / "home"), "PATH": path, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    command = [str(node_programs / client), "mcp", "list"]
+    done = subprocess.run(
+        command, cwd=folder / "project", env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def check(client, binary, node_folder):
+    with story.stage() as (folder, env), story.http_server(binary, folder, env) as address:
+        folder, config = pathlib.Path(folder).resolve(), servers(address)
+        write(folder / "project" / CLIENTS[client], config)
+        trust(folder / "home", folder / "project")
+        said = ask(client, folder, binary, node_folder)
+        for name in config["mcpServers"]:
+            lines = [line for line in said.splitlines() if f"{name}: " in line]
+            assert len(lines) == 1 and lines[0].strip().endswith(("✔ Connected", "- Connected")), said
+
+
+def run(binary, node_folder):
+    failed = 0
+    for client in CLIENTS:
+        failed += story.report(f"{client} mcp list", lambda: check(client, binary, node_folder))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(run(str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]))
