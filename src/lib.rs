@@ -58,12 +58,14 @@
 //!   - `ops/history.rs`, `ops/export.rs`, `ops/prune.rs`: what is remembered, told, written as JSON, forgotten.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger. `ops/rebuild.rs`: a ledger that was damaged or lost
 //!     is completed from the API's list and from those files.
+//!   - `ops/doctor.rs`: what work needs, looked at: the API (`ops/doctor/api.rs`), this machine (`ops/doctor/here.rs`).
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a name that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
 //!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be
 //!   enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when damaged
-//!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`). What happens, and each call of the
+//!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`);
+//!   looked at without a change (`ledger/examine.rs`). What happens, and each call of the
 //!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,

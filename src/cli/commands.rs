@@ -76,6 +76,8 @@ pub enum Command {
     Export(ExportFlags),
     /// Forget old jobs that are done with; shows them first, and does it with --yes
     Prune(PruneFlags),
+    /// Check key, network, clock, folders and ledger, and say what to mend
+    Doctor,
     /// See a whole job in a minute, without key and cost
     Demo(DemoFlags),
     /// Serve a pretended Gemini Batch API on this machine, for any client of it

@@ -53,8 +53,10 @@ async fn interrupted_twice(cancellation: &CancellationToken) {
 }
 
 async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
-    // These two bring their own surroundings.
+    // These bring their own surroundings.
     match &cli.command {
+        // Settings that cannot be read are a finding, too. What counts is what a server here could do.
+        Some(Command::Doctor) => return doctor(Config::read(&cli.flags, Caller::Agent), output).await,
         Some(Command::Demo(args)) => return demo::demo(args, output, monitor).await,
         Some(Command::Simulate(args)) => return simulate::simulate(&cli.flags, args, output, monitor).await,
         _ => {}
@@ -66,6 +68,12 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
     monitor.finish();
     app.take_notes().iter().for_each(|note| output::say(&format!("warning: {note}")));
     outcome
+}
+
+async fn doctor(settings: Result<Config>, output: Output) -> Result<Exit> {
+    let report = ops::doctor::doctor(settings).await;
+    output.reply(&report)?;
+    Ok(if report.ok { Exit::Success } else { Exit::Error })
 }
 
 async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
@@ -82,7 +90,7 @@ async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor
         Some(Command::History(flags)) => output.reply(&ops::history::history(app, flags.args(), monitor).await?),
         Some(Command::Export(flags)) => flags.run(app, output),
         Some(Command::Prune(flags)) => output.reply(&ops::prune::prune(app, flags.args(), monitor).await?),
-        None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_)) => {
+        None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_) | Command::Doctor) => {
             Err(Error::internal("running a command", "a server was asked for"))
         }
     }

@@ -8,6 +8,7 @@
 pub mod builds;
 pub mod calls;
 pub mod events;
+pub mod examine;
 pub mod export;
 mod files;
 mod gate;

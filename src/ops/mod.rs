@@ -12,6 +12,7 @@ pub mod create;
 pub mod data_files;
 mod dataset;
 pub mod delete;
+pub mod doctor;
 pub mod estimate;
 pub mod export;
 mod find;
