@@ -12,6 +12,7 @@ pub mod examine;
 pub mod export;
 mod files;
 mod gate;
+pub mod glance;
 pub mod history;
 pub mod import;
 pub mod jobs;

@@ -47,6 +47,7 @@ mod schema_file;
 mod send;
 pub mod signing_keys;
 pub mod status;
+pub mod statusline;
 mod storage;
 mod submit;
 pub mod tasks;
