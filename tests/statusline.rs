@@ -134,6 +134,17 @@ fn a_ledger_in_use_holds_nothing_up_and_a_damaged_one_is_not_touched() {
     assert!(std::fs::read(&file).unwrap() == bytes);
 }
 
+/// What SQLite keeps beside a database for those who read it is nobody's lost work.
+#[test]
+fn a_glance_leaves_nothing_that_looks_like_a_loss() {
+    let world = World::new();
+    world.reply(&["list", "--local"]);
+    assert_eq!(line(&world), "batch: idle");
+    std::fs::remove_file(ledger::file(&world)).unwrap();
+    let ran = world.run(&["list", "--local"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+}
+
 #[test]
 fn what_the_client_hands_over_is_of_no_matter() {
     let folder = tempfile::tempdir().unwrap();

@@ -95,9 +95,11 @@ impl Files {
         names.into_iter().any(|name| Handle::parse(&name).is_some() || name.starts_with("batches-"))
     }
 
-    /// Whether SQLite's files of recent commits hold anything. Beside an empty database SQLite would drop them.
+    /// Whether SQLite's files of recent commits hold anything. Beside an empty database SQLite would drop them. Their index
+    /// alone holds nothing: whoever only reads leaves one behind.
     pub(super) fn has_leftovers(&self) -> bool {
-        BESIDE.iter().any(|ending| fs::metadata(beside(&self.main, ending)).is_ok_and(|file| file.len() > 0))
+        let commits = BESIDE.iter().filter(|ending| **ending != "-shm");
+        commits.into_iter().any(|ending| fs::metadata(beside(&self.main, ending)).is_ok_and(|file| file.len() > 0))
     }
 
     /// Whether the database ends within a page. What recent commits hold may be on its way there.
