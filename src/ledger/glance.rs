@@ -20,8 +20,9 @@ use super::spend::{Spending, spending};
 use crate::error::{Error, Result};
 use crate::job::JobState;
 
-/// A job that was made before that is no news, whoever was told of it.
-const NEWS: TimeDelta = TimeDelta::days(30);
+/// A job that was made before that is no news, whoever was told of it. It lives two days at most, and each one more in
+/// question has to be looked at.
+const NEWS: TimeDelta = TimeDelta::days(7);
 /// From here on the file of ends that were told is cut to its newer half: some ten thousand of them.
 const LONGEST: usize = 512 * 1024;
 /// The version from which on jobs have a state of their own.

@@ -70,9 +70,9 @@ impl TellsOfJobs for ResultsReply {
 
 /// Notes that somebody reads this reply: the ends in it are no news to the next line.
 pub fn told(app: &App, reply: &impl TellsOfJobs) {
-    let jobs = reply.jobs();
-    let ended: Vec<&str> =
-        jobs.iter().filter(|(_, state)| JobState::parse(state).is_terminal()).map(|(job, _)| *job).collect();
+    // Jobs made elsewhere have no handle, and are no news to begin with.
+    let is_news = |(job, state): &(&str, &str)| JobState::parse(state).is_terminal() && !job.starts_with("batches/");
+    let ended: Vec<&str> = reply.jobs().into_iter().filter(is_news).map(|(job, _)| job).collect();
     if let Err(e) = glance::told(&app.config().home, &ended) {
         tracing::warn!("the status line will call known ends news: {e}");
     }
