@@ -25,6 +25,8 @@ use crate::job::JobState;
 const NEWS: TimeDelta = TimeDelta::days(7);
 /// From here on the file of ends that were told is cut to its newer half: some ten thousand of them.
 const LONGEST: usize = 512 * 1024;
+/// Pages that are kept.
+const FEW_PAGES: i64 = 16;
 /// The version from which on jobs have a state of their own.
 const JOBS_HAVE_STATES: u32 = 3;
 
@@ -55,6 +57,8 @@ pub fn glance(folder: &Path) -> Result<Option<Glance>> {
     let Some(_pass) = gate.share_now() else { return Ok(None) };
     let look = || -> rusqlite::Result<Option<Glance>> {
         let connection = open_to_read(files.main())?;
+        // Each page is wanted once: to get memory for it takes longer than to read it.
+        connection.pragma_update(None, "cache_size", FEW_PAGES)?;
         if super::schema::version(&connection)? < JOBS_HAVE_STATES {
             return Ok(None);
         }
