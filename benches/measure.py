@@ -25,6 +25,7 @@ from pathlib import Path
 import load
 import made_data
 import memory
+import statusline
 import wire
 from processes import Cost, Failed, Server, in_turn, own_peak_kb, run
 
@@ -235,6 +236,7 @@ SECTIONS = {
     "packed": build_packed,
     "results": results,
     "start": start,
+    "statusline": statusline.measure,
     "wire": wire.measure,
     "memory": memory.measure,
     "load": load.measure,

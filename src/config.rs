@@ -78,6 +78,8 @@ pub enum Caller {
 pub struct Config {
     /// The API key, if one is set. Never printed.
     pub key: Option<SecretString>,
+    /// The variable that it is from.
+    pub key_variable: Option<&'static str>,
     /// Another address than the API's own, from `GOOGLE_GEMINI_BASE_URL`.
     pub base_url: Option<String>,
     /// Another version of the API than the usual one, from `GOOGLE_GENAI_API_VERSION`.
@@ -135,8 +137,10 @@ impl Config {
             Some(home) => here.join(home),
             None => data_folder()?,
         };
+        let (key_variable, key) = api_key(&mut notes).unzip();
         Ok(Self {
-            key: api_key(&mut notes),
+            key,
+            key_variable,
             base_url: env_text("GOOGLE_GEMINI_BASE_URL"),
             api_version: api_version(),
             // Simulated jobs never mix with real ones.
@@ -163,6 +167,7 @@ impl Config {
     pub fn simulated(home: PathBuf, root: PathBuf) -> Self {
         Self {
             key: None,
+            key_variable: None,
             base_url: None,
             api_version: None,
             home,
@@ -217,8 +222,8 @@ fn no_home() -> Error {
         .hint("set GEMINI_BATCH_HOME to a folder for the ledger")
 }
 
-/// `GOOGLE_API_KEY`, then `GEMINI_API_KEY`, as Google's SDKs do (API reference §1.3).
-fn api_key(notes: &mut Vec<String>) -> Option<SecretString> {
+/// `GOOGLE_API_KEY`, then `GEMINI_API_KEY`, as Google's SDKs do (API reference §1.3): the variable and its value.
+fn api_key(notes: &mut Vec<String>) -> Option<(&'static str, SecretString)> {
     let mut key = |name| {
         let value = env_text(name)?;
         // Some clients hand over "${GOOGLE_API_KEY}" as it stands in their configuration.
@@ -226,14 +231,16 @@ fn api_key(notes: &mut Vec<String>) -> Option<SecretString> {
         if !expanded {
             notes.push(format!("{name} holds the name of a variable, not a key: it counts as not set"));
         }
-        expanded.then_some(value)
+        expanded.then_some((name, value))
     };
     let google = key("GOOGLE_API_KEY");
     let gemini = key("GEMINI_API_KEY");
-    if google.is_some() && gemini.is_some() && google != gemini {
+    if let (Some((_, google)), Some((_, gemini))) = (&google, &gemini)
+        && google != gemini
+    {
         notes.push("both GOOGLE_API_KEY and GEMINI_API_KEY are set: GOOGLE_API_KEY is used".to_owned());
     }
-    google.or(gemini).map(SecretString::from)
+    google.or(gemini).map(|(name, value)| (name, SecretString::from(value)))
 }
 
 /// `beta` is short for `v1beta`, as in Google's SDKs.

@@ -8,7 +8,8 @@
 //! From the outside in; an arrow below is an import, and none goes the other way.
 //!
 //! - `main.rs`: flags to the library, its outcome to an exit code.
-//! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo.
+//! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo, completions and the
+//!   manual page (`cli/papers.rs`).
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
 //!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
@@ -59,12 +60,15 @@
 //!   - `ops/history.rs`, `ops/export.rs`, `ops/prune.rs`: what is remembered, told, written as JSON, forgotten.
 //!   - `ops/vault.rs`: the files kept for each job beside the ledger. `ops/rebuild.rs`: a ledger that was damaged or lost
 //!     is completed from the API's list and from those files.
+//!   - `ops/doctor.rs`: what work needs, looked at: the API (`ops/doctor/api.rs`), this machine (`ops/doctor/here.rs`).
+//!     `ops/statusline.rs`: one line, at once, and who was told what before.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a name that is not there.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
 //!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be
 //!   enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when damaged
-//!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`). What happens, and each call of the
+//!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`);
+//!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`). What happens, and each call of the
 //!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,

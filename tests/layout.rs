@@ -41,8 +41,9 @@ const AT_HOME: [(&str, &[&str]); 8] = [
 ];
 
 /// Everything that may lie at the top.
-const TOP_LEVEL: [&str; 15] = [
+const TOP_LEVEL: [&str; 17] = [
     ".ci",
+    ".claude-plugin",
     ".gitignore",
     "CHANGELOG.md",
     "Cargo.lock",
@@ -54,6 +55,7 @@ const TOP_LEVEL: [&str; 15] = [
     "deny.toml",
     "fuzz",
     "mcp.json",
+    "packaging",
     "rustfmt.toml",
     "src",
     "tests",

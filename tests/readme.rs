@@ -237,6 +237,60 @@ fn every_block_of_json_parses() {
     }
 }
 
+/// Every object in a text of JSON, however deep.
+fn objects(value: &Value) -> Vec<&Value> {
+    let below: Vec<&Value> = match value {
+        Value::Object(fields) => fields.values().collect(),
+        Value::Array(items) => items.iter().collect(),
+        _ => Vec::new(),
+    };
+    let deeper = below.into_iter().flat_map(objects);
+    value.is_object().then_some(value).into_iter().chain(deeper).collect()
+}
+
+#[test]
+fn every_client_has_a_row_and_what_it_is_told_starts_this_program() {
+    let readme = read("README.md");
+    let connecting = section(&readme, "## Connecting a client").split("### Serving over HTTP").next().unwrap();
+    let program = env!("CARGO_PKG_NAME");
+
+    let rows: Vec<&str> = connecting.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let clients: Vec<&str> = rows.iter().map(|row| row.split('|').nth(1).unwrap().trim()).collect();
+    let named = ["Claude Code", "Claude Desktop", "Cursor", "Windsurf", "VS Code", "Codex", "Gemini CLI", "Zed"];
+    assert_eq!(clients, named);
+    for row in &rows {
+        let (commands, other): (Vec<&str>, Vec<&str>) =
+            quoted(row).into_iter().partition(|text| text.contains(" mcp add "));
+        assert!(commands.iter().all(|command| command.ends_with(&format!(" -- {program}"))), "{row}");
+        // A client's file, and parts of what stands in one.
+        let parts: Vec<&&str> = other.iter().filter(|text| text.starts_with('"')).collect();
+        assert!(parts.len() < other.len(), "{row} names no file");
+        for part in parts {
+            let part: Value = serde_json::from_str(&format!("{{{part}}}")).unwrap_or_else(|e| panic!("{part}: {e}"));
+            let key = part["env"]["GOOGLE_API_KEY"].as_str();
+            assert!(key.is_some_and(|key| !key.is_empty()) || part["args"].is_array(), "{part}");
+        }
+        assert!(
+            !row.contains("as below")
+                || connecting.contains(&format!("\n{}:\n\n```", row.split('|').nth(1).unwrap().trim()))
+        );
+    }
+
+    let configurations = blocks(connecting, "json");
+    assert_eq!(configurations.len(), 5, "{configurations:?}");
+    for text in &configurations {
+        let configuration: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let objects = objects(&configuration);
+        let commands: Vec<&str> = objects.iter().filter_map(|object| object["command"].as_str()).collect();
+        assert_eq!(commands.len(), 1, "{text}");
+        assert_eq!(commands[0].split(' ').next(), Some(program), "{text}");
+    }
+    for text in blocks(connecting, "toml") {
+        let configuration: toml_edit::DocumentMut = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(configuration["mcp_servers"]["gemini-batch"]["command"].as_str(), Some(program));
+    }
+}
+
 #[test]
 fn the_client_configuration_starts_the_program_and_names_no_key() {
     let config: Value = serde_json::from_str(&read("mcp.json")).unwrap();

@@ -1,6 +1,7 @@
 //! The command line: commands and what they say of themselves.
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::Exit;
 use super::flags::{
@@ -76,10 +77,27 @@ pub enum Command {
     Export(ExportFlags),
     /// Forget old jobs that are done with; shows them first, and does it with --yes
     Prune(PruneFlags),
+    /// Check key, network, clock, folders and ledger, and say what to mend
+    Doctor,
+    /// Print one short line for a status bar: jobs running, done, failed; money today
+    Statusline,
     /// See a whole job in a minute, without key and cost
     Demo(DemoFlags),
     /// Serve a pretended Gemini Batch API on this machine, for any client of it
     Simulate(SimulateFlags),
+    /// Print completions for a shell
+    #[command(
+        hide = true,
+        after_help = "Example, for bash:\n  gemini-batch-mcp completions bash > \
+                                         ~/.local/share/bash-completion/completions/gemini-batch-mcp"
+    )]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true, after_help = "Example:\n  gemini-batch-mcp man | man -l -")]
+    Man,
 }
 
 fn long_about() -> String {

@@ -6,6 +6,7 @@ mod exit;
 mod flags;
 mod input;
 mod output;
+mod papers;
 mod simulate;
 mod spelling;
 mod terminal;
@@ -53,10 +54,15 @@ async fn interrupted_twice(cancellation: &CancellationToken) {
 }
 
 async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
-    // These two bring their own surroundings.
+    // These bring their own surroundings.
     match &cli.command {
+        // Settings that cannot be read are a finding, too. What counts is what a server here could do.
+        Some(Command::Doctor) => return doctor(Config::read(&cli.flags, Caller::Agent), output).await,
         Some(Command::Demo(args)) => return demo::demo(args, output, monitor).await,
         Some(Command::Simulate(args)) => return simulate::simulate(&cli.flags, args, output, monitor).await,
+        Some(Command::Statusline) => return statusline(&Config::read(&cli.flags, Caller::Person)?),
+        Some(Command::Completions { shell }) => return papers::completions(*shell),
+        Some(Command::Man) => return papers::man(),
         _ => {}
     }
     let config = Config::read(&cli.flags, Caller::Person)?;
@@ -68,6 +74,19 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
     outcome
 }
 
+async fn doctor(settings: Result<Config>, output: Output) -> Result<Exit> {
+    let report = ops::doctor::doctor(settings).await;
+    output.reply(&report)?;
+    Ok(if report.ok { Exit::Success } else { Exit::Error })
+}
+
+fn statusline(config: &Config) -> Result<Exit> {
+    // A client hands over its state as JSON. It is not wanted, and whoever writes it must not be held up.
+    std::thread::spawn(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    output::print(&ops::statusline::statusline(config))?;
+    Ok(Exit::Success)
+}
+
 async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
     match &cli.command {
         Some(Command::Build(flags)) => output.reply(&ops::build::build(app, flags.args()?, monitor).await?),
@@ -76,13 +95,19 @@ async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor
         Some(Command::Results(flags)) => flags.run(app, output, monitor).await,
         Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(app, flags.args()?, monitor).await?),
         Some(Command::Run(flags)) => flags.run(app, output, monitor).await,
-        Some(Command::List(flags)) => output.reply(&ops::list::list(app, flags.args(), monitor).await?),
+        Some(Command::List(flags)) => {
+            let reply = ops::list::list(app, flags.args(), monitor).await?;
+            ops::statusline::told(app, &reply);
+            output.reply(&reply)
+        }
         Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(app, flags.args(), monitor).await?),
         Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(app, flags.args(), monitor).await?),
         Some(Command::History(flags)) => output.reply(&ops::history::history(app, flags.args(), monitor).await?),
         Some(Command::Export(flags)) => flags.run(app, output),
         Some(Command::Prune(flags)) => output.reply(&ops::prune::prune(app, flags.args(), monitor).await?),
-        None | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_)) => {
+        None
+        | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_) | Command::Doctor | Command::Statusline)
+        | Some(Command::Completions { .. } | Command::Man) => {
             Err(Error::internal("running a command", "a server was asked for"))
         }
     }

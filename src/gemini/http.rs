@@ -225,19 +225,7 @@ impl Http {
 
     /// The error of a failure that is not repeated (any more), free of the key.
     pub(super) fn error(&self, call: &Call, failure: Failure) -> Error {
-        let error = failure.into_error(call);
-        if !error.cause().contains(self.secret.expose_secret()) {
-            return error;
-        }
-        let cause = error.cause().replace(self.secret.expose_secret(), "[key]");
-        let mut clean = Error::new(error.kind(), error.act(), cause);
-        if let Some(hint) = error.next_step() {
-            clean = clean.hint(hint);
-        }
-        if let Some(quota) = quota_of(&error) {
-            clean = clean.caused_by(*quota);
-        }
-        clean
+        without_key(failure.into_error(call), &self.secret)
     }
 
     async fn repeated<T, F: Future<Output = Result<T, Failure>>>(
@@ -324,8 +312,24 @@ impl Http {
     }
 }
 
+/// The error, free of the key: a server may have quoted it.
+pub(super) fn without_key(error: Error, key: &SecretString) -> Error {
+    let key = key.expose_secret().trim();
+    if key.is_empty() || !error.cause().contains(key) {
+        return error;
+    }
+    let mut clean = Error::new(error.kind(), error.act(), error.cause().replace(key, "[key]"));
+    if let Some(hint) = error.next_step() {
+        clean = clean.hint(hint);
+    }
+    if let Some(quota) = quota_of(&error) {
+        clean = clean.caused_by(*quota);
+    }
+    clean
+}
+
 /// Reads a body that must not be longer than `limit`.
-async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let start = Instant::now();
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_client(e, start.elapsed()))? {

@@ -22,6 +22,7 @@
 //! | `arrived` | the file of an upload whose last answer got lost |
 //! | `session`, `chunks` | an upload that another process can go on with; reading the file for it |
 //! | `models` | model calls |
+//! | `reach` | one look at the API: is it there, does it take the key, what time is it there |
 //! | `public` | documents that need no key |
 
 mod arrived;
@@ -38,6 +39,7 @@ mod names;
 mod operation;
 mod public;
 mod quota;
+mod reach;
 mod retry;
 mod sending;
 mod session;
@@ -58,6 +60,7 @@ pub use models::RemoteModel;
 pub use operation::{RemoteBatch, RemoteCounts, RemoteError, RemoteOutput};
 pub use public::public_json;
 pub use quota::{Quota, QuotaKind, quota_of};
+pub use reach::{Reach, can_be_sent, reach};
 pub use retry::RetryPolicy;
 pub use session::UploadSession;
 pub use settings::{DEFAULT_API_VERSION, DEFAULT_CHUNK_BYTES, GOOGLE_BASE_URL, Settings, Timeouts};

@@ -29,9 +29,24 @@ pub(super) struct Files {
 impl Files {
     /// The files of the ledger in this folder, which is made if it is not there.
     pub(super) fn in_folder(folder: &Path) -> Result<Self> {
-        let files = Self { folder: folder.to_owned(), main: folder.join("ledger.sqlite3") };
+        let files = Self::perhaps_in(folder);
         files.make_folder()?;
         Ok(files)
+    }
+
+    /// The files of the ledger in this folder, if there is one. Nothing is made.
+    pub(super) fn perhaps_in(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), main: folder.join("ledger.sqlite3") }
+    }
+
+    /// Damaged ones that were set aside, oldest first.
+    pub(super) fn kept(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut kept: Vec<String> =
+            names.filter(|name| name.starts_with("ledger.damaged") && name.ends_with(".sqlite3")).collect();
+        kept.sort_unstable();
+        kept.into_iter().map(|name| self.folder.join(name)).collect()
     }
 
     /// Makes the folder, which may be gone by now.
@@ -80,9 +95,11 @@ impl Files {
         names.into_iter().any(|name| Handle::parse(&name).is_some() || name.starts_with("batches-"))
     }
 
-    /// Whether SQLite's files of recent commits hold anything. Beside an empty database SQLite would drop them.
+    /// Whether SQLite's files of recent commits hold anything. Beside an empty database SQLite would drop them. Their index
+    /// alone holds nothing: whoever only reads leaves one behind.
     pub(super) fn has_leftovers(&self) -> bool {
-        BESIDE.iter().any(|ending| fs::metadata(beside(&self.main, ending)).is_ok_and(|file| file.len() > 0))
+        let commits = BESIDE.iter().filter(|ending| **ending != "-shm");
+        commits.into_iter().any(|ending| fs::metadata(beside(&self.main, ending)).is_ok_and(|file| file.len() > 0))
     }
 
     /// Whether the database ends within a page. What recent commits hold may be on its way there.

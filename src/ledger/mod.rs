@@ -8,9 +8,11 @@
 pub mod builds;
 pub mod calls;
 pub mod events;
+pub mod examine;
 pub mod export;
 mod files;
 mod gate;
+pub mod glance;
 pub mod history;
 pub mod import;
 pub mod jobs;

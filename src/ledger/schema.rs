@@ -18,7 +18,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 4;
 
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
@@ -214,6 +214,6 @@ pub(super) fn migrate(connection: &mut Connection, to: u32) -> rusqlite::Result<
     transaction.commit()
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<u32> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

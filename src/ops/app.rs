@@ -178,11 +178,11 @@ impl App {
     }
 }
 
-async fn start_simulator(config: &Config) -> Result<Simulator> {
+pub(super) async fn start_simulator(config: &Config) -> Result<Simulator> {
     Simulator::start(simulator::Options::new(config.simulator_folder())).await
 }
 
-fn model_table(file: Option<&Path>) -> Result<ModelTable> {
+pub(super) fn model_table(file: Option<&Path>) -> Result<ModelTable> {
     let Some(file) = file else { return ModelTable::embedded() };
     let origin = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|e| Error::io(format!("reading the model table {origin}"), e))?;

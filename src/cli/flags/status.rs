@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::job::JobState;
 use crate::ops::App;
 use crate::ops::status::{JobStatus, StatusArgs, StatusReply, status, wait};
+use crate::ops::statusline;
 use crate::progress::Monitor;
 
 /// `status`.
@@ -34,6 +35,7 @@ impl StatusFlags {
             status(app, StatusArgs { jobs: self.jobs.clone(), ..StatusArgs::default() }, monitor).await?
         };
         output.reply(&reply)?;
+        statusline::told(app, &reply);
         Ok(exit(&reply))
     }
 }

@@ -8,6 +8,7 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::list::{self, ListArgs, ListReply};
+use crate::ops::statusline;
 
 #[tool_router(router = list_batches_router, vis = "pub(super)")]
 impl BatchServer {
@@ -20,6 +21,8 @@ impl BatchServer {
         meta = found_by("jobs history")
     )]
     async fn list_batches(&self, call: Call<ListArgs>) -> Result<Reply<ListReply>, Failure> {
-        Ok(list::list(&self.app, call.args()?, call.monitor()).await?.into())
+        let reply = list::list(&self.app, call.args()?, call.monitor()).await?;
+        statusline::told(&self.app, &reply);
+        Ok(reply.into())
     }
 }

@@ -1,0 +1,116 @@
+//! One look at the API: whether it is there, whether it takes the key, what time it is there.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderMap;
+use http::header::DATE;
+use reqwest::{Method, Response};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::call::Call;
+use super::failure::{Failure, Subject};
+use super::settings::{self, Settings};
+use super::status::ApiStatus;
+use super::{http as calls, json};
+use crate::error::Result;
+
+/// Somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A list of models takes some hundred kB.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// What a look at the API told.
+#[derive(Debug)]
+pub struct Reach {
+    /// Where it was looked for: scheme, host and port.
+    pub address: String,
+    /// From the request to the head of the answer; `None`: there was none.
+    pub latency: Option<Duration>,
+    /// How far its clock is ahead of this machine's, to a second or so; `None`: it did not say.
+    pub ahead: Option<TimeDelta>,
+    /// How many models it lists, or why it lists none.
+    pub models: Result<usize>,
+}
+
+#[derive(Deserialize)]
+struct Models {
+    #[serde(default)]
+    models: Vec<serde::de::IgnoredAny>,
+}
+
+/// The head of an answer, and when it came.
+struct Head {
+    response: Response,
+    latency: Duration,
+    at: DateTime<Utc>,
+}
+
+/// Whether a call can carry the key: it is one word of printable ASCII.
+pub fn can_be_sent(key: &SecretString) -> bool {
+    settings::key_header(key).is_ok_and(|header| header.to_str().is_ok_and(|key| !key.contains([' ', '\t'])))
+}
+
+/// Lists the models, once: with the key of the settings, or without one if that is empty or cannot be sent.
+///
+/// Fails only where the settings make no call possible.
+pub async fn reach(settings: &Settings) -> Result<Reach> {
+    let base = settings::base_url(&settings.base_url)?;
+    let path = format!("{}/models", settings::version(&settings.api_version)?);
+    let client = calls::client(&base, PATIENCE)?;
+    let call = Call::new("listing models", Subject::Model, Method::GET, path);
+    let address = base.origin().ascii_serialization();
+    let failed = |failure: Failure| calls::without_key(failure.into_error(&call), &settings.key);
+    let Ok(mut url) = base.join(&call.path) else {
+        let models = Err(failed(Failure::Unreadable("the URL cannot be built".to_owned())));
+        return Ok(Reach { address, latency: None, ahead: None, models });
+    };
+    url.query_pairs_mut().append_pair("pageSize", "1000");
+    let mut request = client.get(url);
+    if let Ok(key) = settings::key_header(&settings.key) {
+        request = request.header("x-goog-api-key", key);
+    }
+    match in_time(head(request)).await {
+        Err(failure) => Ok(Reach { address, latency: None, ahead: None, models: Err(failed(failure)) }),
+        Ok(head) => {
+            let (latency, ahead) = (Some(head.latency), ahead(&head));
+            let models = in_time(count(head.response)).await.map_err(failed);
+            Ok(Reach { address, latency, ahead, models })
+        }
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(Failure::TimedOut(PATIENCE)))
+}
+
+async fn head(request: reqwest::RequestBuilder) -> Result<Head, Failure> {
+    let start = Instant::now();
+    let response = request.send().await.map_err(|e| Failure::of_client(e, start.elapsed()))?;
+    Ok(Head { response, latency: start.elapsed(), at: Utc::now() })
+}
+
+/// The answer was written half its way ago.
+fn ahead(head: &Head) -> Option<TimeDelta> {
+    let there = date(head.response.headers())?;
+    let written = head.at - TimeDelta::from_std(head.latency / 2).ok()?;
+    Some(there - written)
+}
+
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?);
+    date.ok().map(|date| date.to_utc())
+}
+
+async fn count(response: Response) -> Result<usize, Failure> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    if !status.is_success() {
+        // The status says enough even if the body cannot be read.
+        let body = calls::body(response, LONGEST).await.unwrap_or_default();
+        return Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body).into()));
+    }
+    let body = calls::body(response, LONGEST).await?;
+    calls::refuse_error_inside(&body)?;
+    json::read::<Models>(&body).map(|list| list.models.len()).map_err(Failure::Unreadable)
+}
