@@ -43,7 +43,7 @@
 //!     (`ops/status/verdict.rs`), and its words (`ops/status/words.rs`). `ops/run.rs`: all jobs moved on, to the end.
 //!     Both wait by `ops/watch.rs`, beside which `ops/mover.rs` sends what waits.
 //!   - `ops/observe.rs`: the API asked, by one process at a time and as often as `job/schedule.rs` says
-//!     (`ledger/polls.rs`); `ops/notified.rs`: looked at because a notice came, signed
+//!     (`ledger/polls.rs`); `ops/gone.rs`: what it knows no more. `ops/notified.rs`: looked at because a notice came, signed
 //!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
 //!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
 //!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
