@@ -178,6 +178,24 @@ fn a_lost_ledger_is_rebuilt_from_the_api() {
 }
 
 #[test]
+fn a_create_of_unknown_outcome_is_not_repeated_with_the_key_of_another_project() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetBeforeActing);
+    let with_key = |key: &str| {
+        let mut command = world.command();
+        command.env("GOOGLE_API_KEY", key).env("GEMINI_BATCH_SETTLE_SECONDS", "0");
+        Ran::of(command.args(["create", "r.jsonl", "--json"]).output().unwrap()).json()
+    };
+    assert_eq!(with_key("a-key-for-tests")["error"]["kind"], "unclear_outcome");
+    support::ledger::time_passes(&world, Duration::from_secs(3600));
+    let refused = with_key("a-key-of-another-project");
+    assert_eq!(refused["error"]["kind"], "wrong_state", "{refused}");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
+    assert_eq!(with_key("a-key-for-tests")["submission"], "created");
+    all_is_well(&world);
+}
+
+#[test]
 fn a_job_of_days_ago_behind_many_others_is_found_by_its_content() {
     let world = world();
     world.reply(&["create", "r.jsonl"]);
@@ -240,7 +258,7 @@ fn a_process_that_was_overtaken_creates_nothing() {
     let overtaken = world.command().args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     let started = std::time::Instant::now();
     while std::fs::read_dir(world.path("api").join("files")).unwrap().count() == 0 {
-        assert!(started.elapsed() < Duration::from_secs(5), "no upload was sent");
+        assert!(started.elapsed() < Duration::from_secs(20), "no upload was sent");
         std::thread::sleep(Duration::from_millis(10));
     }
     // It sleeps past its lease, as a laptop does; somebody else goes on meanwhile.

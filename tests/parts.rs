@@ -227,7 +227,10 @@ fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
         (&3.into(), &2.into()),
         "{results}"
     );
-    let retried = world.reply(&["retry", handle(&created)]);
+    assert!(results["warnings"].to_string().contains("has a batch no more"), "{results}");
+    // Nobody knows whether they were answered and billed: only who asks for them by name pays again.
+    assert_eq!(world.refusal(&["retry", handle(&created)])["kind"], "wrong_state");
+    let retried = world.reply(&["retry", handle(&created), "--outcome", "missing"]);
     assert_eq!((&retried["requests"], &retried["submission"]), (&2.into(), &"created".into()), "{retried}");
     world.reply(&["status", handle(&retried), "--wait", "--timeout", "60"]);
     let results = world.reply(&["results", handle(&created), "--output", "all.jsonl"]);
@@ -241,6 +244,7 @@ fn answers_that_are_gone_before_they_were_fetched_hold_back_no_others() {
     world.reply(&["status", handle(&created), "--wait", "--timeout", "60"]);
     let first = created["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap();
     std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
+    assert_eq!(world.refusal(&["results", handle(&created), "--output", "out.jsonl"])["kind"], "not_found");
     age(&world, handle(&created), 600);
     let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
     assert_eq!(
@@ -248,7 +252,7 @@ fn answers_that_are_gone_before_they_were_fetched_hold_back_no_others() {
         (&3.into(), &2.into()),
         "{results}"
     );
-    assert!(results["warnings"].to_string().contains("finished"), "{results}");
+    assert!(results["warnings"].to_string().contains("has a batch no more"), "{results}");
     // They are paid for: only who asks for them by name pays again.
     assert_eq!(world.refusal(&["retry", handle(&created)])["kind"], "wrong_state");
     assert_eq!(world.reply(&["retry", handle(&created), "--outcome", "missing"])["requests"], 2);

@@ -198,6 +198,37 @@ fn a_job_of_another_key_is_told_from_one_that_is_gone() {
 }
 
 #[test]
+fn a_batch_that_was_only_taken_for_gone_is_waited_for_again_and_not_repeated() {
+    let world = slow_world();
+    let handle = job(&world, &["one"], &[]);
+    let (shown, hidden) = (world.path("api").join("batches"), world.path("hidden"));
+    std::fs::rename(&shown, &hidden).unwrap();
+    std::fs::create_dir(&shown).unwrap();
+    age(&world, &handle, 600);
+    assert_eq!(world.refusal(&["status", &handle])["kind"], "not_found", "once is not enough, however old it is");
+    age(&world, &handle, 600);
+    assert_eq!(status(&world, &handle)["state"], "JOB_STATE_FAILED");
+    std::fs::remove_dir(&shown).unwrap();
+    std::fs::rename(&hidden, &shown).unwrap();
+    assert_eq!(world.refusal(&["retry", &handle, "--outcome", "missing"])["kind"], "wrong_state");
+    assert_eq!((world.jobs_at_the_api(), &status(&world, &handle)["state"]), (1, &json!("JOB_STATE_PENDING")));
+}
+
+#[test]
+fn a_404_of_a_proxy_says_nothing_of_a_batch() {
+    let world = slow_world();
+    let handle = job(&world, &["one"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::Status { code: 404, body: ErrorBody::Html });
+    for _ in 0..2 {
+        age(&world, &handle, 600);
+        assert_eq!(world.refusal(&["status", &handle])["kind"], "unexpected_answer");
+    }
+    world.simulator.faults().clear();
+    age(&world, &handle, 600);
+    assert_eq!(status(&world, &handle)["state"], "JOB_STATE_PENDING");
+}
+
+#[test]
 fn a_success_without_output_is_waited_for_and_called_one_after_half_an_hour() {
     let clock = ManualClock::new(chrono::Utc::now());
     let world = World::with(|options| options.clock = Arc::new(clock.clone()));

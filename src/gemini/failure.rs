@@ -212,6 +212,12 @@ fn refused(call: &Call, status: &ApiStatus) -> Error {
             (ErrorKind::NotFound, forbidden_hint(subject).to_owned())
         }
         403 => (ErrorKind::Auth, forbidden_hint(subject).to_owned()),
+        // Proxies say 404, too, and so does the API of a version that has no batches: a batch is not gone by that.
+        404 if matches!(subject, Subject::Batch | Subject::WholeBatch) && status.word != "NOT_FOUND" => {
+            let hint =
+                "this 404 is not the API's own: check GOOGLE_GEMINI_BASE_URL, GOOGLE_GENAI_API_VERSION and the proxy";
+            (ErrorKind::UnexpectedAnswer, hint.to_owned())
+        }
         404 => (ErrorKind::NotFound, missing_hint(subject).to_owned()),
         409 if status.word == "ALREADY_EXISTS" => (ErrorKind::AlreadyExists, "choose another name".to_owned()),
         409 => (ErrorKind::WrongState, "look at its state, then try again".to_owned()),

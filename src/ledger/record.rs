@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Params, Row};
 
-use super::steps::PartId;
+use super::steps::{GONE, PartId};
 use crate::job::{ContentHash, Handle, JobState, Kind};
 
 /// How far the submission of a part has come. Each step is on disk before the next one touches the network.
@@ -243,13 +243,18 @@ impl PartRecord {
         matches!(self.step, Step::Creating | Step::Unclear)
     }
 
+    /// The API did not know it any more: what became of it, and what it cost, nobody can tell.
+    pub fn is_gone(&self) -> bool {
+        self.wire_state.as_deref() == Some(GONE)
+    }
+
     /// It has ended, and all that was paid for is on this machine.
     ///
     /// Requests that the API failed are usually not billed (API reference §7), and no other was done: a part that ended
     /// early without one success cost nothing.
     pub fn is_all_here(&self) -> bool {
         let gave_nothing = self.state != JobState::Succeeded && self.done <= self.failed;
-        self.state.is_terminal() && (self.collected_at.is_some() || gave_nothing)
+        self.state.is_terminal() && (self.collected_at.is_some() || (gave_nothing && !self.is_gone()))
     }
 
     /// The API has it, and it has not ended.
@@ -418,6 +423,6 @@ pub(super) fn time(text: String) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(&text).ok().map(|moment| moment.with_timezone(&Utc))
 }
 
-fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
     Ok(row.get::<_, Option<String>>(column)?.and_then(time))
 }

@@ -185,6 +185,9 @@ const STEPS: [&str; VERSION as usize] = [
         expires_at    TEXT NOT NULL
     ) STRICT;
     CREATE INDEX tasks_by_end ON tasks (expires_at);
+
+    -- Since when the API says that it does not know the batch.
+    ALTER TABLE parts ADD COLUMN missing_since TEXT;
 ",
 ];
 

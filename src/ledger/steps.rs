@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::append;
-use super::record::text;
+use super::record::{moment, text};
 use super::{Ledger, Step};
 use crate::error::Result;
 use crate::job::{Handle, JobState};
@@ -34,6 +34,9 @@ pub struct Observation {
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
 }
+
+/// What stands for the API's own state when it does not know the batch any more.
+pub const GONE: &str = "NOT_FOUND";
 
 /// A batch found at the API that this ledger did not know.
 #[derive(Debug, Clone)]
@@ -220,18 +223,28 @@ impl Ledger {
         })
     }
 
-    /// Takes note of what the API said of a batch. One that has ended stays ended.
+    /// The API says that it does not know the batch. Since when it has said so.
+    pub fn missing(&self, part: PartId<'_>) -> Result<DateTime<Utc>> {
+        self.write("recording a missing batch", |tx| {
+            let sql = "UPDATE parts SET missing_since = coalesce(missing_since, ?3) WHERE handle = ?1 AND part = ?2 \
+                       RETURNING missing_since";
+            let given = params![part.handle.as_str(), part.number, text(Utc::now())];
+            tx.query_row(sql, given, |row| Ok(moment(row, 0)?.unwrap_or_else(Utc::now)))
+        })
+    }
+
+    /// Takes note of what the API said of a batch. One that has ended stays ended, unless it had only been taken for gone.
     pub fn observe(&self, part: PartId<'_>, seen: &Observation) -> Result<()> {
         self.write("recording a state", |tx| {
-            let before: Option<(String, i64)> = tx
+            let before: Option<(String, i64, bool)> = tx
                 .query_row(
-                    "SELECT state, done FROM parts WHERE handle = ?1 AND part = ?2",
-                    params![part.handle.as_str(), part.number],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+                    "SELECT state, done, wire_state IS ?3 FROM parts WHERE handle = ?1 AND part = ?2",
+                    params![part.handle.as_str(), part.number, GONE],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )
                 .optional()?;
-            let Some((before, done)) = before else { return Ok(()) };
-            if JobState::parse(&before).is_terminal() && !seen.state.is_terminal() {
+            let Some((before, done, was_gone)) = before else { return Ok(()) };
+            if JobState::parse(&before).is_terminal() && !seen.state.is_terminal() && !was_gone {
                 return Ok(());
             }
             let now = text(Utc::now());
@@ -239,8 +252,8 @@ impl Ledger {
             let ended = seen.ended_at.map(text).or_else(|| seen.state.is_terminal().then(|| now.clone()));
             tx.execute(
                 "UPDATE parts SET state = ?3, wire_state = ?4, done = max(done, ?5), failed = max(failed, ?6), error = ?7, \
-                 ended_at = coalesce(ended_at, ?8), moved_at = coalesce(?9, moved_at), polled_at = ?10 \
-                 WHERE handle = ?1 AND part = ?2",
+                 ended_at = CASE WHEN ?11 THEN ?8 ELSE coalesce(ended_at, ?8) END, moved_at = coalesce(?9, moved_at), \
+                 polled_at = ?10, missing_since = CASE WHEN ?4 = ?12 THEN missing_since END WHERE handle = ?1 AND part = ?2",
                 params![
                     part.handle.as_str(),
                     part.number,
@@ -251,7 +264,9 @@ impl Ledger {
                     seen.error,
                     ended,
                     moved,
-                    now
+                    now,
+                    was_gone,
+                    GONE
                 ],
             )?;
             if before != seen.state.as_str() {

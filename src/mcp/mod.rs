@@ -102,7 +102,7 @@ impl BatchServer {
 
     /// The same for whoever started this program.
     fn at_home(self) -> Self {
-        Self { owner: Some(Owner::at_home()), ..self }
+        Self { owner: Some(Owner::at_home(&self.app.config().roots)), ..self }
     }
 
     /// The definitions of all tools, in the order in which they are listed.

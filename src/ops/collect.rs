@@ -7,10 +7,10 @@ use std::path::Path;
 use super::App;
 use super::call_log::for_job;
 use super::gone::{explained, is_gone};
-use super::observe::age;
+use super::observe::record;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::RemoteOutput;
+use crate::gemini::{RemoteBatch, RemoteOutput};
 use crate::ledger::{JobRecord, PartRecord};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -48,23 +48,22 @@ async fn collect_part(
     let path = Vault::open(app, &job.handle)?.results(part)?;
     let all_there = part.collected_at.is_some();
     // What was deleted at the API is here, as far as it ever came.
-    let lacking = !all_there && part.done > part.failed;
+    let lacking = !all_there && (part.is_gone() || part.done > part.failed);
     if path.exists() && (all_there || job.deleted_at.is_some()) {
         return Ok((path, lacking));
     }
     let temporary = path.temporary()?;
     let fetched = match part.remote_name.as_deref() {
         None => Fetched { complete: false, lacking: false },
-        Some(name) => match for_job(&job.handle, fetch(app, name, temporary.as_file(), monitor)).await {
+        Some(name) => match for_job(&job.handle, batch(app, job, part, name)).await {
             Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
-            Err(e) => {
-                let owner = app.gemini().await?.owner();
-                if !is_gone(&e, job, &owner, age(part, app.now())) {
-                    return Err(explained(e, job, &owner));
-                }
-                Fetched { complete: false, lacking }
-            }
-            Ok(fetched) => fetched,
+            Err(e) => return Err(e),
+            // Nobody knows what it answered.
+            Ok(None) => Fetched { complete: false, lacking: true },
+            Ok(Some(batch)) => match for_job(&job.handle, fetch(app, &batch, temporary.as_file(), monitor)).await {
+                Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
+                fetched => fetched?,
+            },
         },
     };
     // What came before is not given up for less.
@@ -88,10 +87,25 @@ struct Fetched {
     lacking: bool,
 }
 
-/// Writes the batch's results to the file.
-async fn fetch(app: &App, name: &str, file: &File, monitor: &dyn Monitor) -> Result<Fetched> {
+/// The batch of a part that has ended; `None` if the API has it no more.
+async fn batch(app: &App, job: &JobRecord, part: &PartRecord, name: &str) -> Result<Option<RemoteBatch>> {
     let gemini = app.gemini().await?;
-    let batch = gemini.get_batch(name).await?;
+    match gemini.get_batch(name).await {
+        Ok(batch) if part.is_gone() && !batch.state.is_terminal() => {
+            record(app, job.part_id(part), &batch)?;
+            let cause = "the API knows its batch again, and it has not ended";
+            Err(Error::new(ErrorKind::WrongState, format!("collecting {}", job.handle), cause)
+                .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} waits for it", job.handle)))
+        }
+        Ok(batch) => Ok(Some(batch)),
+        Err(e) if is_gone(app, &e, job, part, &gemini.owner())? => Ok(None),
+        Err(e) => Err(explained(e, job, &gemini.owner())),
+    }
+}
+
+/// Writes the batch's results to the file.
+async fn fetch(app: &App, batch: &RemoteBatch, file: &File, monitor: &dyn Monitor) -> Result<Fetched> {
+    let (gemini, name) = (app.gemini().await?, batch.name.as_str());
     let mut sink = BufWriter::with_capacity(BUFFER, LineCounter { file, lines: 0, last_line: 0, length: 0 });
     match &batch.output {
         RemoteOutput::None => {

@@ -64,7 +64,7 @@ pub(super) async fn look(app: &App, job: &JobRecord, part: &PartRecord, when: Wh
     let Some(mut turn) = Turn::take(app, job.part_id(part), age(part, app.now()), when)? else { return Ok(false) };
     let started = Instant::now();
     let Err(error) = ask(app, job, part).await else { return Ok(true) };
-    if gone::is_gone(&error, job, &owner, turn.age) {
+    if gone::is_gone(app, &error, job, part, &owner)? {
         app.ledger()?.observe(job.part_id(part), &gone::seen(part, app.now()))?;
         return Ok(true);
     }
@@ -121,7 +121,7 @@ async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
 }
 
 /// Since it was submitted, or since its create was sent.
-pub(super) fn age(part: &PartRecord, now: DateTime<Utc>) -> Duration {
+fn age(part: &PartRecord, now: DateTime<Utc>) -> Duration {
     (now - part.submitted_at.unwrap_or(part.step_at)).to_std().unwrap_or_default()
 }
 

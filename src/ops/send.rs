@@ -48,6 +48,8 @@ pub(super) async fn send(
     lease: &Lease,
     monitor: &dyn Monitor,
 ) -> Result<Sent> {
+    let owner = app.gemini().await?.owner();
+    refuse_foreign(job, &owner)?;
     let known = Known::of(app, job).await?;
     let Some(part) = lookup::adopt_what_is_there(app, job, &known)?.parts.into_iter().find(|p| p.number == number)
     else {
@@ -56,7 +58,7 @@ pub(super) async fn send(
     if part.step == Step::Created {
         return Ok(Sent::Adopted);
     }
-    let step = Sending { app, job, part, lease, monitor, owner: app.gemini().await?.owner() };
+    let step = Sending { app, job, part, lease, monitor, owner };
     step.refuse_unsettled()?;
     if job.held {
         return Ok(Sent::Held);
@@ -66,6 +68,17 @@ pub(super) async fn send(
     }
     let remote_file = step.uploaded_file().await?;
     step.create(&remote_file).await
+}
+
+/// What another key may have created cannot be looked up with this one: it would seem to be absent, and be paid again.
+fn refuse_foreign(job: &JobRecord, owner: &str) -> Result<()> {
+    if !job.is_sent() || job.owner.as_deref().is_none_or(|submitter| submitter == owner) {
+        return Ok(());
+    }
+    let cause = "some of it was sent with another key, or at another address, than is set now";
+    Err(Error::new(ErrorKind::WrongState, format!("submitting {}", job.handle), cause).hint(
+        "start this program with a key of that project: what is there cannot be seen with this one. Nothing was sent",
+    ))
 }
 
 /// One part on its way.

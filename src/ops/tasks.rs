@@ -1,5 +1,7 @@
 //! Calls that outlast their answer: remembered, for whoever made them, beyond the process that works on them.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -32,9 +34,23 @@ pub struct NewTask {
     pub message: String,
 }
 
+/// Tasks on which this process works. A lease runs out while a machine sleeps; the work goes on when it wakes.
+static HERE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// The right to work on a task, among all processes, until it is dropped.
 pub struct Hold {
+    id: String,
     _lease: Lease,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        here().remove(&self.id);
+    }
+}
+
+fn here() -> MutexGuard<'static, BTreeSet<String>> {
+    HERE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Remembers a task that is worked on here. `None` if there are too many.
@@ -63,7 +79,10 @@ pub fn find(app: &App, id: &str, owner: &str) -> Result<Option<TaskRecord>> {
 
 /// The right to a task on which nobody works any more, although it has not ended.
 pub fn take_up(app: &App, task: &TaskRecord) -> Result<Option<Hold>> {
-    if task.state != TaskState::Working || app.ledger()?.is_leased(&lease_name(&task.id))? {
+    if task.state != TaskState::Working
+        || here().contains(&task.id)
+        || app.ledger()?.is_leased(&lease_name(&task.id))?
+    {
         return Ok(None);
     }
     let Some(hold) = hold(app, &task.id)? else { return Ok(None) };
@@ -89,7 +108,9 @@ pub fn pause(task: &TaskRecord, now: DateTime<Utc>) -> Duration {
 }
 
 fn hold(app: &App, id: &str) -> Result<Option<Hold>> {
-    Ok(Lease::if_free(app, lease_name(id))?.map(|lease| Hold { _lease: lease }))
+    let Some(lease) = Lease::if_free(app, lease_name(id))? else { return Ok(None) };
+    here().insert(id.to_owned());
+    Ok(Some(Hold { id: id.to_owned(), _lease: lease }))
 }
 
 fn lease_name(id: &str) -> String {

@@ -6,11 +6,11 @@ use crate::ledger::JobRecord;
 
 /// Refuses what a job that has not ended would make wrong, with the next step. `act`: "retrying".
 pub(super) fn refuse_unfinished(job: &JobRecord, act: &str) -> Result<()> {
-    if job.state().is_terminal() {
-        return Ok(());
-    }
     if job.unclear().is_some() {
         return Err(super::send::still_unclear(&job.handle, act));
+    }
+    if job.state().is_terminal() {
+        return Ok(());
     }
     Err(Error::new(ErrorKind::WrongState, format!("{act} {}", job.handle), cause(job)).hint(next_step(job)))
 }

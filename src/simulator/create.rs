@@ -30,12 +30,12 @@ pub(super) fn create(service: &Service, ask: &Ask, model: &str, kind: Kind) -> R
     let wanted = field(&body, "batch").ok_or_else(|| Refusal::invalid("* batch: batch is required\n"))?;
     check_model_field(wanted, model)?;
     let id = new_id(36);
-    let place = service.store.make(Shelf::Batches, &id)?;
+    let place = service.store.make(Shelf::Drafts, &id)?;
     let batch = remembered(service, ask, wanted, (&id, model, kind), &place);
     let batch = match batch.and_then(|batch| admitted(service, ask, batch, &place)) {
         Ok(batch) => batch,
         Err(refusal) => {
-            service.store.discard(Shelf::Batches, &id)?;
+            service.store.discard(Shelf::Drafts, &id)?;
             return Err(refusal);
         }
     };
@@ -48,6 +48,7 @@ fn admitted(service: &Service, ask: &Ask, batch: Batch, place: &Path) -> Result<
     let _turn = service.store.turn()?;
     limits::check_batch(service, ask, &batch)?;
     write_record(&place.join("batch.json"), &batch)?;
+    service.store.move_to(Shelf::Batches, &batch.id, Shelf::Drafts)?;
     webhook::expect(&service.store, &batch)?;
     Ok(batch)
 }

@@ -17,6 +17,8 @@ pub(super) enum Shelf {
     Uploads,
     Files,
     Batches,
+    /// Batches that are being made: what looks through the others does not meet them.
+    Drafts,
     /// Batches whose end somebody is to be told of; nothing is inside.
     Webhooks,
     /// Projects whose key is refused; nothing is inside.
@@ -26,13 +28,15 @@ pub(super) enum Shelf {
 }
 
 impl Shelf {
-    const ALL: [Self; 6] = [Self::Uploads, Self::Files, Self::Batches, Self::Webhooks, Self::RevokedKeys, Self::Trash];
+    const ALL: [Self; 7] =
+        [Self::Uploads, Self::Files, Self::Batches, Self::Drafts, Self::Webhooks, Self::RevokedKeys, Self::Trash];
 
     fn folder(self) -> &'static str {
         match self {
             Self::Uploads => "uploads",
             Self::Files => "files",
             Self::Batches => "batches",
+            Self::Drafts => "drafts",
             Self::Webhooks => "webhooks",
             Self::RevokedKeys => "revoked-keys",
             Self::Trash => "trash",
@@ -65,6 +69,11 @@ impl Store {
         let place = self.place(shelf, id);
         fs::create_dir(&place)?;
         Ok(place)
+    }
+
+    /// Puts a thing on another shelf: there at once, whole.
+    pub(super) fn move_to(&self, shelf: Shelf, id: &str, from: Shelf) -> io::Result<()> {
+        fs::rename(self.place(from, id), self.place(shelf, id))
     }
 
     /// The ids of all things on a shelf.

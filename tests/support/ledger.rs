@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::world::World;
 
 /// Where times stand that this machine's clock told.
-const OWN_TIMES: [(&str, &str); 13] = [
+const OWN_TIMES: [(&str, &str); 14] = [
     ("jobs", "created_at"),
     ("parts", "step_at"),
     ("parts", "not_before"),
@@ -17,6 +17,7 @@ const OWN_TIMES: [(&str, &str); 13] = [
     ("parts", "next_poll_at"),
     ("parts", "sent_at"),
     ("parts", "moved_at"),
+    ("parts", "missing_since"),
     ("leases", "until"),
     ("limits", "learned_at"),
     ("limits", "pause_until"),

@@ -20,7 +20,7 @@ pub fn column(world: &World, handle: &str, column: &str) -> Option<String> {
 
 /// Makes a job older by so many seconds: everything that is known of its parts happened that much earlier.
 pub fn age(world: &World, handle: &str, seconds: i64) {
-    let columns = ["step_at", "sent_at", "submitted_at", "moved_at", "polled_at", "next_poll_at"];
+    let columns = ["step_at", "sent_at", "submitted_at", "moved_at", "polled_at", "next_poll_at", "missing_since"];
     let earlier = columns.map(|column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%f000Z', {column}, ?2)"));
     let sql = format!("UPDATE parts SET {} WHERE handle = ?1", earlier.join(", "));
     change(world, &sql, (handle, format!("-{seconds} seconds")));

@@ -66,6 +66,7 @@ pub(super) async fn call(
     let (tool, arguments) = (request.name.to_string(), request.arguments.clone().unwrap_or_default());
     let (course, given_up) = (Arc::new(Course::new()), context.ct.clone());
     let mut work = begin(server, request, context, &course);
+    let stops_with_the_call = course.stop.clone().drop_guard();
     tokio::select! {
         biased;
         answer = &mut work => return answer.unwrap_or_else(|e| Err(internal(&e.to_string()))),
@@ -73,6 +74,7 @@ pub(super) async fn call(
         () = course.takes_long() => match remembered(server, owner, &tool, &arguments, &course) {
             Ok(Some((task, hold))) => {
                 course.leave();
+                stops_with_the_call.disarm();
                 let seed = seed(server, &task);
                 tokio::spawn(keep(server.app.clone(), task, hold, work, course));
                 return Ok(CreateTaskResult::new(seed).into());
@@ -82,7 +84,6 @@ pub(super) async fn call(
             Err(e) => tracing::warn!("no task could be recorded: {e}"),
         },
     }
-    let _stops_with_the_call = course.stop.clone().drop_guard();
     tokio::select! {
         biased;
         answer = &mut work => answer,

@@ -1,5 +1,7 @@
 //! Whose a task is.
 
+use std::path::PathBuf;
+
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use sha2::{Digest, Sha256};
@@ -15,9 +17,10 @@ const HASH_BYTES: usize = 16;
 pub(in crate::mcp) struct Owner(String);
 
 impl Owner {
-    /// Whoever started this program on its standard input and output.
-    pub(in crate::mcp) fn at_home() -> Self {
-        Self("stdio".to_owned())
+    /// Whoever started this program on its standard input and output, for these folders: what a call means depends on them.
+    pub(in crate::mcp) fn at_home(folders: &[PathBuf]) -> Self {
+        let folders: Vec<_> = folders.iter().map(|folder| folder.to_string_lossy()).collect();
+        Self::hashed("stdio", &folders.iter().map(AsRef::as_ref).collect::<Vec<_>>())
     }
 
     /// Whoever reaches a server without a login: only this machine does.
@@ -73,7 +76,8 @@ mod tests {
             Owner::of_subject("https://as.examplesome", "body"),
             Owner::of_token("somebody"),
             Owner::anyone(),
-            Owner::at_home(),
+            Owner::at_home(&["/home".into()]),
+            Owner::at_home(&["/other".into()]),
         ] {
             assert_ne!(somebody, other);
         }

@@ -226,8 +226,8 @@ fn writer(task: &Task, path: &AllowedPath, format: Format, shape: Shape, overwri
 
 const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
     say something else than what was asked";
-const LACKING: &str = "the API counts more finished requests than the results it gave: those are billed and count as missing \
-    here; they may still come, so a retry leaves them out unless outcomes names missing";
+const LACKING: &str = "the API counts more finished requests than the results it gave, or has a batch no more: what it answered \
+    is billed and counts as missing here; it may still come, so a retry leaves it out unless outcomes names missing";
 
 /// Accounts for every request: beside its row where there is one, then the others. Returns what is odd.
 fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<JoinedRows>) -> Result<Vec<String>> {
