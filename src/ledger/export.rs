@@ -92,6 +92,7 @@ const PARTS: Table = Table {
         "ended_at",
         "moved_at",
         "polled_at",
+        "missing_since",
         "collected_at",
     ],
 };
