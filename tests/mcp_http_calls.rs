@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::Pace;
 use serde_json::{Value, json};
-use support::http_server::{HttpServer, message, status};
+use support::http_server::{HttpServer, MODERN_STATUS_CALL, message, status};
 use support::program::{self, PATIENCE, initialize, modern, request};
 use support::world::World;
 
@@ -102,15 +102,8 @@ fn a_long_call_has_its_headers_at_once_and_signs_of_life() {
 #[test]
 fn a_modern_call_ends_with_its_connection() {
     let (world, server) = waiting_world();
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", "2026-07-28"),
-        ("Mcp-Method", "tools/call"),
-        ("Mcp-Name", "check_status"),
-    ];
     let params = json!({"name": "check_status", "arguments": {"wait": true, "timeout_seconds": 45}});
-    let answer = server.send("POST", "/mcp", &headers, &modern("tools/call", params).to_string());
+    let answer = server.send("POST", "/mcp", &MODERN_STATUS_CALL, &modern("tools/call", params).to_string());
     polled_again(&world);
     drop(answer);
     assert!(nobody_asks(&world), "the call goes on without its client");

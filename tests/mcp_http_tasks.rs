@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::http_server::{HttpServer, message};
+use support::http_server::{HttpServer, MODERN_STATUS_CALL, message};
 use support::ledger::open;
 use support::program::{PATIENCE, Server};
 use support::signed::{self, from_now};
@@ -72,15 +72,8 @@ fn a_task_outlives_its_connection_and_another_server_tells_its_end() {
 fn a_call_whose_client_leaves_before_it_is_a_task_ends() {
     let waiting = WaitingWorld::new();
     let server = HttpServer::of(waiting.world.command());
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", "2026-07-28"),
-        ("Mcp-Method", "tools/call"),
-        ("Mcp-Name", "check_status"),
-    ];
     let (before, start) = (waiting.polls(), Instant::now());
-    let answer = server.send("POST", "/mcp", &headers, &wait().to_string());
+    let answer = server.send("POST", "/mcp", &MODERN_STATUS_CALL, &wait().to_string());
     while waiting.polls() == before {
         assert!(start.elapsed() < PATIENCE, "the job is not asked for");
         std::thread::sleep(Duration::from_millis(10));

@@ -207,21 +207,17 @@ fn cancelling_holds_back_what_was_not_sent() {
     assert_eq!(refused["job"], created["job"]);
 }
 
-#[test]
-fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
-    let world = World::with(|options| options.pace = Pace::demo());
-    world.write("r.jsonl", &requests(5, "one of five"));
-    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+/// Somebody else deletes the batch of the first part.
+fn lose_first_batch(world: &World, created: &Value) {
     let first = created["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap();
     std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
-    let waited = world.run(&["status", handle(&created), "--wait", "--timeout", "60", "--json"]);
-    let job = &waited.json()["jobs"][0];
-    assert_eq!((waited.code, &job["done"], &job["requests"]), (3, &3.into(), &5.into()), "{waited:?}");
-    assert!(job["evidence"].as_str().unwrap().contains("cannot be looked at"), "{job}");
-    assert_eq!(world.refusal(&["results", handle(&created), "--output", "out.jsonl"])["kind"], "not_found");
-    // It may only not show up yet; later it is gone, and what the others answered is there.
-    age(&world, handle(&created), 600);
-    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
+}
+
+/// It may only not show up yet; later it is gone, and what the others answered is there. The retry of the rest.
+fn others_answers_are_there(world: &World, handle: &str) -> Value {
+    assert_eq!(world.refusal(&["results", handle, "--output", "out.jsonl"])["kind"], "not_found");
+    age(world, handle, 600);
+    let results = world.results(&[handle, "--output", "out.jsonl"]);
     assert_eq!(
         (&results["outcomes"]["answered"], &results["outcomes"]["missing"]),
         (&3.into(), &2.into()),
@@ -229,8 +225,21 @@ fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
     );
     assert!(results["warnings"].to_string().contains("has a batch no more"), "{results}");
     // Nobody knows whether they were answered and billed: only who asks for them by name pays again.
-    assert_eq!(world.refusal(&["retry", handle(&created)])["kind"], "wrong_state");
-    let retried = world.reply(&["retry", handle(&created), "--outcome", "missing"]);
+    assert_eq!(world.refusal(&["retry", handle])["kind"], "wrong_state");
+    world.reply(&["retry", handle, "--outcome", "missing"])
+}
+
+#[test]
+fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
+    let world = World::with(|options| options.pace = Pace::demo());
+    world.write("r.jsonl", &requests(5, "one of five"));
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    lose_first_batch(&world, &created);
+    let waited = world.run(&["status", handle(&created), "--wait", "--timeout", "60", "--json"]);
+    let job = &waited.json()["jobs"][0];
+    assert_eq!((waited.code, &job["done"], &job["requests"]), (3, &3.into(), &5.into()), "{waited:?}");
+    assert!(job["evidence"].as_str().unwrap().contains("cannot be looked at"), "{job}");
+    let retried = others_answers_are_there(&world, handle(&created));
     assert_eq!((&retried["requests"], &retried["submission"]), (&2.into(), &"created".into()), "{retried}");
     world.reply(&["status", handle(&retried), "--wait", "--timeout", "60"]);
     let results = world.reply(&["results", handle(&created), "--output", "all.jsonl"]);
@@ -242,20 +251,8 @@ fn answers_that_are_gone_before_they_were_fetched_hold_back_no_others() {
     let world = world();
     let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     world.reply(&["status", handle(&created), "--wait", "--timeout", "60"]);
-    let first = created["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap();
-    std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
-    assert_eq!(world.refusal(&["results", handle(&created), "--output", "out.jsonl"])["kind"], "not_found");
-    age(&world, handle(&created), 600);
-    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
-    assert_eq!(
-        (&results["outcomes"]["answered"], &results["outcomes"]["missing"]),
-        (&3.into(), &2.into()),
-        "{results}"
-    );
-    assert!(results["warnings"].to_string().contains("has a batch no more"), "{results}");
-    // They are paid for: only who asks for them by name pays again.
-    assert_eq!(world.refusal(&["retry", handle(&created)])["kind"], "wrong_state");
-    assert_eq!(world.reply(&["retry", handle(&created), "--outcome", "missing"])["requests"], 2);
+    lose_first_batch(&world, &created);
+    assert_eq!(others_answers_are_there(&world, handle(&created))["requests"], 2);
 }
 
 #[test]

@@ -102,6 +102,9 @@ fn read(connection: &Connection, folder: &Path, now: DateTime<Utc>) -> rusqlite:
 
 /// Notes that somebody was told that these jobs have ended.
 pub fn told(folder: &Path, handles: &[&str]) -> Result<()> {
+    if handles.is_empty() {
+        return Ok(());
+    }
     let mut seen = Seen::read(folder);
     let news: Vec<&str> = handles.iter().copied().filter(|handle| !seen.handles.contains(*handle)).collect();
     if news.is_empty() {

@@ -86,8 +86,7 @@ fn import_one(tx: &Transaction<'_>, found: &Found<'_>, owner: &str) -> rusqlite:
         None => {
             let made = found.batch.submitted_at.unwrap_or_else(Utc::now);
             let content = ContentHash::of_job(found.batch.remote_name, found.model, found.kind, 1);
-            add_job(tx, found.handle, content.as_str(), found.model, found.kind, made)?;
-            tx.execute("UPDATE jobs SET owner = ?2 WHERE handle = ?1", [found.handle.as_str(), owner])?;
+            add_job(tx, found.handle, content.as_str(), found.model, found.kind, made, Some(owner))?;
             found.handle.clone()
         }
     };
@@ -109,7 +108,7 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
         Some(handle) if is_sent(tx, &handle)? => return Ok(false),
         Some(handle) => handle,
         None => {
-            add_job(tx, &job.handle, job.handle.as_str(), "unknown", Kind::Generate, Utc::now())?;
+            add_job(tx, &job.handle, job.handle.as_str(), "unknown", Kind::Generate, Utc::now(), None)?;
             job.handle.clone()
         }
     };
@@ -146,11 +145,12 @@ fn add_job(
     model: &str,
     kind: Kind,
     made: DateTime<Utc>,
+    owner: Option<&str>,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT INTO jobs (handle, hash, content_hash, run, model, kind, requests, origin, created_at) \
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, 0, 'adopted', ?6)",
-        params![handle.as_str(), handle.hash(), content, model, kind.as_str(), text(made)],
+        "INSERT INTO jobs (handle, hash, content_hash, run, model, kind, requests, origin, created_at, owner) \
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, 0, 'adopted', ?6, ?7)",
+        params![handle.as_str(), handle.hash(), content, model, kind.as_str(), text(made), owner],
     )?;
     Ok(())
 }

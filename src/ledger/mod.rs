@@ -1,8 +1,8 @@
 //! What is remembered between calls and processes: one SQLite file.
 //!
 //! Is responsible for: jobs and how far each has come, which data set a request file was made of, which
-//! media are at the API, calls that outlast their answer, and an append-only log of events. Several processes share one ledger: WAL, short transactions, every
-//! commit on disk before the call returns. A damaged ledger is set aside, never deleted, and what can be read of it
+//! media are at the API, calls that outlast their answer, and an append-only log of events. Several processes share one
+//! ledger: WAL, short transactions, every commit on disk before the call returns. A damaged ledger is set aside, never deleted, and what can be read of it
 //! goes on in a new one. Knows nothing of the network.
 
 pub mod builds;

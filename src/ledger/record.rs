@@ -280,6 +280,11 @@ impl JobRecord {
         self.parts.iter().any(|part| !part.is_unsent())
     }
 
+    /// Whether it was submitted by somebody else than `owner`: to them it looks as if it were not there.
+    pub fn is_foreign_to(&self, owner: &str) -> bool {
+        self.owner.as_deref().is_some_and(|submitter| submitter != owner)
+    }
+
     /// What names one of its parts.
     pub fn part_id(&self, part: &PartRecord) -> PartId<'_> {
         PartId { handle: &self.handle, number: part.number }

@@ -6,7 +6,7 @@
 //! 2. `uploads`.
 //! 3. Jobs of several parts: what each part is, what it waits for, when it was looked at; the state of the job as a whole;
 //!    `leases`, `limits`.
-//! 4. `tasks`.
+//! 4. `tasks`; since when the API says that it does not know a batch.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.

@@ -55,16 +55,19 @@ async fn collect_part(
     let temporary = path.temporary()?;
     let fetched = match part.remote_name.as_deref() {
         None => Fetched { complete: false, lacking: false },
-        Some(name) => match for_job(&job.handle, batch(app, job, part, name)).await {
-            Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
-            Err(e) => return Err(e),
-            // Nobody knows what it answered.
-            Ok(None) => Fetched { complete: false, lacking: true },
-            Ok(Some(batch)) => match for_job(&job.handle, fetch(app, &batch, temporary.as_file(), monitor)).await {
+        Some(name) => {
+            let fetched = async {
+                match batch(app, job, part, name).await? {
+                    Some(batch) => fetch(app, &batch, temporary.as_file(), monitor).await,
+                    // Nobody knows what it answered.
+                    None => Ok(Fetched { complete: false, lacking: true }),
+                }
+            };
+            match for_job(&job.handle, fetched).await {
                 Err(e) if e.kind() == ErrorKind::NotFound && path.exists() => return Ok((path, lacking)),
                 fetched => fetched?,
-            },
-        },
+            }
+        }
     };
     // What came before is not given up for less.
     if size(temporary.path()) >= size(path.as_path()) {

@@ -132,7 +132,7 @@ async fn batches(app: &App, job: &JobRecord, dry_run: bool) -> Result<Vec<Remove
         if !dry_run {
             let gemini = app.gemini().await?;
             // What another project has looks as if it were gone.
-            let is_theirs = job.owner.as_ref().is_some_and(|owner| *owner != gemini.owner());
+            let is_theirs = job.is_foreign_to(&gemini.owner());
             let done = gemini.delete_batch(name).await;
             let done = if is_theirs { done } else { gone_is_fine(done) };
             done.map_err(|e| explained(e, job, &gemini.owner()))?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::job::text::one_line;
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -102,8 +103,4 @@ impl fmt::Display for Check {
         write!(f, "{verdict:<5} {:<9} {}", self.check, one_line(&self.found))?;
         self.mend.as_ref().map_or(Ok(()), |mend| write!(f, "; mend: {}", one_line(mend)))
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

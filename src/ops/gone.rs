@@ -38,9 +38,8 @@ pub(super) fn seen(part: &PartRecord, now: DateTime<Utc>) -> Observation {
 
 /// A job that is not there, or not to be seen: whose it is may be why.
 pub(super) fn explained(error: Error, job: &JobRecord, owner: &str) -> Error {
-    let is_foreign = job.owner.as_deref().is_some_and(|submitter| submitter != owner);
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::Auth if is_foreign => {
+        ErrorKind::NotFound | ErrorKind::Auth if job.is_foreign_to(owner) => {
             let cause =
                 format!("it was submitted with another key, or at another address, than is set now: {}", error.cause());
             Error::new(error.kind(), error.act(), cause)

@@ -72,7 +72,7 @@ pub(super) async fn send(
 
 /// What another key may have created cannot be looked up with this one: it would seem to be absent, and be paid again.
 fn refuse_foreign(job: &JobRecord, owner: &str) -> Result<()> {
-    if !job.is_sent() || job.owner.as_deref().is_none_or(|submitter| submitter == owner) {
+    if !job.is_sent() || !job.is_foreign_to(owner) {
         return Ok(());
     }
     let cause = "some of it was sent with another key, or at another address, than is set now";

@@ -34,8 +34,8 @@ pub(super) fn has_upload(app: &App, part: &PartRecord) -> bool {
 async fn remove(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
     let gemini = app.gemini().await?;
     // To another project's key it would look as if it were gone.
-    let is_theirs = job.owner.as_ref().is_some_and(|owner| *owner != gemini.owner());
-    let Some(name) = part.remote_file.as_deref().filter(|_| !is_theirs) else { return Ok(()) };
+    let is_ours = !job.is_foreign_to(&gemini.owner());
+    let Some(name) = part.remote_file.as_deref().filter(|_| is_ours) else { return Ok(()) };
     super::delete::gone_is_fine(gemini.delete_file(name).await)?;
     app.ledger()?.upload_removed(job.part_id(part))
 }

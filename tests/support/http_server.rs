@@ -10,6 +10,15 @@ use serde_json::Value;
 
 use super::program::{self, PATIENCE};
 
+/// What a client of 2026-07-28 sends with a call of `check_status`.
+pub const MODERN_STATUS_CALL: [(&str, &str); 5] = [
+    ("Content-Type", "application/json"),
+    ("Accept", "application/json, text/event-stream"),
+    ("MCP-Protocol-Version", "2026-07-28"),
+    ("Mcp-Method", "tools/call"),
+    ("Mcp-Name", "check_status"),
+];
+
 /// The server on a free port of loopback.
 pub struct HttpServer {
     pub child: Child,

@@ -20,7 +20,7 @@ impl Owner {
     /// Whoever started this program on its standard input and output, for these folders: what a call means depends on them.
     pub(in crate::mcp) fn at_home(folders: &[PathBuf]) -> Self {
         let folders: Vec<_> = folders.iter().map(|folder| folder.to_string_lossy()).collect();
-        Self::hashed("stdio", &folders.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+        Self::hashed("stdio", &folders)
     }
 
     /// Whoever reaches a server without a login: only this machine does.
@@ -50,10 +50,10 @@ impl Owner {
         &self.0
     }
 
-    fn hashed(kind: &str, parts: &[&str]) -> Self {
+    fn hashed(kind: &str, parts: &[impl AsRef<str>]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update("gemini-batch-mcp task owner");
-        for part in parts {
+        for part in parts.iter().map(AsRef::as_ref) {
             hasher.update(part.len().to_le_bytes());
             hasher.update(part);
         }

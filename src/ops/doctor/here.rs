@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Check, Verdict};
+use super::Check;
 use crate::config::Config;
 use crate::job::outcome::counted;
 use crate::ledger::examine::{Condition, Examined, VERSION, examine};
@@ -93,18 +93,14 @@ pub(super) fn ledger(config: &Config) -> Check {
 fn with_the_past(check: Check, examined: &Examined) -> Check {
     if examined.is_incomplete {
         let found = format!("{}; jobs of a damaged or lost one may be missing", check.found);
-        return Check {
-            found,
-            ..Check::warn("ledger", "", "run `gemini-batch-mcp list` with the key: they are looked up at the API")
-        };
+        return Check::warn("ledger", found, "run `gemini-batch-mcp list` with the key: they are looked up at the API");
     }
     match examined.set_aside.as_slice() {
         [] => check,
         kept => {
             let names: Vec<String> = kept.iter().map(|file| file.display().to_string()).collect();
             let found = format!("{}; damaged ones were set aside: {}", check.found, names.join(", "));
-            let mend = "see that the disk is sound and has room; remove them when nothing is missed".to_owned();
-            Check { found, verdict: Verdict::Warn, mend: Some(mend), ..check }
+            Check::warn("ledger", found, "see that the disk is sound and has room; remove them when nothing is missed")
         }
     }
 }
