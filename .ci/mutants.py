@@ -1,18 +1,22 @@
 """Breaks the code in one place after another and says which breaks no test notices.
 
     cargo install cargo-mutants --locked
-    python3.11 .ci/mutants.py --in /tmp/mutants src/ops/send.rs src/ledger/spend.rs     # these files
-    python3.11 .ci/mutants.py --in /tmp/mutants                                         # all where money or data hang on
+    python3.11 -m pip install tree-sitter tree-sitter-rust
+    python3.11 .ci/mutants.py --in /tmp/mutants                         # all where money or data hang on
+    python3.11 .ci/mutants.py --in /tmp/mutants src/ops/send.rs ...     # these files
 
-`cargo mutants` lists the breaks; this runs them faster than it would: only the binary is built anew, and the tests that
-drive the real binary stay as they were built from the code as it is, so that their simulator is never broken. What they
-do not notice is shown to the tests that call the library, which are built anew. What was found is kept in the folder, and
-the next run goes on where this one stopped.
+What is committed is looked at. `cargo mutants` lists the breaks. To build the program once for each would take days, so all of them are built into one,
+each behind a switch (the environment variable BREAK). Each test is run once to see which breaks it comes by, and how long
+it takes; then each break is switched on for the tests that come by it, the quickest first, until one fails. What was found
+is kept in the folder, and the next run goes on where this one stopped.
 
 A break that nobody notices and that may stay is named in .ci/mutants.accepted, with the reason.
 """
 
 import argparse
+import collections
+import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -21,33 +25,58 @@ import sys
 import time
 from pathlib import Path
 
+import tree_sitter
+import tree_sitter_rust
+
 HERE = Path(__file__).resolve().parent
-# Where an error costs money or data, the dearest first.
-FILES = """
+FILES = ["src/ops/**", "src/ledger/**", "src/gemini/**"]
+# Where an error costs money or data at once: these first, in this order.
+FIRST = """
     src/ops/send.rs src/ops/lookup.rs src/ops/submit.rs src/ops/parts.rs src/ops/requests.rs src/ops/room.rs
     src/ops/results/settle.rs src/ops/retry/choose.rs src/ops/queue.rs src/ops/tidy.rs src/ops/delete.rs src/ops/cancel.rs
-    src/ops/lease.rs src/ops/mover.rs src/ops/trouble.rs src/ops/gone.rs src/ops/create.rs src/ops/collect.rs
-    src/ops/results/account.rs src/ops/rebuild.rs src/ops/find.rs src/ops/observe.rs src/ops/estimate.rs
     src/ledger/spend.rs src/ledger/steps.rs src/ledger/jobs.rs src/ledger/limits.rs src/ledger/lease.rs src/ledger/polls.rs
+    src/ops/lease.rs src/ops/mover.rs src/ops/trouble.rs src/ops/gone.rs src/ops/create.rs src/ops/collect.rs
+    src/ops/results/account.rs src/ops/rebuild.rs src/ops/find.rs src/ops/observe.rs src/ops/retry.rs src/ops/retry/again.rs
     src/ledger/import.rs src/ledger/prune.rs src/ledger/rescue.rs src/ledger/salvage.rs src/ledger/uploads.rs
     src/gemini/batches.rs src/gemini/arrived.rs src/gemini/sending.rs src/gemini/chunks.rs src/gemini/session.rs
-    src/gemini/retry.rs src/gemini/failure.rs src/gemini/quota.rs src/gemini/inline.rs
+    src/gemini/retry.rs src/gemini/failure.rs src/gemini/quota.rs src/gemini/inline.rs src/ops/estimate.rs src/ops/checked.rs
 """.split()
 # Words and pictures of things are not what this is about.
-LEFT_OUT = re.compile(r"fmt::Result|-> String|xyzzy|Monitor")
-# Tests of the real binary, quick ones first; after a colon, those that only wait long and come at the end.
-DRIVEN = """
-    budget retry partial accounting never_twice:a_create_that_may_still:a_process_killed:an_outage
-    parts:a_process_killed_between:a_part_without_room:what_the_tier kinds bad_input history wrong_jobs tidying merged
-    ledger_rebuilt waiting fault_matrix never_twice parts
-""".split()
-# Tests that call the library.
-CALLED = {
-    "ops": [],
-    "ledger": [["--lib", "ledger::"], *(["--test", name] for name in ("polling", "ledger_concurrency", "ledger_tidy", "ledger_damage"))],
-    "gemini": [["--lib", "gemini::"], ["--test", "gemini_client"]],
+LEFT_OUT = re.compile(r"fmt::Result|-> String|xyzzy|Monitor|-> &'static str|-> impl ")
+# Tests that call the library: there, it is broken in the test as well. Elsewhere only the program is, so that no test
+# looks at what it did through broken eyes, and its simulator is sound.
+CALLING = {"lib", "gemini_client", "ledger_concurrency", "ledger_damage", "ledger_tidy", "polling"}
+AT_ONCE = 6
+SWITCH = """
+#[doc(hidden)]
+pub mod breaks {
+    use std::io::Write;
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static HERE: LazyLock<bool> = LazyLock::new(|| {
+        let program = std::env::current_exe().is_ok_and(|exe| exe.ends_with("gemini-batch-mcp"));
+        program || std::env::var_os("BREAK_HERE").is_some()
+    });
+    static ON: LazyLock<usize> = LazyLock::new(|| {
+        let on = std::env::var("BREAK").ok().and_then(|number| number.parse().ok());
+        if *HERE { on.unwrap_or(usize::MAX) } else { usize::MAX }
+    });
+    static MET: [AtomicBool; COUNT] = [const { AtomicBool::new(false) }; COUNT];
+    static NOTES: LazyLock<Option<std::fs::File>> = LazyLock::new(|| {
+        let path = std::env::var_os("BREAKS_MET").filter(|_| *HERE)?;
+        std::fs::OpenOptions::new().create(true).append(true).open(path).ok()
+    });
+
+    /// Whether this break is wanted.
+    pub fn on(number: usize) -> bool {
+        if let (Some(mut notes), false) = (NOTES.as_ref(), MET[number].swap(true, Ordering::Relaxed)) {
+            let _ = notes.write_all(format!("{number}\\n").as_bytes());
+        }
+        *ON == number
+    }
 }
-LONGEST = 150
+"""
 
 
 class Checkout:
@@ -57,56 +86,162 @@ class Checkout:
         self.folder = folder
         if not folder.exists():
             subprocess.run(["git", "worktree", "add", "--detach", folder], cwd=HERE.parent, check=True)
-        subprocess.run(["git", "checkout", "--quiet", "."], cwd=folder, check=True)
-        self.environment = {**os.environ, "RUST_BACKTRACE": "0"}
-        for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
-            self.environment.pop(name, None)
-
-    def run(self, command, longest=None):
-        """The exit code, and what was printed."""
-        try:
-            done = subprocess.run(command, cwd=self.folder, env=self.environment, timeout=longest, text=True,
-                                  errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            return done.returncode, done.stdout
-        except subprocess.TimeoutExpired:
-            return "no end", ""
-
-    def test_binaries(self):
-        """Built from the code as it is."""
-        command = ["cargo", "test", "--locked", "--no-run", "--message-format=json"]
-        built = subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True).stdout
-        messages = (json.loads(line) for line in built.splitlines() if line.startswith("{"))
-        tests = (m for m in messages if m.get("executable") and m["target"]["kind"] == ["test"])
-        return {test["target"]["name"]: test["executable"] for test in tests}
+        self.environment = {**os.environ, "RUST_BACKTRACE": "0", "GOOGLE_API_KEY": "", "GEMINI_API_KEY": ""}
 
     def breaks(self, files):
         command = ["cargo", "mutants", "--list", "--json", *(part for file in files for part in ("--file", file))]
-        listed = subprocess.run(command, cwd=self.folder, check=True, stdout=subprocess.PIPE, text=True).stdout
-        breaks = [one for one in json.loads(listed) if not LEFT_OUT.search(one["name"])]
-        return sorted(breaks, key=lambda one: files.index(one["file"]))
+        listed = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return [one for one in json.loads(listed) if not LEFT_OUT.search(one["name"])]
+
+    def messages(self, command):
+        done = subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+    def write_switched(self, breaks, unfit):
+        """Writes all breaks into the sources; where in which file each came to stand."""
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True)
+        subprocess.run(["git", "checkout", "--quiet", "--force", "--detach", commit.stdout.strip()], cwd=self.folder, check=True)
+        of_file = collections.defaultdict(list)
+        for number, one in enumerate(breaks):
+            if number not in unfit:
+                of_file[one["file"]].append((number, one))
+        places = {}
+        for file, members in of_file.items():
+            source = self.folder / file
+            switched = Switched(source.read_bytes(), members)
+            unfit |= switched.unfit
+            source.write_bytes(switched.text)
+            places[file] = switched.places
+        library = self.folder / "src/lib.rs"
+        library.write_text(library.read_text() + SWITCH.replace("COUNT", str(len(breaks))))
+        return places
+
+    def built(self, breaks):
+        """The test binaries, and the breaks that cannot be built in; as they are, if these were built before."""
+        note, names = self.folder / "target/mutants-built.json", [one["name"] for one in breaks]
+        if note.exists() and (kept := json.loads(note.read_text()))["names"] == names:
+            return kept["binaries"], set(kept["unfit"])
+        binaries, unfit = self.build(breaks)
+        note.write_text(json.dumps({"names": names, "binaries": binaries, "unfit": sorted(unfit)}))
+        return binaries, unfit
+
+    def build(self, breaks):
+        unfit = set()
+        while True:
+            places = self.write_switched(breaks, unfit)
+            messages = self.messages(["cargo", "check", "--locked", "--lib", "--message-format=json"])
+            errors = [m["message"] for m in messages if m["reason"] == "compiler-message" and m["message"]["level"] == "error"]
+            at_fault = {number for error in errors for span in error["spans"] if span["is_primary"]
+                        for number, start, end, only in places.get(span["file_name"], [])
+                        if start <= span["byte_start"] and span["byte_end"] <= end and only in (None, code(error))}
+            print(f"{len(errors)} errors of the compiler, {len(at_fault)} breaks left out for them", flush=True)
+            if not errors:
+                break
+            if not at_fault:
+                sys.exit("\n".join(m["message"]["rendered"] for m in messages if m["reason"] == "compiler-message"))
+            unfit |= at_fault
+        built = self.messages(["cargo", "test", "--locked", "--no-run", "--message-format=json"])
+        tests = [m for m in built if m.get("executable") and m["profile"]["test"]]
+        return {"lib" if "lib" in m["target"]["kind"] else m["target"]["name"]: m["executable"] for m in tests}, unfit
+
+    def run(self, binary, executable, tests, longest, **environment):
+        """Whether all these tests of the binary pass."""
+        if binary in CALLING:
+            environment["BREAK_HERE"] = "1"
+        try:
+            done = subprocess.run([executable, "-q", "--test-threads=4", "--exact", *tests], cwd=self.folder,
+                                  env={**self.environment, **environment}, timeout=longest, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+            return done.returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
 
-def broken(text, one):
-    lines = text.splitlines(keepends=True)
-    start, end = (sum(map(len, lines[: at["line"] - 1])) + at["column"] - 1
-                  for at in (one["span"]["start"], one["span"]["end"]))
-    return text[:start] + one["replacement"] + text[end:]
+def code(error):
+    return (error["code"] or {}).get("code")
 
 
-def verdict(checkout, binaries, file):
-    """Who notices; None if nobody does."""
-    if checkout.run(["cargo", "build", "--quiet", "--bin", "gemini-batch-mcp"])[0] != 0:
-        return "the compiler"
-    for test in CALLED[file.split("/")[1]]:
-        if checkout.run(["cargo", "test", "--quiet", *test], 3 * LONGEST)[0] != 0:
-            return " ".join(test)
-    for test in DRIVEN:
-        name, *skipped = test.split(":")
-        skip = [part for each in skipped for part in ("--skip", each)]
-        # Most of them wait most of the time.
-        if checkout.run([binaries[name], "-q", "--test-threads=10", *skip], LONGEST)[0] != 0:
-            return name
-    return None
+class Switched:
+    """A source with its breaks, each behind its switch."""
+
+    def __init__(self, source, members):
+        self.source, self.starts = source, [0]
+        for line in source.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+        self.in_match = collections.defaultdict(list)
+        self.at_node, self.before, self.unfit = collections.defaultdict(list), collections.defaultdict(list), set()
+        tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language())).parse(source)
+        for number, one in members:
+            self.place(tree.root_node, number, one)
+        self.out, self.places = bytearray(), []
+        self.render(tree.root_node)
+        self.text = bytes(self.out) + source[tree.root_node.end_byte:]
+
+    def offset(self, at):
+        line = self.starts[at["line"] - 1]
+        text = self.source[line:].decode()
+        return line + len(text[: at["column"] - 1].encode())
+
+    def place(self, root, number, one):
+        start, end = self.offset(one["span"]["start"]), self.offset(one["span"]["end"])
+        node, kind = root.descendant_for_byte_range(start, end), one["genre"]
+        if kind == "FnValue":
+            self.before[start].append((number, f"if crate::breaks::on({number}) {{ return {one['replacement']}; }}\n"))
+            return
+        if kind == "MatchArm":
+            while node and node.type != "match_arm":
+                node = node.parent
+            self.in_match[node.parent.parent.id].append(number)
+            pattern = node.child_by_field_name("pattern")
+            condition = pattern.child_by_field_name("condition")
+            if condition:
+                self.before[condition.start_byte].append((number, f"!crate::breaks::on({number}) && "))
+            else:
+                self.before[("after", pattern.end_byte)].append((number, f" if !crate::breaks::on({number})"))
+            return
+        wanted = {"BinaryOperator": ("binary_expression", "compound_assignment_expr"), "UnaryOperator": ("unary_expression",),
+                  "StructField": ("struct_expression",)}.get(kind)
+        while wanted and node and node.type not in wanted:
+            node = node.parent if node.type not in ("block", "let_chain") else None
+        if not node or node.start_byte > start or node.end_byte < end:
+            self.unfit.add(number)
+            return
+        left = self.source[node.start_byte:start]
+        if kind == "BinaryOperator":
+            left = b"(" + left + b")"  # `a as u64 < b` is none
+        broken = left + one["replacement"].encode() + self.source[end:node.end_byte]
+        if kind == "StructField":
+            broken = re.sub(rb"\{\s*,", b"{", broken.replace(b",,", b","))
+        self.at_node[(node.start_byte, node.end_byte, node.type)].append((number, broken))
+
+    def put(self, number, text):
+        self.places.append((number, len(self.out), len(self.out) + len(text), None))
+        self.out += text
+
+    def render(self, node):
+        for number, text in self.before.pop(node.start_byte, []):
+            self.put(number, text.encode())
+        broken = self.at_node.pop((node.start_byte, node.end_byte, node.type), [])
+        if broken:
+            self.out += b"("
+        for number, text in broken:
+            start = len(self.out)
+            self.out += f"if crate::breaks::on({number}) {{ ".encode() + text + b" } else "
+            self.places.append((number, start, len(self.out), None))
+        if broken:
+            self.out += b"{ "
+        done, begun = node.start_byte, len(self.out)
+        for child in node.children:
+            self.out += self.source[done:child.start_byte]
+            self.render(child)
+            done = child.end_byte
+        self.out += self.source[done:node.end_byte]
+        # Without this arm, not all cases are covered.
+        self.places += [(number, begun, len(self.out), "E0004") for number in self.in_match.get(node.id, [])]
+        if broken:
+            self.out += b" })"
+        for number, text in self.before.pop(("after", node.end_byte), []) if node.type == "match_pattern" else []:
+            self.put(number, text.encode())
 
 
 def lasting_name(name):
@@ -114,30 +249,114 @@ def lasting_name(name):
     return re.sub(r":\d+:\d+:", ":", name, count=1)
 
 
+class Kept:
+    """What was found, as lines of JSON."""
+
+    def __init__(self, path):
+        self.path = path
+        self.known = dict(map(json.loads, path.read_text().splitlines())) if path.exists() else {}
+
+    def add(self, name, value):
+        self.known[name] = value
+        with self.path.open("a") as file:
+            file.write(json.dumps([name, value]) + "\n")
+
+
+def look(checkout, binaries, kept):
+    """Each test alone: how long it takes, and which breaks it comes by."""
+    def one(test):
+        binary, name = test
+        met = checkout.folder / "target" / f"met-{binary}-{re.sub(r'[^a-z0-9_]', '-', name)}"
+        met.unlink(missing_ok=True)
+        start = time.monotonic()
+        passed = checkout.run(binary, binaries[binary], [name], 600, BREAKS_MET=str(met))
+        numbers = sorted(set(map(int, met.read_text().split()))) if met.exists() else []
+        met.unlink(missing_ok=True)
+        return f"{binary} {name}", [time.monotonic() - start, numbers if passed else []]
+
+    tests = [(binary, line.removesuffix(": test"))
+             for binary, executable in binaries.items()
+             for line in subprocess.run([executable, "--list"], check=True, stdout=subprocess.PIPE, text=True,
+                                        cwd=checkout.folder).stdout.splitlines()
+             if line.endswith(": test")]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, found in pool.map(one, [test for test in tests if " ".join(test) not in kept.known]):
+            kept.add(name, found)
+            if not found[1]:
+                print(f"comes by nothing, or fails: {name}", flush=True)
+
+
+def shown_to(tests, likely, patience):
+    """The tests of a break that it is shown to: some quick ones, then of those who noticed other breaks of its file."""
+    ranks = {binary: rank for rank, (binary, _times) in enumerate(likely.most_common())}
+    tests = sorted(tests)
+    rest = sorted(tests[4:], key=lambda test: (ranks.get(test[1].split(" ")[0], len(ranks)), test[0]))
+    until_now = itertools.accumulate(seconds for seconds, _test in rest)
+    return tests[:4] + [test for test, seconds in zip(rest, until_now) if seconds < patience]
+
+
+def noticed_by(checkout, binaries, number, tests):
+    """The binary one of whose tests fails; None if all pass."""
+    for group in tests[:4], tests[4:12], tests[12:30], tests[30:]:
+        of_binary = collections.defaultdict(list)
+        for seconds, test in group:
+            binary, name = test.split(" ")
+            of_binary[binary].append((seconds, name))
+        for binary, members in of_binary.items():
+            longest = 40 + 5 * sum(seconds for seconds, _name in members)
+            if not checkout.run(binary, binaries[binary], [name for _s, name in members], longest, BREAK=str(number)):
+                return binary
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", default=FILES)
     parser.add_argument("--in", dest="folder", type=Path, required=True, help="a checkout of its own, made if it is not there")
+    parser.add_argument("--patience", type=int, default=60, help="seconds of tests that a break is shown to, those first "
+                        "that will most likely notice it; all together take a quarter of an hour")
     given = parser.parse_args()
     accepted = {line.split(" -- ")[0] for line in (HERE / "mutants.accepted").read_text().splitlines()}
     checkout = Checkout(given.folder.resolve())
-    binaries, breaks = checkout.test_binaries(), checkout.breaks(given.files)
-    seen_in = checkout.folder / "target/mutants.jsonl"
-    seen = dict(map(json.loads, seen_in.read_text().splitlines())) if seen_in.exists() else {}
-    for number, one in enumerate(breaks, 1):
-        name, source = one["name"], checkout.folder / one["file"]
-        if name not in seen:
-            text, start = source.read_text(), time.monotonic()
-            try:
-                source.write_text(broken(text, one))
-                seen[name] = verdict(checkout, binaries, one["file"])
-            finally:
-                source.write_text(text)
-            with seen_in.open("a") as kept:
-                kept.write(json.dumps([name, seen[name]]) + "\n")
-            print(f"{number} of {len(breaks)}, {time.monotonic() - start:.0f} s: {seen[name]}: {name}", flush=True)
-    unnoticed = [one["name"] for one in breaks if seen[one["name"]] is None and lasting_name(one["name"]) not in accepted]
-    print(f"{len(breaks)} breaks, {len(unnoticed)} unnoticed and not accepted", *unnoticed, sep="\n")
+    breaks = checkout.breaks(given.files)
+    binaries, unfit = checkout.built(breaks)
+    print(f"{len(breaks)} breaks, {len(unfit)} of them cannot be built in", flush=True)
+    looked = Kept(checkout.folder / "target/mutants-looked.jsonl")
+    look(checkout, binaries, looked)
+    coming_by = collections.defaultdict(list)
+    for test, (seconds, numbers) in looked.known.items():
+        for number in numbers:
+            coming_by[number].append((seconds, test))
+    verdicts = Kept(checkout.folder / "target/mutants-verdicts.jsonl")
+
+    likely = collections.defaultdict(collections.Counter)
+
+    def judge(number):
+        name = breaks[number]["name"]
+        noticed = likely[breaks[number]["file"]]
+        tests = shown_to(coming_by[number], noticed, given.patience)
+        by = noticed_by(checkout, binaries, number, tests)
+        noticed.update([by] if by else [])
+        all_of_them = len(tests) == len(coming_by[number])
+        verdicts.add(name, by or ("nobody" if all_of_them else f"nobody in {given.patience} s"))
+        print(f"{len(verdicts.known)} of {len(breaks)}: {verdicts.known[name]}: {name}", flush=True)
+
+    def urgency(number):
+        file = breaks[number]["file"]
+        return FIRST.index(file) if file in FIRST else len(FIRST)
+
+    def is_open(name):
+        verdict = verdicts.known.get(name)
+        return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
+
+    left = [number for number in range(len(breaks)) if number not in unfit and is_open(breaks[number]["name"])]
+    left.sort(key=urgency)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(judge, left))
+    unnoticed = [f"{verdict}: {name}" for name, verdict in verdicts.known.items()
+                 if verdict.startswith("nobody") and lasting_name(name) not in accepted]
+    print(f"{len(breaks)} breaks, {len(unfit)} that cannot be built in, {len(unnoticed)} unnoticed and not accepted")
+    print(*sorted(unnoticed), *sorted(f"not built in: {breaks[number]['name']}" for number in unfit), sep="\n")
     sys.exit(1 if unnoticed else 0)
 
 

@@ -1,5 +1,7 @@
 //! Nobody answers at the address of the API: it is said that nothing was sent, and it goes on when it is there again.
 
+use serde_json::json;
+
 use crate::support::journey::Journey;
 use crate::support::requests::small_file;
 use crate::support::world::World;
@@ -20,7 +22,8 @@ fn before_anything_is_sent() {
     world.comes_back();
     // Who was told that it failed decides whether it is sent after all.
     let status = world.run(&["status", "--wait", "--timeout", "4", "--json"]);
-    assert_eq!(status.json()["jobs"][0]["state"], "JOB_STATE_UNSUBMITTED", "{status:?}");
+    let job = &status.json()["jobs"][0];
+    assert_eq!((&job["state"], &job["verdict"]), (&json!("JOB_STATE_UNSUBMITTED"), &json!("held")), "{status:?}");
     assert_eq!(world.jobs_at_the_api(), 0);
     Journey::new(&world, &["r.jsonl"]).ends_well(1, 5);
 }
