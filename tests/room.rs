@@ -1,0 +1,59 @@
+//! What may be enqueued at once: as many jobs as fit go out, the next one waits without asking, and what a refusal taught
+//! is not asked for again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod support;
+
+use std::time::Duration;
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
+use serde_json::{Value, json};
+use support::world::World;
+
+/// A world whose jobs do not end, with request files `0.jsonl` … of about 200,000 tokens each.
+fn world(files: usize) -> World {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    for file in 0..files {
+        let line = |row| {
+            let text = format!("{file} {row} {}", "word ".repeat(8_000));
+            json!({"key": format!("k{row}"), "request": {"content": {"parts": [{"text": text}]}}}).to_string()
+        };
+        world.write(&format!("{file}.jsonl"), &(0..20).map(line).collect::<Vec<_>>().join("\n"));
+    }
+    world
+}
+
+fn create(world: &World, file: &str, tier: &[&str]) -> Value {
+    world.reply(&[&["create", file, "--model", "gemini-embedding-001"], tier].concat())
+}
+
+#[test]
+fn what_fits_beside_each_other_goes_out_and_the_next_waits_without_asking() {
+    let world = world(3);
+    // Tier 1 may have half a million tokens of this model enqueued.
+    let tier = ["--tier", "1"];
+    for file in ["0.jsonl", "1.jsonl"] {
+        assert_eq!(create(&world, file, &tier)["submission"], "created");
+    }
+    let third = create(&world, "2.jsonl", &tier);
+    assert_eq!(third["submission"], "queued", "{third}");
+    let why = third["waits_for"].as_str().unwrap();
+    assert!(why.contains("tokens of gemini-embedding-001 are enqueued"), "{why}");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
+}
+
+#[test]
+fn as_much_as_was_refused_is_not_asked_for_again() {
+    let world = world(3);
+    create(&world, "0.jsonl", &[]);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 1, full);
+    assert_eq!(create(&world, "1.jsonl", &[])["submission"], "queued");
+    std::thread::sleep(Duration::from_millis(1100));
+    // Of the same size to the token.
+    let third = create(&world, "2.jsonl", &[]);
+    assert_eq!(third["submission"], "queued", "{third}");
+    let why = third["waits_for"].as_str().unwrap();
+    assert!(why.contains("tokens of gemini-embedding-001 are enqueued"), "{why}");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
+}
