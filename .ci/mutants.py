@@ -2,8 +2,8 @@
 
     cargo install cargo-mutants --locked
     python3.11 -m pip install tree-sitter tree-sitter-rust
-    python3.11 .ci/mutants.py --in /tmp/mutants                         # all where money or data hang on
-    python3.11 .ci/mutants.py --in /tmp/mutants src/ops/send.rs ...     # these files
+    python3.11 .ci/mutants.py --in /tmp/mutants                         # all where money or data hang on: a day
+    python3.11 .ci/mutants.py --in /tmp/mutants src/ops/send.rs ...     # those of these files
 
 What is committed is looked at. `cargo mutants` lists the breaks. To build the program once for each would take days, so all of them are built into one,
 each behind a switch (the environment variable BREAK). Each test is run once to see which breaks it comes by, and how long
@@ -88,8 +88,8 @@ class Checkout:
             subprocess.run(["git", "worktree", "add", "--detach", folder], cwd=HERE.parent, check=True)
         self.environment = {**os.environ, "RUST_BACKTRACE": "0", "GOOGLE_API_KEY": "", "GEMINI_API_KEY": ""}
 
-    def breaks(self, files):
-        command = ["cargo", "mutants", "--list", "--json", *(part for file in files for part in ("--file", file))]
+    def breaks(self):
+        command = ["cargo", "mutants", "--list", "--json", *(part for file in FILES for part in ("--file", file))]
         listed = subprocess.run(command, cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True).stdout
         return [one for one in json.loads(listed) if not LEFT_OUT.search(one["name"])]
 
@@ -311,14 +311,14 @@ def noticed_by(checkout, binaries, number, tests):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", default=FILES)
+    parser.add_argument("files", nargs="*", help="those to judge, if not all")
     parser.add_argument("--in", dest="folder", type=Path, required=True, help="a checkout of its own, made if it is not there")
     parser.add_argument("--patience", type=int, default=60, help="seconds of tests that a break is shown to, those first "
                         "that will most likely notice it; all together take a quarter of an hour")
     given = parser.parse_args()
     accepted = {line.split(" -- ")[0] for line in (HERE / "mutants.accepted").read_text().splitlines()}
     checkout = Checkout(given.folder.resolve())
-    breaks = checkout.breaks(given.files)
+    breaks = checkout.breaks()
     binaries, unfit = checkout.built(breaks)
     print(f"{len(breaks)} breaks, {len(unfit)} of them cannot be built in", flush=True)
     looked = Kept(checkout.folder / "target/mutants-looked.jsonl")
@@ -349,7 +349,10 @@ def main():
         verdict = verdicts.known.get(name)
         return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
 
-    left = [number for number in range(len(breaks)) if number not in unfit and is_open(breaks[number]["name"])]
+    def is_wanted(number):
+        return number not in unfit and (not given.files or breaks[number]["file"] in given.files)
+
+    left = [number for number in range(len(breaks)) if is_wanted(number) and is_open(breaks[number]["name"])]
     left.sort(key=urgency)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(judge, left))

@@ -119,6 +119,8 @@ fn a_create_of_unknown_outcome_is_repeated_only_after_it_settled() {
         2,
         "one start and one chunk: the upload was used again"
     );
+    let history = world.reply(&["history", "r", "--all"]);
+    assert!(history["events"].as_array().unwrap().iter().any(|event| event["event"] == "absent"), "{history}");
     all_is_well(&world);
 }
 
@@ -526,4 +528,19 @@ fn a_file_that_was_retried_whole_is_still_known_for_its_model() {
         "no other model is paid: {again}"
     );
     assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn an_upload_that_is_gone_before_the_create_is_made_again() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "queued");
+    std::fs::remove_dir_all(world.path("api/files")).unwrap();
+    std::fs::create_dir(world.path("api/files")).unwrap();
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "not_found");
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created");
+    assert_eq!(world.simulator.log().count("POST", "/upload/"), 4, "two starts, two chunks");
+    all_is_well(&world);
 }

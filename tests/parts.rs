@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::Value;
-use support::remembered::age;
+use support::remembered::{age, change};
 use support::requests::requests;
 use support::world::World;
 
@@ -158,7 +158,9 @@ fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
     std::fs::remove_dir_all(world.path("home")).unwrap();
     // A look by the handle brings back what is there; the call that made it completes it.
     world.run(&["status", handle(&created), "--json"]);
-    let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    // Whatever the file is called by then.
+    std::fs::rename(world.path("r.jsonl"), world.path("moved.jsonl")).unwrap();
+    let again = world.reply(&["create", "moved.jsonl", "--max-part-requests", "2"]);
     assert_eq!(again["job"], created["job"]);
     assert_eq!(world.jobs_at_the_api(), 3, "{again}");
     all_answers(&world, handle(&created));
@@ -265,4 +267,21 @@ fn limits_that_make_no_sense_are_refused_before_anything_is_sent() {
     let tier = world.run(&["create", "r.jsonl", "--tier", "9"]);
     assert_eq!(tier.code, 2, "{tier:?}");
     assert!(world.simulator.log().entries().is_empty());
+}
+
+#[test]
+fn what_cannot_be_sent_behind_a_call_for_a_while_is_not_given_up() {
+    let mut world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 1, full);
+    let created = world.reply(&["create", "r.jsonl"]);
+    let handle = handle(&created);
+    std::thread::sleep(Duration::from_millis(1100));
+    world.goes_down();
+    world.run(&["status", handle, "--wait", "--timeout", "5"]);
+    world.comes_back();
+    let status = world.run(&["status", handle, "--json"]).json();
+    assert_eq!(status["jobs"][0]["verdict"], "waiting", "{status}");
+    change(&world, "UPDATE parts SET not_before = '2026-01-01T00:00:00Z'", []);
+    all_answers(&world, handle);
 }

@@ -255,3 +255,14 @@ fn what_was_given_up_and_repeated_by_a_retry_is_not_sent_after_all() {
     assert_eq!(world.jobs_at_the_api(), 2);
     assert_eq!(world.results(&[&job, "--limit", "3"])["outcomes"]["answered"], 3);
 }
+
+#[test]
+fn what_a_retry_on_another_model_answered_is_not_paid_again_without_naming_it() {
+    let world = World::new();
+    let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1}))]);
+    let config = ["--generation-config", r#"{"maxOutputTokens": 1000}"#];
+    let retry = retried(&world, &[&[job.as_str(), "--model", "gemini-3.5-flash-lite"][..], &config].concat());
+    let again = world.reply(&[&["retry", job.as_str()][..], &config].concat());
+    assert_eq!((&again["job"], &again["submission"]), (&retry["job"], &json!("found")));
+    assert_eq!(world.jobs_at_the_api(), 2);
+}

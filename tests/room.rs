@@ -57,3 +57,17 @@ fn as_much_as_was_refused_is_not_asked_for_again() {
     assert!(why.contains("tokens of gemini-embedding-001 are enqueued"), "{why}");
     assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
 }
+
+#[test]
+fn after_a_refusal_nothing_is_asked_until_it_may_pass() {
+    let world = world(2);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 1, full);
+    for file in ["0.jsonl", "1.jsonl"] {
+        assert_eq!(create(&world, file, &[])["submission"], "queued");
+    }
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
+    std::thread::sleep(Duration::from_millis(1100));
+    world.run(&["status", "--wait", "--timeout", "5"]);
+    assert_eq!(world.jobs_at_the_api(), 2, "nothing was learned of how much is too much");
+}

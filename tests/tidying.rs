@@ -223,3 +223,33 @@ fn an_upload_whose_job_was_never_made_can_be_removed() {
     assert!(files(&world).is_empty());
     assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created", "it can be sent all the same");
 }
+
+#[test]
+fn what_others_removed_need_not_be_removed_and_is_not_said_to_be() {
+    let (world, job) = ended();
+    world.results(&[&job, "--limit", "1", "--keep-uploads"]);
+    for kind in ["batches", "files"] {
+        std::fs::remove_dir_all(world.path("api").join(kind)).unwrap();
+        std::fs::create_dir(world.path("api").join(kind)).unwrap();
+    }
+    let removed = world.reply(&["delete", &job, "--files"])["removed"].clone();
+    assert!(
+        removed.as_array().unwrap().iter().all(|one| one["name"].as_str().unwrap().starts_with("batches/")),
+        "{removed}"
+    );
+    assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 2, "the answers are here");
+}
+
+#[test]
+fn a_program_that_may_only_read_changes_nothing_at_the_api() {
+    let (world, job) = ended();
+    world.write("other.jsonl", &world.read("r.jsonl").replace("one", "more"));
+    let before = world.simulator.log().entries().len();
+    for call in [&["create", "other.jsonl"][..], &["cancel", &job], &["delete", &job], &["retry", &job]] {
+        let refused = world.refused(&[&["--read-only"], call].concat());
+        assert!(refused["cause"].as_str().unwrap().contains("read-only"), "{call:?}: {refused}");
+    }
+    let changes = world.simulator.log().entries()[before..].iter().filter(|call| call.method != "GET").count();
+    assert_eq!((changes, world.jobs_at_the_api()), (0, 1));
+    assert_eq!(world.reply(&["--read-only", "delete", &job, "--dry-run"])["removed"].as_array().unwrap().len(), 1);
+}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use super::queue;
 use super::relay::Relay;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::progress::{Monitor, Progress};
 
 /// How soon the queue is looked at again when nothing of it waits.
@@ -49,8 +49,9 @@ impl Mover {
         let task = tokio::spawn(async move {
             let _until_the_end = turn;
             let sent = queue::advance(&app, &*monitor).await;
-            if let Err(e) = &sent {
-                tracing::warn!("the queue could not be moved on: {e}");
+            match &sent {
+                Err(e) if e.kind() != ErrorKind::Cancelled => tracing::warn!("the queue could not be moved on: {e}"),
+                _ => {}
             }
             sent
         });
