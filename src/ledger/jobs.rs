@@ -70,12 +70,6 @@ impl Ledger {
         self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())
     }
 
-    /// Whether this handle, or another one with its hash, stands for other batches than this one at the API.
-    pub fn is_another_job(&self, handle: &Handle, remote_name: &str) -> Result<bool> {
-        let known = self.one(&format!("{SELECT} WHERE hash = ?1 ORDER BY jobs.handle, part"), handle.hash())?;
-        Ok(known.is_some_and(|job| job.is_sent() && !job.remote_names().any(|name| name == remote_name)))
-    }
-
     /// The job of which this is a batch at the API.
     pub fn by_remote_name(&self, name: &str) -> Result<Option<JobRecord>> {
         let its_job = "jobs.handle = (SELECT handle FROM parts WHERE remote_name = ?1)";
