@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::spelling::at_the_shell;
 use crate::error::{Error, Result};
+use crate::ops::statusline::told;
 
 /// How replies are printed.
 #[derive(Debug, Clone)]
@@ -20,6 +22,8 @@ pub(super) struct Output {
     pub(super) quiet: bool,
     /// Whether the simulator stands in for the API: the next step goes there, too.
     pub(super) simulate: bool,
+    /// The folder of the ledger of whose jobs somebody reads in the replies.
+    pub(super) reader_of: Option<PathBuf>,
     /// What has to leave the terminal first.
     pub(super) bar: ProgressBar,
 }
@@ -28,11 +32,14 @@ impl Output {
     /// Prints a verb's reply.
     pub(super) fn reply<T: Serialize + fmt::Display>(&self, reply: &T) -> Result<Exit> {
         self.bar.finish_and_clear();
+        let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
         if self.json {
-            let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
             print(&json_text(&data))?;
         } else {
             print(&for_a_person(&reply.to_string(), self.simulate))?;
+        }
+        if let Some(folder) = &self.reader_of {
+            told(folder, &data);
         }
         Ok(Exit::Success)
     }
