@@ -409,6 +409,9 @@ fn one_job_that_is_gone_does_not_hide_the_others() {
     let of = |handle: &serde_json::Value| jobs.iter().find(|job| job["job"] == *handle).unwrap();
     assert!(of(&first["job"])["evidence"].as_str().unwrap().contains("cannot be looked at"), "{jobs:?}");
     assert_eq!(of(&second["job"])["verdict"], "normal");
+    let text = world.run(&["status"]).stdout;
+    let settles = format!("gemini-batch-mcp status {} in 10 minutes settles that", first["job"].as_str().unwrap());
+    assert!(text.contains(&settles) && !text.contains("check_status"), "{text}");
     assert_eq!(world.refusal(&["status", first["job"].as_str().unwrap()])["kind"], "not_found");
 }
 

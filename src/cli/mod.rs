@@ -69,9 +69,9 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
     let config = Config::read(&cli.flags, Caller::Person)?;
     tell_notes(&config.notes, output.quiet);
     let app = App::new(config)?;
-    let outcome = command(cli, &app, output, monitor).await;
+    let outcome = command(cli, &app, output.clone(), monitor).await;
     monitor.finish();
-    app.take_notes().iter().for_each(|note| output::say(&format!("warning: {note}")));
+    app.take_notes().iter().for_each(|note| output.tell(&format!("warning: {note}")));
     outcome
 }
 

@@ -29,6 +29,11 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// A line of a verb's own words on standard error.
+    pub(super) fn tell(&self, line: &str) {
+        self.bar.suspend(|| say(&at_the_shell(line, self.simulate)));
+    }
+
     /// Prints a verb's reply.
     pub(super) fn reply<T: Serialize + fmt::Display>(&self, reply: &T) -> Result<Exit> {
         self.bar.finish_and_clear();
@@ -45,13 +50,13 @@ impl Output {
     }
 }
 
-/// Lines of a reply that are our own words. Others may quote answers, and are left alone.
-const OWN_WORDS: [&str; 3] = ["warning: ", "kept: ", "next: "];
+/// Lines of a reply that quote answers, rows or requests. They are left alone; all others are our own words.
+const QUOTES: [&str; 4] = ["| ", "first: ", "problem: ", "mended: "];
 
 /// The reply with the calls that it names spelled as commands.
 fn for_a_person(reply: &str, simulate: bool) -> String {
-    let is_ours = |line: &str| OWN_WORDS.iter().any(|start| line.starts_with(start));
-    let spelled = |line: &str| if is_ours(line) { at_the_shell(line, simulate) } else { line.to_owned() };
+    let quotes = |line: &str| QUOTES.iter().any(|start| line.starts_with(start));
+    let spelled = |line: &str| if quotes(line) { line.to_owned() } else { at_the_shell(line, simulate) };
     reply.split('\n').map(spelled).collect::<Vec<_>>().join("\n")
 }
 
