@@ -151,9 +151,6 @@ fn main() {
     row("by_remote_name", rounds, READ, |round| {
         drop(ledger.by_remote_name(&format!("batches/{}", round % jobs)).unwrap())
     });
-    row("is_another_job", rounds, READ, |round| {
-        black_box(ledger.is_another_job(&any(round).handle, "batches/x").unwrap());
-    });
     row("list, newest 20", rounds, READ, |_| drop(ledger.list(&[], None, 20).unwrap()));
     row("list, unfinished 100", rounds, READ, |_| drop(ledger.list(&[JobState::Running], None, 100).unwrap()));
     row("to_be_sent", rounds, READ, |_| drop(ledger.to_be_sent().unwrap()));

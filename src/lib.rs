@@ -53,7 +53,8 @@
 //!     (`ops/retry/again.rs`), which requests (`ops/retry/choose.rs`), with which settings (`ops/retry/settings.rs`).
 //!   - `ops/tidy.rs`, `ops/storage.rs`: uploads removed when they are of no more use; what lies at the API.
 //!     `ops/unfinished.rs`: what has not ended is neither repeated nor deleted.
-//!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found.
+//!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found;
+//!     `ops/import.rs`: those that only the API knew.
 //!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
 //!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
 //!   - `ops/tasks.rs`: calls that outlast their answer (`ledger/tasks.rs`).

@@ -59,5 +59,7 @@ fn start_log() {
     let usual = || format!("{},{}", LevelFilter::WARN, mcp::LEFT_OUT_OF_LOG);
     let filter = EnvFilter::builder()
         .parse_lossy(std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty()).unwrap_or_else(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    // Where nobody hears the log any more, a complaint about that would be a panic.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

@@ -132,6 +132,8 @@ fn the_simulator_needs_neither() {
     command.arg("--simulate");
     let checks = examine(command);
     assert_eq!(with("ok", &checks), CHECKS, "{checks:#?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "it made {left:?}");
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gemini_batch_mcp::ledger::lease::LEASE;
+use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::{Value, json};
 use support::http_server::{HttpServer, MODERN_STATUS_CALL, message};
-use support::ledger::open;
+use support::ledger::{open, time_passes};
 use support::program::{PATIENCE, Server};
 use support::signed::{self, from_now};
 use support::tasks::{WaitingWorld, about, call, ended, id_of};
@@ -117,6 +119,36 @@ fn nobody_but_its_owner_finds_a_task() {
     assert_eq!(ask_as(&server, Some(&looking), &about("tasks/cancel", &id)).0, 403);
     let ended = message(&ask_as(&server, Some(&ada), &about("tasks/cancel", &id)).1);
     assert_eq!(ended["result"], json!({"resultType": "complete"}));
+}
+
+#[test]
+fn a_call_that_writes_is_not_made_again_for_who_may_only_look() {
+    let waiting = WaitingWorld::new();
+    let (ada, looking) = (token(Some("ada"), "batch:write"), token(Some("ada"), "batch:read"));
+    let waited = {
+        let server = with_oauth(&waiting);
+        id_of(&message(&ask_as(&server, Some(&ada), &wait()).1))
+    };
+    waiting.job_ends();
+    waiting.world.simulator.faults().next(Call::Download, Fault::Delay(Duration::from_secs(20)));
+    let collected = {
+        let server = with_oauth(&waiting);
+        let collect = call("get_results", &json!({"job": waiting.job, "output": "answers.jsonl"}));
+        id_of(&message(&ask_as(&server, Some(&ada), &collect).1))
+    };
+    time_passes(&waiting.world, LEASE + Duration::from_secs(1));
+    waiting.world.simulator.faults().clear();
+
+    let server = with_oauth(&waiting);
+    let seen = |token: &str, id: &str| message(&ask_as(&server, Some(token), &about("tasks/get", id)).1);
+    let refused = seen(&looking, &collected);
+    assert_eq!((&refused["result"]["status"], &refused["result"]["error"]["code"]), (&json!("failed"), &json!(-32603)));
+    assert!(refused["result"]["statusMessage"].as_str().unwrap().contains("Call get_results again"), "{refused}");
+    // What only looks goes on, and with the right to write so does what writes.
+    assert_eq!(ended(|| seen(&looking, &waited))["result"]["structuredContent"]["all_ended"], true);
+    assert!(!waiting.world.path("answers.jsonl").exists(), "it was made again");
+    assert_eq!(ended(|| seen(&ada, &collected))["result"]["structuredContent"]["outcomes"]["answered"], 1);
+    assert_eq!(waiting.world.lines("answers.jsonl").len(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::Pace;
@@ -199,6 +200,37 @@ fn it_starts_at_the_top_of_the_file_system_and_works_in_a_folder_of_its_own() {
     server.initialize("2025-11-25");
     assert_eq!(tool_names(&server.ask(&request("tools/list", &json!({})))), TOOLS);
     assert!(server.folder.path().join("gemini-batch").is_dir(), "no folder in the user's home");
+}
+
+/// A thread that the machine does not give is a panic in the runtime: nobody else can be blamed for one here.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_call_that_a_panic_stops_is_answered_and_standard_output_stays_the_protocols() {
+    let mut server = Server::start_with(|command| {
+        command.env("RUST_MIN_STACK", (1_u64 << 47).to_string()).stderr(Stdio::piped());
+    });
+    let log = server.child.stderr.take().unwrap();
+    let log = std::thread::spawn(|| std::io::read_to_string(log).unwrap());
+    server.initialize("2025-11-25");
+    for _ in 0..2 {
+        let answer = server.call("build_jsonl", &json!({"prompts": ["one"], "output": "r.jsonl"}));
+        assert_eq!(answer["error"]["code"], -32603, "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("a bug stopped this call"), "{answer}");
+    }
+    assert_eq!(server.call("list_batches", &json!({}))["result"]["isError"], false, "others go on");
+    // Whatever was on standard output so far was read as JSON, line by line.
+    assert_eq!(server.close().1, Vec::<String>::new());
+    assert!(log.join().unwrap().contains("panicked at"));
+}
+
+#[test]
+fn a_client_that_hears_no_log_is_answered() {
+    let mut server = Server::start_with(|command| {
+        command.env("RUST_LOG", "debug").stderr(Stdio::piped());
+    });
+    drop(server.child.stderr.take());
+    server.initialize("2025-11-25");
+    assert_eq!(server.call("list_batches", &json!({}))["result"]["isError"], false);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::{Value, json};
 use support::ledger::{open, time_passes};
@@ -131,12 +132,12 @@ fn progress_is_told_as_long_as_the_call_is_one() {
 fn the_wait_of_a_task_lasts_until_the_jobs_have_ended_unless_a_time_is_given() {
     let waiting = WaitingWorld::new();
     let mut server = server(&waiting.world);
+    let start = Instant::now();
     let without = id_of(&server.ask(&wait()));
     let with = id_of(&server.ask(&call("check_status", &json!({"wait": true, "timeout_seconds": 8}))));
     let task = ended(|| server.ask(&about("tasks/get", &with)));
     assert_eq!(task["result"]["structuredContent"]["all_ended"], false, "{task}");
     // Longer than a call waits.
-    let start = Instant::now();
     while start.elapsed() < Duration::from_secs(47) {
         assert_eq!(server.ask(&about("tasks/get", &without))["result"]["status"], "working");
         std::thread::sleep(Duration::from_secs(1));
@@ -320,18 +321,42 @@ fn ids_cannot_be_guessed_and_one_that_is_not_there_is_not_found() {
     }
 }
 
+/// So many tasks of an owner, of which somebody works on each, or nobody.
+fn fill(world: &World, owner: &str, tasks: u32, worked_on: bool) {
+    let until = (Utc::now() + chrono::TimeDelta::seconds(25)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let connection = open(world);
+    for n in 0..tasks {
+        let id = format!("{owner} {n}");
+        connection
+            .execute(
+                "INSERT OR REPLACE INTO tasks (id, owner, tool, state, created_at, updated_at, expires_at) \
+                 VALUES (?1, ?2, 'check_status', 'working', '2026', '2026', '9999')",
+                (&id, owner),
+            )
+            .unwrap();
+        let lease = "INSERT OR REPLACE INTO leases (name, owner, until) VALUES ('task ' || ?1, 'somebody', ?2)";
+        connection.execute(lease, (&id, if worked_on { until.as_str() } else { "2026" })).unwrap();
+    }
+}
+
 #[test]
-fn when_there_are_too_many_tasks_a_call_is_a_call() {
+fn when_there_are_too_many_tasks_a_call_is_a_call_and_nobody_is_kept_out_by_another() {
     let waiting = WaitingWorld::new();
     let mut server = server(&waiting.world);
-    server.ask(&call("check_status", &json!({})));
-    open(&waiting.world)
-        .execute_batch(
-            "INSERT INTO tasks (id, owner, tool, state, created_at, updated_at, expires_at) \
-             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100) \
-             SELECT 'full ' || n, 'stdio', 'check_status', 'working', '2026', '2026', '9999' FROM n",
-        )
-        .unwrap();
-    let answer = server.ask(&call("check_status", &json!({"wait": true, "timeout_seconds": 3})));
+    let short = call("check_status", &json!({"wait": true, "timeout_seconds": 3}));
+    id_of(&server.ask(&wait()));
+    let owner: String = open(&waiting.world).query_row("SELECT owner FROM tasks", [], |row| row.get(0)).unwrap();
+
+    fill(&waiting.world, "somebody else", 150, true);
+    id_of(&server.ask(&short));
+    fill(&waiting.world, &owner, 50, true);
+    let answer = server.ask(&short);
     assert_eq!(answer["result"]["structuredContent"]["all_ended"], false, "{answer}");
+    // Those whose process died hold no place, neither among those worked on nor among all.
+    fill(&waiting.world, &owner, 500, false);
+    let id = id_of(&server.ask(&short));
+    assert_ne!(server.ask(&about("tasks/get", &id))["result"]["status"], Value::Null);
+    fill(&waiting.world, "a third", 50, true);
+    let answer = server.ask(&short);
+    assert_eq!(answer["result"]["structuredContent"]["all_ended"], false, "there are too many in all: {answer}");
 }

@@ -352,6 +352,50 @@ fn a_create_without_a_reply_is_found_by_a_look_at_its_status() {
     all_is_well(&world);
 }
 
+/// The name at the API of the batch that was made last.
+fn newest_at_the_api(world: &World) -> String {
+    let batches = std::fs::read_dir(world.path("api").join("batches")).unwrap().map(|entry| entry.unwrap());
+    let newest = batches.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap();
+    format!("batches/{}", newest.file_name().into_string().unwrap())
+}
+
+#[test]
+fn a_create_without_a_reply_is_found_by_the_name_that_the_api_gave_it() {
+    for (cut, creates) in [(&[][..], 1), (&["--max-part-requests", "1"], 2)] {
+        let world = world();
+        world.simulator.faults().nth(Call::CreateBatch, creates, Fault::ResetAfterActing);
+        // Each part is looked up before its create; the looks after the last one fail.
+        for nth in 1..=3 {
+            let broken = Fault::Status { code: 400, body: ErrorBody::Empty };
+            world.simulator.faults().nth(Call::ListBatches, creates + nth, broken);
+        }
+        assert_eq!(world.refusal(&[&["create", "r.jsonl"], cut].concat())["kind"], "unclear_outcome");
+        assert_eq!(world.simulator.faults().due(), 0, "every fault struck");
+        let named = world.run(&["status", &newest_at_the_api(&world), "--json"]).json();
+        let listed = world.reply(&["list", "--local"])["jobs"].clone();
+        assert_eq!((listed.as_array().unwrap().len(), &listed[0]["job"]), (1, &named["jobs"][0]["job"]), "{listed}");
+        let again = world.reply(&[&["create", "r.jsonl"], cut].concat());
+        assert_eq!((&again["submission"], &again["job"]), (&"found".into(), &listed[0]["job"]), "{again}");
+        world.reply(&["status", "--wait"]);
+        let results = world.reply(&["results", again["job"].as_str().unwrap(), "--output", "out.jsonl"]);
+        assert_eq!(results["outcomes"]["answered"], 2, "{results}");
+        assert_eq!(world.jobs_at_the_api(), creates as usize);
+    }
+}
+
+#[test]
+fn a_batch_that_was_cut_otherwise_is_no_part_of_a_job() {
+    let world = world();
+    world.reply(&["create", "r.jsonl"]);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    assert_eq!(world.refusal(&["create", "r.jsonl", "--max-part-requests", "1"])["kind"], "wrong_state");
+    let name = newest_at_the_api(&world);
+    assert_eq!(world.reply(&["status", &name, "--wait"])["jobs"][0]["job"], *name);
+    let listed = world.reply(&["list", "--local"])["jobs"].clone();
+    let states: Vec<_> = listed.as_array().unwrap().iter().map(|job| &job["state"]).collect();
+    assert_eq!(states, ["JOB_STATE_UNSUBMITTED", "JOB_STATE_SUCCEEDED"], "{listed}");
+}
+
 #[test]
 fn one_job_that_is_gone_does_not_hide_the_others() {
     let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::realistic());
@@ -367,6 +411,9 @@ fn one_job_that_is_gone_does_not_hide_the_others() {
     let of = |handle: &serde_json::Value| jobs.iter().find(|job| job["job"] == *handle).unwrap();
     assert!(of(&first["job"])["evidence"].as_str().unwrap().contains("cannot be looked at"), "{jobs:?}");
     assert_eq!(of(&second["job"])["verdict"], "normal");
+    let text = world.run(&["status"]).stdout;
+    let settles = format!("gemini-batch-mcp status {} in 10 minutes settles that", first["job"].as_str().unwrap());
+    assert!(text.contains(&settles) && !text.contains("check_status"), "{text}");
     assert_eq!(world.refusal(&["status", first["job"].as_str().unwrap()])["kind"], "not_found");
 }
 

@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::Value;
-use support::remembered::{age, change};
+use support::ledger::{open, time_passes};
+use support::remembered::age;
 use support::requests::requests;
 use support::world::World;
 
@@ -109,6 +111,52 @@ fn a_part_without_room_waits_and_goes_out_by_itself() {
     assert_eq!(world.jobs_at_the_api(), 3);
     let kept = world.path("home").join("jobs").join(handle(&created)).join("requests.jsonl");
     assert!(!kept.exists(), "nothing waits any more");
+}
+
+#[test]
+fn what_the_api_alone_knows_to_be_too_large_is_cut_by_the_same_call_with_smaller_parts() {
+    let world = world();
+    world.simulator.limits().set_enqueued_tokens(Some(6));
+    let whole = world.reply(&["create", "r.jsonl"]);
+    assert_eq!((&whole["submission"], &whole["parts"]), (&"queued".into(), &Value::Null), "{whole}");
+    let text = world.run(&["status"]).stdout;
+    assert!(text.contains("the same gemini-batch-mcp create call with --max-part-requests"), "{text}");
+    time_passes(&world, Duration::from_secs(3600));
+    let cut = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((&cut["job"], &cut["parts"]["total"], &cut["requests"]), (&whole["job"], &3.into(), &5.into()), "{cut}");
+    all_answers(&world, handle(&cut));
+    assert_eq!(world.jobs_at_the_api(), 3);
+    assert_eq!(world.reply(&["create", "r.jsonl", "--max-part-requests", "1"])["submission"], "found");
+}
+
+#[test]
+fn what_may_be_at_the_api_is_not_cut_anew() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetBeforeActing);
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    assert_eq!(world.refusal(&["create", "r.jsonl", "--max-part-requests", "2"])["kind"], "unclear_outcome");
+}
+
+#[test]
+fn what_somebody_is_about_to_send_is_not_cut_anew() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
+    let queued = world.reply(&["create", "r.jsonl"]);
+    assert_eq!(queued["submission"], "queued");
+    time_passes(&world, Duration::from_secs(3600));
+    world.simulator.faults().next(Call::ListBatches, Fault::Delay(Duration::from_secs(5)));
+    let sending = world.command().args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    let held = "SELECT count(*) FROM leases WHERE name LIKE 'job %'";
+    while open(&world).query_row(held, [], |row| row.get::<_, i64>(0)).unwrap() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody sends it");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "1"]);
+    assert_eq!((&again["job"], &again["parts"]), (&queued["job"], &Value::Null), "{again}");
+    assert!(sending.wait_with_output().unwrap().status.success());
+    assert_eq!(world.jobs_at_the_api(), 1);
+    all_answers(&world, handle(&queued));
 }
 
 #[test]
@@ -282,6 +330,6 @@ fn what_cannot_be_sent_behind_a_call_for_a_while_is_not_given_up() {
     world.comes_back();
     let status = world.run(&["status", handle, "--json"]).json();
     assert_eq!(status["jobs"][0]["verdict"], "waiting", "{status}");
-    change(&world, "UPDATE parts SET not_before = '2026-01-01T00:00:00Z'", []);
+    time_passes(&world, Duration::from_secs(120));
     all_answers(&world, handle);
 }

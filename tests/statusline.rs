@@ -79,9 +79,9 @@ fn ends_are_news_until_somebody_was_told_of_them() {
 }
 
 #[test]
-fn an_agent_that_was_told_was_told() {
+fn an_agent_that_was_told_was_told_by_whichever_tool() {
     let world = World::new();
-    let jobs = ["one", "two"].map(|name| job(&world, name));
+    let jobs = ["one", "two", "three", "four"].map(|name| job(&world, name));
     let mut server = Server::start_with(|command| {
         for (name, value) in world.command().get_envs().filter_map(|(name, value)| Some((name, value?))) {
             command.env(name, value);
@@ -89,8 +89,12 @@ fn an_agent_that_was_told_was_told() {
         command.current_dir(world.folder.path());
     });
     server.initialize("2025-11-25");
-    comes_to(&world, &jobs[0], "JOB_STATE_FAILED", 0);
-    comes_to(&world, &jobs[1], "JOB_STATE_FAILED", 0);
+    jobs.iter().for_each(|job| comes_to(&world, job, "JOB_STATE_FAILED", 0));
+    assert!(line(&world).contains(" 4 failed"), "{}", line(&world));
+    let created = server.call("create_batch", &json!({"input": "four.jsonl"}));
+    assert_eq!(created["result"]["structuredContent"]["state"], "JOB_STATE_FAILED", "{created}");
+    assert!(line(&world).contains(" 3 failed"), "{}", line(&world));
+    world.reply(&["cancel", &jobs[2]]);
     assert!(line(&world).contains(" 2 failed"), "{}", line(&world));
     server.call("check_status", &json!({"jobs": [jobs[0]]}));
     assert!(line(&world).contains(" 1 failed"), "{}", line(&world));

@@ -215,6 +215,42 @@ fn a_batch_that_was_only_taken_for_gone_is_waited_for_again_and_not_repeated() {
 }
 
 #[test]
+fn a_batch_that_was_only_taken_for_gone_and_has_ended_is_what_the_api_says() {
+    for (prompt, state, answered, cost) in [
+        ("one", "JOB_STATE_SUCCEEDED", json!({"answered": 1}), true),
+        ("[[simulate:job-failed]] one", "JOB_STATE_FAILED", json!({"answered": 0, "missing": 1}), false),
+    ] {
+        let clock = ManualClock::new(chrono::Utc::now());
+        let world = World::with(|options| {
+            options.clock = Arc::new(clock.clone());
+            options.pace = Pace::realistic();
+        });
+        let handle = job(&world, &[prompt], &[]);
+        let (shown, hidden) = (world.path("api").join("batches"), world.path("hidden"));
+        std::fs::rename(&shown, &hidden).unwrap();
+        std::fs::create_dir(&shown).unwrap();
+        for _ in 0..2 {
+            age(&world, &handle, 600);
+            world.run(&["status", &handle]);
+        }
+        assert!(status(&world, &handle)["error"].as_str().unwrap().contains("has this batch no more"));
+        std::fs::remove_dir(&shown).unwrap();
+        std::fs::rename(&hidden, &shown).unwrap();
+        clock.advance(Duration::from_secs(3600));
+
+        let results = world.results(&[&handle, "--output", "out.jsonl"]);
+        assert_eq!((&results["state"], &results["outcomes"]), (&json!(state), &answered), "{results}");
+        assert!(!results["warnings"].to_string().contains("no more"), "{results}");
+        let listed = world.reply(&["list", "--local"])["jobs"][0].clone();
+        assert_eq!((&listed["state"], listed["cost_usd"].as_f64().is_some_and(|usd| usd > 0.0)), (&json!(state), cost));
+        let seen = status(&world, &handle);
+        let error = seen["error"].as_str().unwrap_or_default();
+        assert_eq!((&seen["state"], &seen["done"]), (&json!(state), &answered["answered"]), "{seen}");
+        assert_eq!((error.is_empty(), error.contains("no more")), (cost, false), "{seen}");
+    }
+}
+
+#[test]
 fn a_404_of_a_proxy_says_nothing_of_a_batch() {
     let world = slow_world();
     let handle = job(&world, &["one"], &[]);

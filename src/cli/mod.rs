@@ -28,7 +28,8 @@ use terminal::TerminalMonitor;
 pub async fn run(cli: Cli) -> Exit {
     let cancellation = CancellationToken::new();
     let monitor = TerminalMonitor::new(cancellation.clone(), cli.quiet);
-    let output = Output { json: cli.json, quiet: cli.quiet, simulate: cli.flags.simulate, bar: monitor.bar() };
+    let bar = monitor.bar();
+    let output = Output { json: cli.json, quiet: cli.quiet, simulate: cli.flags.simulate, reader_of: None, bar };
     let command = execute(&cli, output, &monitor);
     let outcome = tokio::select! {
         outcome = command => outcome,
@@ -68,9 +69,9 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
     let config = Config::read(&cli.flags, Caller::Person)?;
     tell_notes(&config.notes, output.quiet);
     let app = App::new(config)?;
-    let outcome = command(cli, &app, output, monitor).await;
+    let outcome = command(cli, &app, output.clone(), monitor).await;
     monitor.finish();
-    app.take_notes().iter().for_each(|note| output::say(&format!("warning: {note}")));
+    app.take_notes().iter().for_each(|note| output.tell(&format!("warning: {note}")));
     outcome
 }
 
@@ -88,18 +89,18 @@ fn statusline(config: &Config) -> Result<Exit> {
 }
 
 async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {
+    // Started by a timer, as `run` is made for, nobody reads what it prints.
+    if let Some(Command::Run(flags)) = &cli.command {
+        return flags.run(app, output, monitor).await;
+    }
+    let output = Output { reader_of: Some(app.config().home.clone()), ..output };
     match &cli.command {
         Some(Command::Build(flags)) => output.reply(&ops::build::build(app, flags.args()?, monitor).await?),
         Some(Command::Create(flags)) => output.reply(&ops::create::create(app, flags.args(), monitor).await?),
         Some(Command::Status(flags)) => flags.run(app, output, monitor).await,
         Some(Command::Results(flags)) => flags.run(app, output, monitor).await,
         Some(Command::Retry(flags)) => output.reply(&ops::retry::retry(app, flags.args()?, monitor).await?),
-        Some(Command::Run(flags)) => flags.run(app, output, monitor).await,
-        Some(Command::List(flags)) => {
-            let reply = ops::list::list(app, flags.args(), monitor).await?;
-            ops::statusline::told(app, &reply);
-            output.reply(&reply)
-        }
+        Some(Command::List(flags)) => output.reply(&ops::list::list(app, flags.args(), monitor).await?),
         Some(Command::Cancel(flags)) => output.reply(&ops::cancel::cancel(app, flags.args(), monitor).await?),
         Some(Command::Delete(flags)) => output.reply(&ops::delete::delete(app, flags.args(), monitor).await?),
         Some(Command::History(flags)) => output.reply(&ops::history::history(app, flags.args(), monitor).await?),
@@ -107,7 +108,7 @@ async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor
         Some(Command::Prune(flags)) => output.reply(&ops::prune::prune(app, flags.args(), monitor).await?),
         None
         | Some(Command::Serve(_) | Command::Demo(_) | Command::Simulate(_) | Command::Doctor | Command::Statusline)
-        | Some(Command::Completions { .. } | Command::Man) => {
+        | Some(Command::Run(_) | Command::Completions { .. } | Command::Man) => {
             Err(Error::internal("running a command", "a server was asked for"))
         }
     }

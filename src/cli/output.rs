@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::spelling::at_the_shell;
 use crate::error::{Error, Result};
+use crate::ops::statusline::told;
 
 /// How replies are printed.
 #[derive(Debug, Clone)]
@@ -20,31 +22,41 @@ pub(super) struct Output {
     pub(super) quiet: bool,
     /// Whether the simulator stands in for the API: the next step goes there, too.
     pub(super) simulate: bool,
+    /// The folder of the ledger of whose jobs somebody reads in the replies.
+    pub(super) reader_of: Option<PathBuf>,
     /// What has to leave the terminal first.
     pub(super) bar: ProgressBar,
 }
 
 impl Output {
+    /// A line of a verb's own words on standard error.
+    pub(super) fn tell(&self, line: &str) {
+        self.bar.suspend(|| say(&at_the_shell(line, self.simulate)));
+    }
+
     /// Prints a verb's reply.
     pub(super) fn reply<T: Serialize + fmt::Display>(&self, reply: &T) -> Result<Exit> {
         self.bar.finish_and_clear();
+        let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
         if self.json {
-            let data = serde_json::to_value(reply).map_err(|e| Error::internal("writing the reply", e.to_string()))?;
             print(&json_text(&data))?;
         } else {
             print(&for_a_person(&reply.to_string(), self.simulate))?;
+        }
+        if let Some(folder) = &self.reader_of {
+            told(folder, &data);
         }
         Ok(Exit::Success)
     }
 }
 
-/// Lines of a reply that are our own words. Others may quote answers, and are left alone.
-const OWN_WORDS: [&str; 3] = ["warning: ", "kept: ", "next: "];
+/// Lines of a reply that quote answers, rows or requests. They are left alone; all others are our own words.
+const QUOTES: [&str; 4] = ["| ", "first: ", "problem: ", "mended: "];
 
 /// The reply with the calls that it names spelled as commands.
 fn for_a_person(reply: &str, simulate: bool) -> String {
-    let is_ours = |line: &str| OWN_WORDS.iter().any(|start| line.starts_with(start));
-    let spelled = |line: &str| if is_ours(line) { at_the_shell(line, simulate) } else { line.to_owned() };
+    let quotes = |line: &str| QUOTES.iter().any(|start| line.starts_with(start));
+    let spelled = |line: &str| if quotes(line) { line.to_owned() } else { at_the_shell(line, simulate) };
     reply.split('\n').map(spelled).collect::<Vec<_>>().join("\n")
 }
 

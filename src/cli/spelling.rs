@@ -19,8 +19,11 @@ const COMMANDS: [(&str, &str, &str); 8] = [
 
 /// Arguments that are named in hints as `name: "value"`, and the flags for them.
 const FLAGS: [(&str, &str); 3] = [("kind", "--kind"), ("model", "--model"), ("format", "--format")];
-/// Arguments that are named with one value.
-const WITH_VALUE: [(&str, &str); 5] = [
+/// Arguments that are named alone, or with one value.
+const NAMED: [(&str, &str); 8] = [
+    ("max_part_requests", "--max-part-requests"),
+    ("max_part_bytes", "--max-part-bytes"),
+    ("count_by", "--count-by"),
     ("on_bad_row: \"skip\"", "--skip-bad-rows"),
     ("outcomes [\"missing\"]", "--outcome missing"),
     ("overwrite: true", "--overwrite"),
@@ -41,7 +44,7 @@ pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
         rest = after;
     }
     shell.push_str(rest);
-    let shell = WITH_VALUE.iter().fold(shell, |shell, (argument, flag)| shell.replace(argument, flag));
+    let shell = NAMED.iter().fold(shell, |shell, (argument, flag)| shell.replace(argument, flag));
     FLAGS.iter().fold(shell, |shell, (name, flag)| with_flag(&shell, name, flag))
 }
 
@@ -59,10 +62,20 @@ fn with_flag(text: &str, name: &str, flag: &str) -> String {
 
 /// The first tool named in the text: what stands before it, which one, what stands after it.
 fn next_tool(text: &str) -> Option<(&str, &(&'static str, &'static str, &'static str), &str)> {
-    let found = COMMANDS.iter().filter_map(|tool| text.find(tool.0).map(|at| (at, tool)));
+    let found = COMMANDS.iter().filter_map(|tool| Some((place(text, tool.0)?, tool)));
     let (at, tool) = found.min_by_key(|(at, _)| *at)?;
     let (before, from) = text.split_at_checked(at)?;
     Some((before, tool, from.get(tool.0.len()..)?))
+}
+
+/// Where the text names a tool: not as a part of a longer word, or of a path.
+fn place(text: &str, tool: &str) -> Option<usize> {
+    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !"_-./\\".contains(c));
+    let ends = |rest: &str| is_apart(rest.strip_prefix('.').unwrap_or(rest).chars().next());
+    let mut places = text.match_indices(tool).map(|(at, _)| (at, text.split_at(at)));
+    let place = places
+        .find(|(_, (before, from))| is_apart(before.chars().next_back()) && from.strip_prefix(tool).is_some_and(ends));
+    place.map(|(at, _)| at)
 }
 
 /// The command for a tool and for the arguments that follow it, if any do.
@@ -158,6 +171,11 @@ mod tests {
                 "build with --kind embed, or pass --model m-1; then",
             ),
             ("nothing", "nothing"),
+            ("(see list_batches.) max_part_requests makes", "(see gemini-batch-mcp list.) --max-part-requests makes"),
+            (
+                "in /data/list_batches/my.get_results.csv (5 bytes)",
+                "in /data/list_batches/my.get_results.csv (5 bytes)",
+            ),
         ] {
             assert_eq!(at_the_shell(tool, false), shell);
         }

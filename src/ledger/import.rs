@@ -23,7 +23,7 @@ pub struct Found<'a> {
     pub model: &'a str,
     /// What it asks for.
     pub kind: Kind,
-    /// Requests in it.
+    /// Requests in it; 0 if that is not known.
     pub requests: i64,
     /// Its name and where it stands, as far as a list tells.
     pub batch: Adoption<'a>,
@@ -91,7 +91,7 @@ fn import_one(tx: &Transaction<'_>, found: &Found<'_>, owner: &str) -> rusqlite:
         }
     };
     let part = PartId { handle: &handle, number: found.number };
-    match known(tx, part, found.of)? {
+    match known(tx, part, found.of, found.requests)? {
         // The handle stands for another batch, or for a job that was cut otherwise.
         Part::Other => return Ok(false),
         Part::Unsent => {}
@@ -116,7 +116,7 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
     let all_there = job.parts.iter().map(|part| part.lines).sum::<i64>() >= job.requests;
     for kept in &job.parts {
         let part = PartId { handle: &handle, number: kept.number };
-        match known(tx, part, kept.of)? {
+        match known(tx, part, kept.of, 0)? {
             Part::Other => continue,
             Part::Unsent => {}
             Part::Missing => add_part(tx, part, kept.of, if kept.of == 1 { job.requests } else { kept.lines })?,
@@ -192,21 +192,21 @@ enum Part {
     Missing,
     /// It was not sent, or nobody knows.
     Unsent,
-    /// It is another batch, or the job was cut into another number of parts.
+    /// It is another batch, or the job was cut otherwise.
     Other,
 }
 
-fn known(tx: &Transaction<'_>, part: PartId<'_>, of: u32) -> rusqlite::Result<Part> {
+fn known(tx: &Transaction<'_>, part: PartId<'_>, of: u32, requests: i64) -> rusqlite::Result<Part> {
     let cut: Option<u32> = tx
         .query_row("SELECT parts_in_all FROM parts WHERE handle = ?1 LIMIT 1", [part.handle.as_str()], |row| row.get(0))
         .optional()?;
     if cut.is_some_and(|cut| cut != of) {
         return Ok(Part::Other);
     }
-    let sql = "SELECT step = 'created' FROM parts WHERE handle = ?1 AND part = ?2";
-    let sent: Option<bool> =
-        tx.query_row(sql, params![part.handle.as_str(), part.number], |row| row.get(0)).optional()?;
-    Ok(match sent {
+    let sql = "SELECT step = 'created' OR (?3 > 0 AND requests <> ?3) FROM parts WHERE handle = ?1 AND part = ?2";
+    let is_other: Option<bool> =
+        tx.query_row(sql, params![part.handle.as_str(), part.number, requests], |row| row.get(0)).optional()?;
+    Ok(match is_other {
         None => Part::Missing,
         Some(false) => Part::Unsent,
         Some(true) => Part::Other,

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, params};
 
 use super::events::append;
+use super::lease::LEASE;
 use super::record::{SELECT, read_jobs, text};
 use super::spend::{ROUNDING, Spending, spending};
-use super::{JobRecord, Ledger, NewJob, NewPart, Step};
+use super::{JobRecord, Ledger, NewJob, NewPart, PartRecord, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{ContentHash, Handle, JobState};
 
@@ -68,12 +69,6 @@ impl Ledger {
     /// The job with exactly this handle, if there is one.
     pub fn by_handle(&self, handle: &Handle) -> Result<Option<JobRecord>> {
         self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())
-    }
-
-    /// Whether this handle, or another one with its hash, stands for other batches than this one at the API.
-    pub fn is_another_job(&self, handle: &Handle, remote_name: &str) -> Result<bool> {
-        let known = self.one(&format!("{SELECT} WHERE hash = ?1 ORDER BY jobs.handle, part"), handle.hash())?;
-        Ok(known.is_some_and(|job| job.is_sent() && !job.remote_names().any(|name| name == remote_name)))
     }
 
     /// The job of which this is a batch at the API.
@@ -220,23 +215,28 @@ fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobReco
 }
 
 /// A job that is known already: parts of it that are not are added, as when some came back from the API, and what is
-/// not sent yet is sent from the file that was just checked.
+/// not sent yet is sent from the file that was just checked. If nothing of it was, it is cut as it is wanted now.
 fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
     let is_new = |part: &&NewPart| !known.parts.iter().any(|other| other.number == part.number);
     let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| other.of == part.of));
     // What was given up and is repeated by a retry would be paid twice.
     let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
-    let added: Vec<_> = job.parts.iter().filter(is_new).filter(|_| same_cut).collect();
+    let cut_anew = !same_cut && is_free(tx, known)?;
+    let added: Vec<_> = job.parts.iter().filter(|part| cut_anew || (same_cut && is_new(part))).collect();
     if added.is_empty() && !is_open {
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
     }
     // What was given up before is wanted again: it has to fit as if it were new.
     if known.held || !added.is_empty() {
-        let unsent = known.parts.iter().filter(|part| part.is_unsent()).map(|part| part.high_usd);
+        let unsent = known.parts.iter().filter(|part| part.is_unsent() && !cut_anew).map(|part| part.high_usd);
         let wanted: Option<f64> = unsent.chain(added.iter().map(|part| part.high_usd)).sum();
         if let Some(over) = over_budget(tx, wanted, Some(&known.handle), budget)? {
             return Ok(Intended::OverBudget(over));
         }
+    }
+    if cut_anew {
+        tx.execute("DELETE FROM parts WHERE handle = ?1", [known.handle.as_str()])?;
+        append(tx, Some(&known.handle), "cut anew", &what_is_intended(job))?;
     }
     for part in added {
         insert_part(tx, &NewJob { handle: known.handle.clone(), ..job.clone() }, part)?;
@@ -248,6 +248,15 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     )?;
     bring_state_up_to_date(tx, &known.handle)?;
     Ok(Intended::Known(exactly(tx, &known.handle)?))
+}
+
+/// Whether nothing of it was sent, and nobody is about to send it: a lease that has run out is taken from who held it.
+fn is_free(tx: &Transaction<'_>, job: &JobRecord) -> rusqlite::Result<bool> {
+    let (lease, now) = (format!("job {}", job.handle), Utc::now());
+    let over = "DELETE FROM leases WHERE name = ?1 AND until NOT BETWEEN ?2 AND ?3";
+    tx.execute(over, params![lease, text(now), text(now + LEASE)])?;
+    let held: bool = tx.query_row("SELECT EXISTS (SELECT 1 FROM leases WHERE name = ?1)", [lease], |row| row.get(0))?;
+    Ok(!held && job.parts.iter().all(PartRecord::is_unsent))
 }
 
 /// Whether a retry of it was sent, or may be.

@@ -8,12 +8,25 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
 use super::Ledger;
+use super::lease::LEASE;
 use super::record::{text, time};
 use crate::error::Result;
 
-/// Tasks that are worked on at a time, and tasks in all.
-const MOST_WORKING: i64 = 100;
-const MOST: i64 = 1000;
+/// How many tasks there may be.
+struct Most {
+    /// Worked on at a time.
+    working: i64,
+    /// Remembered.
+    all: i64,
+}
+
+/// Of one owner, so that nobody is kept out by another; and of all together.
+const OF_ONE: Most = Most { working: 50, all: 500 };
+const OF_ALL: Most = Most { working: 200, all: 2000 };
+
+/// Somebody works on it: between ?1 and ?2 lies the end of any lease that is held.
+const HELD: &str =
+    "(state = 'working' AND EXISTS (SELECT 1 FROM leases WHERE name = 'task ' || id AND until BETWEEN ?1 AND ?2))";
 
 /// A task.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,11 +96,8 @@ impl Ledger {
     pub fn begin_task(&self, task: &TaskRecord) -> Result<bool> {
         self.write("recording a task", |tx| {
             sweep(tx, task.created_at)?;
-            let (all, working): (i64, i64) =
-                tx.query_row("SELECT count(*), count(*) FILTER (WHERE state = 'working') FROM tasks", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
-            if all >= MOST || working >= MOST_WORKING {
+            let has_room = has_room(tx, &OF_ONE, Some(&task.owner))? && has_room(tx, &OF_ALL, None)?;
+            if !has_room {
                 return Ok(false);
             }
             insert(tx, task).map(|()| true)
@@ -127,6 +137,26 @@ impl Ledger {
             Ok(ended == 1)
         })
     }
+}
+
+/// Whether one more fits. One whose process died holds no place: where there are too many, the oldest such gives way.
+fn has_room(tx: &Transaction<'_>, most: &Most, owner: Option<&str>) -> rusqlite::Result<bool> {
+    let now = Utc::now();
+    let (now, longest) = (text(now), text(now + LEASE));
+    let theirs = "(?3 IS NULL OR owner = ?3)";
+    let count = format!("SELECT count(*), count(*) FILTER (WHERE {HELD}) FROM tasks WHERE {theirs}");
+    let (all, held): (i64, i64) =
+        tx.query_row(&count, params![now, longest, owner], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if held >= most.working {
+        return Ok(false);
+    }
+    if all < most.all {
+        return Ok(true);
+    }
+    let dead = format!("SELECT id FROM tasks WHERE {theirs} AND state = 'working' AND NOT {HELD} ORDER BY updated_at");
+    let forget = format!("DELETE FROM tasks WHERE id IN ({dead} LIMIT ?4)");
+    let too_many = all - most.all + 1;
+    Ok(tx.execute(&forget, params![now, longest, owner, too_many])? as i64 == too_many)
 }
 
 fn insert(tx: &Transaction<'_>, task: &TaskRecord) -> rusqlite::Result<()> {

@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, DiscoverResult,
-    ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult, GetTaskParams,
-    GetTaskResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
+    DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult,
+    GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
     SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
@@ -214,6 +214,9 @@ impl BatchServer {
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
         ops::queue::nudge(&self.app);
+        if let Ok(CallToolResponse::Complete(CallToolResult { structured_content: Some(reply), .. })) = &answer {
+            ops::statusline::told(&self.app.config().home, reply);
+        }
         answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
 }

@@ -118,6 +118,11 @@ fn unguessable() -> Option<String> {
     Some(crate::job::id::hex(&bytes))
 }
 
+/// Whether a tool changes nothing, by what it says of itself.
+fn only_reads(tool: &Tool) -> bool {
+    tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true)
+}
+
 /// The description without the line breaks of its doc comment.
 fn in_one_paragraph(mut tool: Tool) -> Tool {
     tool.description = tool.description.map(|text| text.replace('\n', " ").into());

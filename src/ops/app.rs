@@ -1,6 +1,6 @@
 //! What every verb needs, opened when first needed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,7 @@ impl App {
     async fn connect(&self) -> Result<Gemini> {
         let config = &self.inner.config;
         if config.simulate {
-            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config)).await?;
+            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config.simulator_folder())).await?;
             let key = SecretString::from("simulated".to_owned());
             let usual = self.settings(key);
             return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..usual });
@@ -178,8 +178,8 @@ impl App {
     }
 }
 
-pub(super) async fn start_simulator(config: &Config) -> Result<Simulator> {
-    Simulator::start(simulator::Options::new(config.simulator_folder())).await
+pub(super) async fn start_simulator(folder: PathBuf) -> Result<Simulator> {
+    Simulator::start(simulator::Options::new(folder)).await
 }
 
 pub(super) fn model_table(file: Option<&Path>) -> Result<ModelTable> {

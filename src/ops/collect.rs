@@ -94,8 +94,12 @@ struct Fetched {
 async fn batch(app: &App, job: &JobRecord, part: &PartRecord, name: &str) -> Result<Option<RemoteBatch>> {
     let gemini = app.gemini().await?;
     match gemini.get_batch(name).await {
-        Ok(batch) if part.is_gone() && !batch.state.is_terminal() => {
-            record(app, job.part_id(part), &batch)?;
+        // What was taken for gone is again what the API says.
+        Ok(batch) if part.is_gone() => {
+            let known = record(app, job.part_id(part), &batch)?;
+            if !known.parts.iter().any(|known| known.number == part.number && known.is_active()) {
+                return Ok(Some(batch));
+            }
             let cause = "the API knows its batch again, and it has not ended";
             Err(Error::new(ErrorKind::WrongState, format!("collecting {}", job.handle), cause)
                 .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} waits for it", job.handle)))

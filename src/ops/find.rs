@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{App, nearest};
+use super::{App, import, nearest, observe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
-use crate::job::models::bare_name;
-use crate::job::{ContentHash, Handle, Kind};
-use crate::ledger::{Intended, JobRecord, NewJob, NewPart, PartId};
+use crate::job::Handle;
+use crate::ledger::JobRecord;
 
 /// Handles that a name is compared with, the newest.
 const MOST_COMPARED: usize = 1000;
@@ -63,54 +62,28 @@ pub(super) async fn at_the_api(
     app.gemini().await?.find_batches(since, &named).await
 }
 
-/// Records a job that was made elsewhere, or by this user before the ledger was lost.
+/// Records a job that was made elsewhere, or by this user before the ledger was lost. What is a part of a job that is
+/// known, as one whose create got no answer, is taken for it.
 async fn import(app: &App, found: &[RemoteBatch]) -> Result<JobRecord> {
-    let Some(first) = found.first() else {
-        return Err(Error::internal("recording a job of the API", "there is none"));
-    };
-    let ledger = app.ledger()?;
-    // Only our own handles name one job; of any other display name, or one that is taken, the API's name serves.
-    let ours = first.display_name.as_deref().and_then(Handle::parse_part);
-    let ours = match ours {
-        Some((handle, ..)) if !ledger.is_another_job(&handle, &first.name)? => Some(handle),
-        _ => None,
-    };
-    let parts = parts(found, ours.as_ref());
-    let handle = ours.unwrap_or_else(|| Handle::from_ledger(first.name.clone()));
-    let kind = first.kind.unwrap_or(Kind::Generate);
-    let model = bare_name(&first.model);
-    let content = ContentHash::of_job(&first.name, model, kind, 1);
-    let job = NewJob {
-        owner: Some(app.gemini().await?.owner()),
-        ..NewJob::new(handle, content, model, kind, parts.iter().map(|(part, _)| part.clone()).collect())
-    };
-    // No budget: what is there is spent.
-    let handle = match ledger.intend(&job, None)? {
-        Intended::New(record) | Intended::Known(record) => record.handle,
-        Intended::OverBudget(_) => return Err(Error::internal("recording a job of the API", "without a budget")),
-    };
-    for (part, remote) in parts {
-        super::lookup::adopt(app, PartId { handle: &handle, number: part.number }, remote)?;
+    import::as_ours(app, found).await?;
+    if let Some(job) = known(app, found)? {
+        return Ok(job);
     }
-    ledger.job(&handle)
+    // Of any display name but our own handles, or one that is taken, the API's name serves.
+    if let Some(first) = found.iter().min_by_key(|batch| batch.create_time) {
+        import::as_a_strangers(app, first).await?;
+    }
+    known(app, found)?.ok_or_else(|| Error::internal("recording a job of the API", "it is not there"))
 }
 
-/// The parts of a job as the API has them, the first made of each.
-fn parts<'r>(found: &'r [RemoteBatch], ours: Option<&Handle>) -> Vec<(NewPart, &'r RemoteBatch)> {
-    let mut oldest_first: Vec<_> = found.iter().collect();
-    oldest_first.sort_by_key(|batch| batch.create_time);
-    let mut parts: Vec<(NewPart, &RemoteBatch)> = Vec::new();
-    for remote in oldest_first {
-        let name = remote.display_name.as_deref().and_then(Handle::parse_part);
-        let (number, of) = match (name, ours) {
-            (Some((handle, number, of)), Some(ours)) if handle == *ours => (number, of),
-            _ if parts.is_empty() => (1, 1),
-            _ => continue,
-        };
-        if parts.iter().all(|(part, _)| part.number != number) {
-            let whole = NewPart::whole(remote.counts.total.unwrap_or(0), None, None);
-            parts.push((NewPart { number, of, ..whole }, remote));
+/// The job of which these are, as they stand now.
+fn known(app: &App, found: &[RemoteBatch]) -> Result<Option<JobRecord>> {
+    let mut known = None;
+    for remote in found {
+        if let Some(job) = app.ledger()?.by_remote_name(&remote.name)? {
+            let part = job.parts.iter().find(|part| part.remote_name.as_ref() == Some(&remote.name));
+            known = part.map(|part| observe::record(app, job.part_id(part), remote)).transpose()?;
         }
     }
-    parts
+    Ok(known)
 }

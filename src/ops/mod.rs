@@ -18,6 +18,7 @@ pub mod export;
 mod find;
 mod gone;
 pub mod history;
+mod import;
 pub mod known;
 mod lease;
 pub mod list;

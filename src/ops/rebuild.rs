@@ -3,22 +3,19 @@
 //! Nothing is asked for at start: the first call that goes to the API does it, and says so.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::App;
-use super::vault::Vault;
+use super::vault::{Vault, lines};
+use super::{App, import};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{RemoteBatch, Timeouts};
-use crate::job::models::bare_name;
+use crate::gemini::Timeouts;
+use crate::job::Handle;
 use crate::job::outcome::counted;
-use crate::job::{Handle, JobState, Kind};
-use crate::ledger::import::{Found, Kept, KeptPart};
-use crate::ledger::{Adoption, JobRecord};
-use crate::paths::AllowedPath;
+use crate::ledger::JobRecord;
+use crate::ledger::import::{Kept, KeptPart};
 use crate::progress::Monitor;
 
 const ACT: &str = "looking up the jobs at the API";
@@ -69,18 +66,9 @@ impl RebuildReply {
 /// which only answers are left, here.
 pub async fn rebuild(app: &App, monitor: &dyn Monitor) -> Result<RebuildReply> {
     monitor.check(ACT)?;
-    let mut batches = super::find::at_the_api(app, None, &|name| Handle::parse_part(name).is_some()).await?;
-    // The first one made of each name counts, as where one job is looked up.
-    batches.sort_by_key(|batch| batch.create_time);
-    let named = batches.iter().filter_map(|batch| {
-        let (handle, number, of) = Handle::parse_part(batch.display_name.as_deref()?)?;
-        Some((handle, number, of, batch))
-    });
-    let named: Vec<_> = named.collect();
-    let found: Vec<_> =
-        named.iter().map(|(handle, number, of, batch)| found(app, handle, *number, *of, batch)).collect();
+    let batches = super::find::at_the_api(app, None, &|name| Handle::parse_part(name).is_some()).await?;
+    let recorded = import::as_ours(app, &batches).await?;
     let ledger = app.ledger()?;
-    let recorded = ledger.import(&found, &app.gemini().await?.owner())?;
     // Only now is it known what is not at the API.
     let by_answers = ledger.import_kept(&kept(app)?)?;
     let at_the_api = i64::try_from(batches.len()).unwrap_or(i64::MAX);
@@ -125,21 +113,6 @@ pub(super) fn mind_what_was_lost(app: &App, job: JobRecord) -> Result<JobRecord>
     ledger.job(&job.handle)
 }
 
-fn found<'a>(app: &App, handle: &'a Handle, number: u32, of: u32, batch: &'a RemoteBatch) -> Found<'a> {
-    // Lists leave results out: an end is noted only when the job itself is asked for.
-    let state = if batch.state.is_terminal() { JobState::Running } else { batch.state };
-    let by_keys = || lines(&Vault::open(app, handle).ok()?.keys().ok()?).filter(|_| of == 1);
-    Found {
-        handle,
-        number,
-        of,
-        model: bare_name(&batch.model),
-        kind: batch.kind.unwrap_or(Kind::Generate),
-        requests: batch.counts.total.or_else(by_keys).unwrap_or(0),
-        batch: Adoption { remote_name: &batch.name, state, submitted_at: batch.create_time },
-    }
-}
-
 /// Jobs that have answers here.
 fn kept(app: &App) -> Result<Vec<Kept>> {
     let mut jobs = Vec::new();
@@ -171,13 +144,4 @@ fn forgotten(app: &App) -> Result<Vec<String>> {
         }
     }
     Ok(jobs)
-}
-
-fn lines(file: &AllowedPath) -> Option<i64> {
-    let mut reader = BufReader::with_capacity(256 * 1024, file.open().ok()?);
-    let mut lines = 0;
-    while reader.skip_until(b'\n').ok()? > 0 {
-        lines += 1;
-    }
-    Some(lines)
 }

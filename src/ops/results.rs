@@ -59,6 +59,8 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let overwrite = args.overwrite;
     let done = off_thread(monitor, move |monitor| account(task, overwrite, monitor)).await?;
     settle(app, &done.family.members, &done.counted.costs)?;
+    // A batch that was taken for gone may have turned up.
+    let job = app.ledger()?.job(&job.handle)?;
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
     let mut reply = reply(&args, &job, done);

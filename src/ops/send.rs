@@ -197,11 +197,13 @@ impl Sending<'_> {
             let enqueued = ledger.enqueued(&self.job.model, &self.owner)?.tokens;
             let asked = retry_after(&e).and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
             let until = ledger.no_room(&self.job.model, &self.owner, (enqueued, self.part.tokens), asked)?;
-            let beside = if enqueued == 0 {
-                "although nothing of this ledger is enqueued: other jobs of the project may be, or this part is too large \
-                 for its tier (max_part_requests makes smaller ones)"
-            } else {
-                "beside what is enqueued"
+            let beside = match enqueued {
+                0 if !self.job.is_sent() => {
+                    "although nothing of this ledger is enqueued: other jobs of the project may be, or it is too large for \
+                     its tier; then the same create_batch call with max_part_requests cuts it into smaller parts"
+                }
+                0 => "although nothing of this ledger is enqueued: other jobs of the project may be",
+                _ => "beside what is enqueued",
             };
             return self.waits(Wait { until, why: format!("the API had no room for it {beside}: {}", e.cause()) });
         }

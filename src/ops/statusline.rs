@@ -1,9 +1,9 @@
 //! `statusline`: what the ledger knows in one short line, at once, without network and without waiting.
 
-use super::App;
-use super::list::ListReply;
-use super::results::ResultsReply;
-use super::status::StatusReply;
+use std::path::Path;
+
+use serde_json::Value;
+
 use crate::config::Config;
 use crate::job::{Cost, JobState};
 use crate::ledger::glance::{self, Glance};
@@ -44,43 +44,41 @@ fn money(today: &Spending) -> Option<String> {
     }
 }
 
-/// A reply that tells its reader where jobs stand.
-pub trait TellsOfJobs {
-    /// Each job and its state.
-    fn jobs(&self) -> Vec<(&str, &str)>;
-}
-
-impl TellsOfJobs for StatusReply {
-    fn jobs(&self) -> Vec<(&str, &str)> {
-        self.jobs.iter().map(|job| (job.job.as_str(), job.state.as_str())).collect()
-    }
-}
-
-impl TellsOfJobs for ListReply {
-    fn jobs(&self) -> Vec<(&str, &str)> {
-        self.jobs.iter().map(|job| (job.job.as_str(), job.state.as_str())).collect()
-    }
-}
-
-impl TellsOfJobs for ResultsReply {
-    fn jobs(&self) -> Vec<(&str, &str)> {
-        vec![(&self.job, &self.state)]
-    }
-}
-
-/// Notes that somebody reads this reply: the ends in it are no news to the next line.
-pub fn told(app: &App, reply: &impl TellsOfJobs) {
-    // Jobs made elsewhere have no handle, and are no news to begin with.
-    let is_news = |(job, state): &(&str, &str)| JobState::parse(state).is_terminal() && !job.starts_with("batches/");
-    let ended: Vec<&str> = reply.jobs().into_iter().filter(is_news).map(|(job, _)| job).collect();
-    if let Err(e) = glance::told(&app.config().home, &ended) {
+/// Notes that somebody reads this reply of a verb: the ends in it are no news to the next line of the ledger in `folder`.
+pub fn told(folder: &Path, reply: &Value) {
+    if let Err(e) = glance::told(folder, &ended(reply)) {
         tracing::warn!("the status line will call known ends news: {e}");
     }
 }
 
+/// The jobs that a reply says have ended: the one that it is about, and those that it lists.
+fn ended(reply: &Value) -> Vec<&str> {
+    let listed = reply.get("jobs").and_then(Value::as_array).into_iter().flatten();
+    std::iter::once(reply).chain(listed).filter_map(ended_job).collect()
+}
+
+/// Jobs made elsewhere have no handle, and are no news to begin with.
+fn ended_job(job: &Value) -> Option<&str> {
+    let word = |name| job.get(name).and_then(Value::as_str);
+    word("job")
+        .filter(|job| !job.starts_with("batches/") && JobState::parse(word("state").unwrap_or_default()).is_terminal())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_reply_tells_of_its_own_job_and_of_those_that_it_lists() {
+        let job = |job: &str, state: &str| json!({"job": job, "state": state});
+        let (failed, runs) = (job("a-1", "JOB_STATE_FAILED"), job("b-2", "JOB_STATE_RUNNING"));
+        assert_eq!(ended(&failed), ["a-1"]);
+        assert!(ended(&runs).is_empty() && ended(&json!({"jobs": 3})).is_empty() && ended(&json!(null)).is_empty());
+        let elsewhere = job("batches/c", "JOB_STATE_SUCCEEDED");
+        assert_eq!(ended(&json!({"jobs": [runs, failed, elsewhere]})), ["a-1"]);
+    }
 
     #[test]
     fn the_line_says_what_there_is_and_no_more() {

@@ -10,7 +10,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Outcome};
 use crate::ops::App;
 use crate::ops::results::{ResultsArgs, ResultsReply, results};
-use crate::ops::statusline;
 use crate::progress::Monitor;
 
 const EXAMPLES: &str = "\
@@ -83,7 +82,6 @@ impl ResultsFlags {
     pub(in crate::cli) async fn run(&self, app: &App, output: Output, monitor: &dyn Monitor) -> Result<Exit> {
         let reply = results(app, self.args()?, monitor).await?;
         output.reply(&reply)?;
-        statusline::told(app, &reply);
         Ok(exit(&reply))
     }
 

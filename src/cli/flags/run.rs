@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::status::went_well;
 use crate::cli::Exit;
-use crate::cli::output::{Output, say};
+use crate::cli::output::Output;
 use crate::error::Result;
 use crate::ops::App;
 use crate::ops::run::{RunArgs, RunReply, run};
@@ -45,7 +45,7 @@ impl RunFlags {
         let args = RunArgs { watch: self.watch, collect: self.collect.clone(), timeout };
         let tell = |line: &str| {
             if !output.quiet {
-                output.bar.suspend(|| say(line));
+                output.tell(line);
             }
         };
         let reply = if output.bar.is_hidden() {

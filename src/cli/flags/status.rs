@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::job::JobState;
 use crate::ops::App;
 use crate::ops::status::{JobStatus, StatusArgs, StatusReply, status, wait};
-use crate::ops::statusline;
 use crate::progress::Monitor;
 
 /// `status`.
@@ -35,7 +34,6 @@ impl StatusFlags {
             status(app, StatusArgs { jobs: self.jobs.clone(), ..StatusArgs::default() }, monitor).await?
         };
         output.reply(&reply)?;
-        statusline::told(app, &reply);
         Ok(exit(&reply))
     }
 }

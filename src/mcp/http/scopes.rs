@@ -11,6 +11,8 @@ use rmcp::model::Tool;
 
 use super::message::Spoken;
 use super::oauth::{Granted, OAuth, WRITE};
+use crate::mcp::only_reads;
+use crate::mcp::tasks::LooksOnly;
 
 /// Which tools only read, and who to send a caller to for more.
 #[derive(Clone)]
@@ -21,8 +23,7 @@ pub(super) struct Scopes {
 
 impl Scopes {
     pub(super) fn new(tools: &[Tool], oauth: Arc<OAuth>) -> Self {
-        let only_reads = |tool: &&Tool| tool.annotations.as_ref().and_then(|hints| hints.read_only_hint) == Some(true);
-        let read_only = tools.iter().filter(only_reads).map(|tool| tool.name.to_string()).collect();
+        let read_only = tools.iter().filter(|tool| only_reads(tool)).map(|tool| tool.name.to_string()).collect();
         Self { read_only: Arc::new(read_only), oauth }
     }
 
@@ -34,7 +35,7 @@ impl Scopes {
                 let tool = spoken.params.as_ref().and_then(|params| params.name.as_deref());
                 tool.is_some_and(|tool| self.read_only.contains(tool))
             }
-            // A task is work of a tool that was called before.
+            // A task is work of a tool that was called before. Whether it may be made again is looked at there.
             Some(method) => !method.starts_with("tasks/") || method == "tasks/get",
             // An answer to a question of the server's.
             None => false,
@@ -43,10 +44,13 @@ impl Scopes {
 }
 
 /// Refuses what a caller's token is not good for.
-pub(super) async fn enforced(State(scopes): State<Scopes>, request: Request, next: Next) -> Response {
-    let granted = request.extensions().get::<Granted>().is_some_and(|granted| granted.write);
+pub(super) async fn enforced(State(scopes): State<Scopes>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Granted>().is_some_and(|granted| granted.write) {
+        return next.run(request).await;
+    }
     let spoken = request.extensions().get::<Arc<Spoken>>();
-    if granted || request.method() == Method::GET || scopes.only_reads(spoken.map(AsRef::as_ref)) {
+    if request.method() == Method::GET || scopes.only_reads(spoken.map(AsRef::as_ref)) {
+        request.extensions_mut().insert(LooksOnly);
         return next.run(request).await;
     }
     scopes.oauth.needs_scope(WRITE, request.uri(), request.headers())

@@ -24,9 +24,9 @@ use rmcp::service::RequestContext;
 use serde_json::Value;
 
 pub(super) use course::Course;
-pub(super) use owner::Owner;
+pub(super) use owner::{LooksOnly, Owner};
 
-use super::{BatchServer, unguessable};
+use super::{BatchServer, only_reads, unguessable};
 use crate::error::Error;
 use crate::ops::tasks::{self, Hold, NewTask, TaskRecord, TaskState};
 use keeper::{Work, failed, keep};
@@ -135,8 +135,15 @@ pub(super) fn get(
     let mut task = known(server, id, &context)?;
     if let Some(hold) = tasks::take_up(&server.app, &task).map_err(|e| internal(&e.to_string()))? {
         match task.arguments.clone() {
-            Some(Value::Object(arguments)) => begin_again(server, &task, arguments, hold, context),
-            _ => {
+            Some(Value::Object(arguments)) if may_call(server, &task.tool, &context) => {
+                begin_again(server, &task, arguments, hold, context);
+            }
+            // Whoever may call the tool takes it up.
+            Some(_) => {
+                let (state, words) = failed(&internal(&again::advice(&task.tool)));
+                task = TaskRecord { state, message: Some(words), ..task };
+            }
+            None => {
                 let (state, words) = failed(&internal(&again::advice(&task.tool)));
                 tasks::end(&server.app, &task.id, &state, &words).map_err(|e| internal(&e.to_string()))?;
                 task = known(server, id, &context)?;
@@ -151,6 +158,11 @@ pub(super) fn get(
         TaskState::Cancelled => TaskPayload::Cancelled,
     };
     Ok(GetTaskResult::new(DetailedTask::new(seed, payload)))
+}
+
+/// Whether this request has the right to what the tool does, beyond that to look.
+fn may_call(server: &BatchServer, tool: &str, context: &RequestContext<RoleServer>) -> bool {
+    !LooksOnly::is_in(context) || server.tools.router.get(tool).is_some_and(only_reads)
 }
 
 fn begin_again(

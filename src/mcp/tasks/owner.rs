@@ -16,6 +16,17 @@ const HASH_BYTES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::mcp) struct Owner(String);
 
+/// Beside the owner in a request: this time they may look, and no more.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mcp) struct LooksOnly;
+
+impl LooksOnly {
+    /// Whether that is so of a request.
+    pub(super) fn is_in(context: &RequestContext<RoleServer>) -> bool {
+        context.extensions.get::<http::request::Parts>().is_some_and(|parts| parts.extensions.get::<Self>().is_some())
+    }
+}
+
 impl Owner {
     /// Whoever started this program on its standard input and output, for these folders: what a call means depends on them.
     pub(in crate::mcp) fn at_home(folders: &[PathBuf]) -> Self {

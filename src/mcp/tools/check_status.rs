@@ -8,7 +8,6 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::status::{self, StatusArgs, StatusReply};
-use crate::ops::statusline;
 use crate::progress::Monitor;
 
 #[tool_router(router = check_status_router, vis = "pub(super)")]
@@ -29,7 +28,6 @@ impl BatchServer {
             // Nobody's patience ends the wait of a task.
             let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.has_time();
             if !goes_on || reply.next_check_after_s.is_none() {
-                statusline::told(&self.app, &reply);
                 return Ok(reply.into());
             }
             args.jobs = reply.jobs.into_iter().map(|status| status.job).collect();

@@ -11,7 +11,6 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::results::{self, ResultsArgs, ResultsReply};
-use crate::ops::statusline;
 
 #[tool_router(router = get_results_router, vis = "pub(super)")]
 impl BatchServer {
@@ -26,7 +25,6 @@ impl BatchServer {
     )]
     async fn get_results(&self, call: Call<ResultsArgs>) -> Result<Reply<ResultsReply>, Failure> {
         let reply = results::results(&self.app, call.args()?, call.monitor()).await?;
-        statusline::told(&self.app, &reply);
         let link = file_link(&reply);
         Ok(Reply::from(reply).with_link(link))
     }

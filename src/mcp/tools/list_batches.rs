@@ -8,7 +8,6 @@ use crate::mcp::call::Call;
 use crate::mcp::reply::{Failure, Reply};
 use crate::mcp::schema;
 use crate::ops::list::{self, ListArgs, ListReply};
-use crate::ops::statusline;
 
 #[tool_router(router = list_batches_router, vis = "pub(super)")]
 impl BatchServer {
@@ -22,7 +21,6 @@ impl BatchServer {
     )]
     async fn list_batches(&self, call: Call<ListArgs>) -> Result<Reply<ListReply>, Failure> {
         let reply = list::list(&self.app, call.args()?, call.monitor()).await?;
-        statusline::told(&self.app, &reply);
         Ok(reply.into())
     }
 }

@@ -26,7 +26,9 @@ pub(super) async fn checks(config: &Config) -> [Check; 3] {
 
 async fn look(config: &Config) -> Result<Reach> {
     if config.simulate {
-        let simulator = start_simulator(config).await?;
+        // One of its own, as it changes nothing in the folder of the one that is used.
+        let folder = tempfile::tempdir().map_err(|e| Error::io("making a folder for a simulator", e))?;
+        let simulator = start_simulator(folder.path().to_owned()).await?;
         let usual = Settings::new(SecretString::from("simulated".to_owned()));
         let reach = reach(&Settings { base_url: simulator.url().to_owned(), ..usual }).await;
         simulator.stop().await;
