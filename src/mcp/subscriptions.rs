@@ -26,7 +26,7 @@ const MOST: usize = 100;
 /// Jobs whose state changes the list of jobs.
 const NEWEST_JOBS: usize = 30;
 
-/// What the client of one connection has subscribed to, up to 2025-11-25. Ends with the connection.
+/// What the client of one connection or session has subscribed to, up to 2025-11-25. Ends with it.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(Mutex<HashMap<String, AbortOnDropHandle<()>>>);
 

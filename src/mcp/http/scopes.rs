@@ -46,7 +46,9 @@ impl Scopes {
 pub(super) async fn enforced(State(scopes): State<Scopes>, request: Request, next: Next) -> Response {
     let granted = request.extensions().get::<Granted>().is_some_and(|granted| granted.write);
     let spoken = request.extensions().get::<Arc<Spoken>>();
-    if granted || request.method() == Method::GET || scopes.only_reads(spoken.map(AsRef::as_ref)) {
+    // To listen, and to end a session of one's own.
+    let is_harmless = [Method::GET, Method::DELETE].contains(request.method());
+    if granted || is_harmless || scopes.only_reads(spoken.map(AsRef::as_ref)) {
         return next.run(request).await;
     }
     scopes.oauth.needs_scope(WRITE, request.uri(), request.headers())
