@@ -104,6 +104,20 @@ fn a_subscriber_is_told_when_a_job_changes() {
 }
 
 #[test]
+fn nothing_is_looked_after_for_a_subscriber_who_is_away_and_nothing_is_missed() {
+    let world = WaitingWorld::new();
+    let server = HttpServer::of(world.world.command());
+    let session = Session::open(&server);
+    let uri = format!("batch://jobs/{}/status", world.job);
+    assert_eq!(session.ask("resources/subscribe", &json!({"uri": uri}))["result"], json!({}));
+    let before = world.polls();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(world.polls(), before, "the job is asked for although nobody would hear of it");
+    world.job_ends();
+    assert_eq!(session.listen(None).next().unwrap()["params"]["uri"], uri);
+}
+
+#[test]
 fn the_answer_of_a_call_whose_connection_broke_can_be_fetched() {
     let world = WaitingWorld::new();
     let server = HttpServer::of(world.world.command());

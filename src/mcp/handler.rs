@@ -166,7 +166,8 @@ impl ServerHandler for BatchServer {
                 "there is no session, or no more: connect again to be told of changes, or read the resource again";
             return Err(ErrorData::invalid_request(hint, None));
         }
-        self.subscriptions.add(&self.app, &request.uri, context.peer)
+        let session = session(&context).cloned();
+        self.subscriptions.add(&self.app, &request.uri, context.peer, session)
     }
 
     async fn unsubscribe(
@@ -221,8 +222,12 @@ impl BatchServer {
 
 /// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.
 pub(super) fn cannot_push(context: &RequestContext<RoleServer>) -> bool {
-    let parts = context.extensions.get::<http::request::Parts>();
-    parts.is_some_and(|parts| parts.extensions.get::<InSession>().is_none())
+    context.extensions.get::<http::request::Parts>().is_some() && session(context).is_none()
+}
+
+/// The session at `/mcp` that a request is made in.
+fn session(context: &RequestContext<RoleServer>) -> Option<&InSession> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 /// The answer, also when a bug stops it: without one the client would wait until its own limit.

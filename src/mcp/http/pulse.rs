@@ -80,9 +80,13 @@ impl Pulse {
         self.last = Instant::now();
     }
 
+    pub(super) fn has_listeners(&self) -> bool {
+        self.listeners > 0
+    }
+
     /// Since when nobody has used it; `None` while somebody does.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        (self.in_flight.is_empty() && self.listeners == 0).then_some(self.last)
+        (self.in_flight.is_empty() && !self.has_listeners()).then_some(self.last)
     }
 }
 

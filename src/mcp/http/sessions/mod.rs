@@ -21,12 +21,13 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::legacy::is_modern;
 use super::message::Spoken;
-use super::pulse::Refusal;
+use super::pulse::{Pulse, Refusal};
 use crate::mcp::BatchServer;
 use crate::mcp::tasks::Owner;
 use registry::{Limits, Sessions};
@@ -40,8 +41,18 @@ const LAST_EVENT: &str = "last-event-id";
 type Result<T, E = Refused> = std::result::Result<T, E>;
 
 /// Goes along with a request that is made in a session.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::mcp) struct InSession;
+#[derive(Debug, Clone)]
+pub(in crate::mcp) struct InSession {
+    /// `None` before there is one: it is being opened.
+    pulse: Option<watch::Receiver<Pulse>>,
+}
+
+impl InSession {
+    /// Whether the client hears at this moment what it is told.
+    pub(in crate::mcp) fn is_listened_to(&self) -> bool {
+        self.pulse.as_ref().is_some_and(|pulse| pulse.borrow().has_listeners())
+    }
+}
 
 /// Why something cannot be done in a session.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +111,7 @@ enum Way {
 
 /// Serves requests that belong to a session; hands on the others.
 pub(super) async fn within(State(at): State<InSessions>, mut request: Request, next: Next) -> Response {
-    match at.way(&request) {
+    let session = match at.way(&request) {
         Way::Without => return next.run(request).await,
         Way::Gone => return (StatusCode::NOT_FOUND, "no such session; say hello (initialize)\n").into_response(),
         Way::End => {
@@ -108,15 +119,18 @@ pub(super) async fn within(State(at): State<InSessions>, mut request: Request, n
             return StatusCode::NO_CONTENT.into_response();
         }
         // One that it may have had before is none of this.
-        Way::Open => drop(request.headers_mut().remove(SESSION)),
+        Way::Open => {
+            request.headers_mut().remove(SESSION);
+            InSession { pulse: None }
+        }
         Way::Within(session) if has_nothing_more(&request, &session) => {
             // Other answers make clients ask again and again, or listen twice.
             let allow = [(header::ALLOW, "POST, DELETE")];
             return (StatusCode::METHOD_NOT_ALLOWED, allow, "nothing more on this stream\n").into_response();
         }
-        Way::Within(_) => {}
-    }
-    request.extensions_mut().insert(InSession);
+        Way::Within(session) => InSession { pulse: Some(session.pulse.subscribe()) },
+    };
+    request.extensions_mut().insert(session);
     at.service.handle(request).await.map(Body::new)
 }
 
