@@ -107,7 +107,7 @@ impl Events {
 
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
-        if self.stream.read_line(&mut line).ok()? == 0 {
+        if self.stream.read_line(&mut line).expect("the stream goes on or ends") == 0 {
             return None;
         }
         let line = line.trim_end().to_owned();
