@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::http_server::{HttpServer, status};
-use super::program::{initialize, request};
+use super::program::{PATIENCE, initialize, request};
 
 const HEADERS: [(&str, &str); 3] = [
     ("Content-Type", "application/json"),
@@ -123,7 +124,10 @@ impl Iterator for Events {
 
     /// The next message.
     fn next(&mut self) -> Option<Value> {
+        let start = Instant::now();
         loop {
+            // Signs of life are no messages.
+            assert!(start.elapsed() < 2 * PATIENCE, "nothing is said");
             let line = self.line()?;
             if let Some(data) = line.strip_prefix("data: ").filter(|data| data.starts_with('{')) {
                 let message = serde_json::from_str(data).unwrap();
