@@ -17,7 +17,10 @@
 //!     knows how to ask.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
-//!     `mcp/http/scopes.rs`; `mcp/http/legacy.rs` keeps what older clients expect of a call.
+//!     `mcp/http/scopes.rs`.
+//!   - Older clients have sessions there: what is said on which stream (`mcp/http/sessions/streams.rs`), one session
+//!     (`mcp/http/sessions/session.rs`), all of them (`mcp/http/sessions/registry.rs`), in use or not
+//!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one.
 //!   - `mcp/fixtures/`: what the official conformance suite calls, in a build that is never released.
 //!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
 //!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use support::http_server::{HttpServer, message};
 use support::process::memory;
 use support::program::{Server, TOOLS, initialize, program, request, tool_names};
+use support::session::Session;
 
 const KEY: &str = "a-key-that-must-never-be-seen";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -288,4 +289,43 @@ fn bad_messages_on_the_older_transport() {
     assert_others_are_served(&server);
     assert_bounded(&server.child);
     assert_nothing_secret(&server.log());
+}
+
+#[test]
+fn bad_messages_within_a_session() {
+    let (server, _folder) = http_server();
+    let (victim, attacker) = (Session::open(&server), Session::open(&server));
+    let mut standing = victim.listen(None);
+    let name = ("Mcp-Session-Id", attacker.id.as_str());
+    for bad in bad_messages() {
+        let (code, answer) = server.ask("POST", "/mcp", &[&HEADERS[..], &[name]].concat(), &bad);
+        let short: String = bad.chars().take(80).collect();
+        assert!(code < 500, "{code} for {short}");
+        assert_nothing_secret(&answer);
+    }
+    // Answers to what was never asked, and places that never were.
+    for id in 0..300 {
+        attacker.tell(&json!({"jsonrpc": "2.0", "id": id, "result": {"action": "accept", "content": {"pay": true}}}));
+    }
+    for place in ["", "-", "0-18446744073709551615", "18446744073709551615-0", "1-0/../2", &"9".repeat(10_000)] {
+        assert!(attacker.listen(Some(place)).status < 500, "{place}");
+    }
+    // Listeners and calls that nobody reads, and names that are guessed.
+    let _unread: Vec<_> = (0..100).map(|_| attacker.listen(None)).collect();
+    for id in 0..400 {
+        let mut list = request("tools/list", &json!({}));
+        list["id"] = id.into();
+        drop(attacker.post(&list));
+    }
+    for number in 0..100 {
+        let guess = Session { id: format!("{number:032x}"), ..victim.clone() };
+        assert_eq!((guess.listen(None).status, guess.end()), (404, 404));
+    }
+    assert_eq!(tool_names(&victim.ask("tools/list", &json!({}))), TOOLS);
+    assert_others_are_served(&server);
+    assert_bounded(&server.child);
+    assert_nothing_secret(&server.log());
+    assert_no_forged_line(&server.log());
+    assert_eq!(victim.end(), 204);
+    assert_eq!(standing.next(), None, "the victim was told what was not for it");
 }

@@ -11,6 +11,7 @@ use support::certificate;
 use support::http_server::{HttpServer, message};
 use support::program::{self, TOOLS, initialize, request, tool_names};
 use support::scripted::{Reply, Scripted};
+use support::session::Session;
 use support::signed::{self, from_now};
 
 const TOKEN: &str = "5f0b-a-token-for-tests-9c1e-and-long-enough";
@@ -244,6 +245,41 @@ fn the_right_to_look_is_not_stretched_by_odd_messages() {
         let headers = [LEGACY.as_slice(), &[("Authorization", &read)]].concat();
         assert_eq!(server.ask("POST", "/mcp", &headers, &body).0, 403, "{body}");
     }
+}
+
+#[test]
+fn a_session_is_of_whoever_opened_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let token = |subject: &str, scope: &str| {
+        let mut claims = claims(scope);
+        claims["sub"] = subject.into();
+        signed::token(&claims)
+    };
+    let session = Session::open_as(&server, &token("somebody", "batch:read"));
+    let mut standing = session.listen(None);
+    assert_eq!(standing.status, 200);
+    assert_eq!(session.ask("resources/subscribe", &json!({"uri": "batch://jobs"}))["result"], json!({}));
+
+    // Another caller learns nothing of it and changes nothing, but is served.
+    let other = session.used_by(&token("somebody else", "batch:write"));
+    assert_eq!((other.listen(None).status, other.end()), (404, 404));
+    assert!(other.ask("tools/list", &json!({}))["result"]["tools"].is_array());
+    assert!(other.ask("resources/subscribe", &json!({"uri": "batch://jobs"}))["error"].is_object());
+    assert_eq!(session.used_by("no-token").listen(None).status, 401);
+
+    // The same caller's next token is as good, and no more than its scope says.
+    let renewed = session.used_by(&token("somebody", "batch:read openid"));
+    assert_eq!(renewed.ask("resources/unsubscribe", &json!({"uri": "batch://jobs"}))["result"], json!({}));
+    assert_eq!(renewed.tell(&call("delete_batch")), 403);
+    assert_eq!(renewed.end(), 204);
+    assert_eq!(standing.next(), None);
+
+    // Of a caller without a name nobody could say whether it is the same one.
+    let mut nameless = claims("batch:write");
+    nameless.as_object_mut().unwrap().remove("sub");
+    let (code, answer) = post_with(&server, &signed::token(&nameless), &initialize("2025-11-25"));
+    assert!(code == 200 && !answer.contains("mcp-session-id"), "{answer}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use support::http_server::HttpServer;
 use support::process::{memory, open_files};
 use support::program::{PATIENCE, initialize, program};
+use support::session::Session;
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -49,6 +50,43 @@ fn thousands_of_sessions_opened_and_dropped_leave_nothing_behind() {
         assert!(after < before + 8 * MEGABYTE, "{before} bytes became {after}");
     }
     assert_eq!(server.ask("GET", "/healthz", &[], "").0, 200);
+}
+
+#[test]
+fn thousands_of_sessions_that_nobody_ends_leave_room_for_those_in_use() {
+    let server = HttpServer::start();
+    let (mine, forgotten) = (Session::open(&server), Session::open(&server));
+    let _standing = mine.listen(None);
+    let open = |times: usize| {
+        for number in 0..times {
+            // Some say nothing more than hello, some leave a question open, some go while they listen.
+            match number % 3 {
+                0 => drop(server.post("/mcp", &[], &initialize("2025-11-25"))),
+                1 => drop(Session::open(&server).listen(None)),
+                _ => drop(Session::open(&server)),
+            }
+        }
+    };
+    open(300);
+    let before = memory(&server.child);
+    open(1700);
+    if let Some((before, _)) = before {
+        becomes("memory is not given back", || memory(&server.child).unwrap().0 < before + 8 * MEGABYTE);
+    }
+    assert_eq!((mine.listen(None).status, forgotten.listen(None).status), (200, 404));
+    // To be forgotten harms no call.
+    for session in [mine, forgotten] {
+        assert!(session.ask("tools/list", &serde_json::json!({}))["result"]["tools"].is_array());
+    }
+}
+
+#[test]
+fn when_every_session_is_in_use_a_client_is_served_without() {
+    let server = HttpServer::start();
+    let _open: Vec<_> = (0..128).map(|_| Session::open(&server).listen(None)).collect();
+    let (code, answer) = server.post("/mcp", &[], &initialize("2025-11-25"));
+    assert_eq!(code, 200);
+    assert!(!answer.contains("mcp-session-id") && !answer.contains("\"subscribe\""), "{answer}");
 }
 
 #[test]

@@ -3,11 +3,8 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use rmcp::ServiceExt;
-use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::{Value, json};
 use support::program::{Server, modern, request};
 use support::world::World;
@@ -81,37 +78,4 @@ fn what_another_process_does_is_told_to_a_stream() {
     server.send_line(&cancel.to_string());
     let alive = server.ask(&modern("resources/read", json!({"uri": uri})));
     assert!(alive["result"]["contents"][0]["text"].is_string(), "{alive}");
-}
-
-/// A server over HTTP, and its address. It ends with this value.
-struct HttpServer(std::process::Child, String);
-
-impl HttpServer {
-    fn start(mut command: Command) -> Self {
-        command.args(["serve", "--http", "127.0.0.1:0"]).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.split(' ').find(|word| word.starts_with("http://")).unwrap().to_owned();
-        Self(child, address)
-    }
-}
-
-impl Drop for HttpServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_cannot_be_pushed_to_does_not_promise_it() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let folder = tempfile::tempdir().unwrap();
-    let server = HttpServer::start(support::program::program(folder.path()));
-    let client = ().serve(StreamableHttpClientTransport::from_uri(server.1.as_str())).await.unwrap();
-    let resources = client.peer_info().unwrap().capabilities.resources.clone().unwrap();
-    assert_eq!(resources.subscribe, None, "{resources:?}");
-    assert_eq!(client.list_all_resources().await.unwrap().len(), 4);
-    client.cancel().await.unwrap();
 }

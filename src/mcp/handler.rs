@@ -15,6 +15,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
+use super::http::InSession;
 use super::progress::McpMonitor;
 use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
 use crate::ops;
@@ -162,10 +163,11 @@ impl ServerHandler for BatchServer {
     ) -> Result<(), ErrorData> {
         if cannot_push(&context) {
             let hint =
-                "this connection ends with each answer: read the resource again instead, or connect by stdio or /sse";
+                "there is no session, or no more: connect again to be told of changes, or read the resource again";
             return Err(ErrorData::invalid_request(hint, None));
         }
-        self.subscriptions.add(&self.app, &request.uri, context.peer)
+        let session = session(&context).cloned();
+        self.subscriptions.add(&self.app, &request.uri, context.peer, session)
     }
 
     async fn unsubscribe(
@@ -221,9 +223,14 @@ impl BatchServer {
     }
 }
 
-/// Whether the connection is over with each answer, as at `/mcp` for clients up to 2025-11-25.
+/// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.
 pub(super) fn cannot_push(context: &RequestContext<RoleServer>) -> bool {
-    context.extensions.get::<http::request::Parts>().is_some()
+    context.extensions.get::<http::request::Parts>().is_some() && session(context).is_none()
+}
+
+/// The session at `/mcp` that a request is made in.
+fn session(context: &RequestContext<RoleServer>) -> Option<&InSession> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 /// The answer, also when a bug stops it: without one the client would wait until its own limit.

@@ -56,11 +56,11 @@ retry_batch asks again what did not answer.";
 
 /// The server: the verbs of an [`App`] as MCP tools.
 ///
-/// Cheap to clone: each connection has a clone of its own.
+/// Cheap to clone: each connection or session has a clone of its own.
 pub struct BatchServer {
     app: App,
     tools: Arc<Tools>,
-    /// Those of the client of this connection.
+    /// Those of the client of this connection or session.
     subscriptions: Subscriptions,
     /// Whose the tasks of a connection are on which nobody logs in.
     owner: Option<Owner>,

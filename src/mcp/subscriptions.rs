@@ -12,6 +12,7 @@ use rmcp::service::{SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::http::InSession;
 use super::resources::Address;
 use crate::ops::status::{self, StatusArgs};
 use crate::ops::{App, known};
@@ -26,13 +27,19 @@ const MOST: usize = 100;
 /// Jobs whose state changes the list of jobs.
 const NEWEST_JOBS: usize = 30;
 
-/// What the client of one connection has subscribed to, up to 2025-11-25. Ends with the connection.
+/// What the client of one connection or session has subscribed to, up to 2025-11-25. Ends with it.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(Mutex<HashMap<String, AbortOnDropHandle<()>>>);
 
 impl Subscriptions {
-    /// Tells this client whenever the resource has changed.
-    pub(super) fn add(&self, app: &App, uri: &str, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
+    /// Tells this client whenever the resource has changed, within a session if there is one beside the connection.
+    pub(super) fn add(
+        &self,
+        app: &App,
+        uri: &str,
+        peer: Peer<RoleServer>,
+        session: Option<InSession>,
+    ) -> Result<(), ErrorData> {
         let watched = Watched::new(app, uri).ok_or_else(|| {
             ErrorData::resource_not_found(format!("there is no resource {uri} to subscribe to"), None)
         })?;
@@ -40,7 +47,7 @@ impl Subscriptions {
         if all.len() >= MOST && !all.contains_key(uri) {
             return Err(ErrorData::invalid_params(format!("more than {MOST} subscriptions; end one first"), None));
         }
-        let task = tokio::spawn(watch(app.clone(), vec![watched], Listener::Session(peer)));
+        let task = tokio::spawn(watch(app.clone(), vec![watched], Listener::Session { peer, session }));
         all.insert(uri.to_owned(), AbortOnDropHandle::new(task));
         Ok(())
     }
@@ -71,17 +78,25 @@ pub(super) async fn listen(app: &App, context: SubscriptionContext) {
 
 /// Who is told of changes.
 enum Listener {
-    /// The client of a session, up to 2025-11-25.
-    Session(Peer<RoleServer>),
+    /// The client of a connection or session, up to 2025-11-25.
+    Session { peer: Peer<RoleServer>, session: Option<InSession> },
     /// The stream of a `subscriptions/listen`, from 2026-07-28 on.
     Stream(SubscriptionSink),
 }
 
 impl Listener {
+    /// A session may be without anybody who hears. What changes meanwhile is told once somebody does.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Session { session, .. } => session.as_ref().is_none_or(InSession::is_listened_to),
+            Self::Stream(_) => true,
+        }
+    }
+
     /// Whether it was told: one that is gone hears nothing.
     async fn tell(&self, uri: &str) -> bool {
         match self {
-            Self::Session(peer) => {
+            Self::Session { peer, .. } => {
                 peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await.is_ok()
             }
             Self::Stream(sink) => sink.notify_resource_updated(uri).await.is_ok(),
@@ -94,6 +109,9 @@ async fn watch(app: App, mut all: Vec<Watched>, listener: Listener) {
     let mut asked: Option<Instant> = None;
     loop {
         tokio::time::sleep(LOOK).await;
+        if !listener.is_there() {
+            continue;
+        }
         if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             for watched in &all {
                 ask(&app, &watched.address).await;
@@ -130,7 +148,10 @@ struct Watched {
 impl Watched {
     /// None if there is no such resource.
     fn new(app: &App, uri: &str) -> Option<Self> {
-        let address = Address::parse(uri)?;
+        let address = Address::parse(uri);
+        #[cfg(feature = "_conformance")]
+        let address = address.or_else(|| (uri == super::fixtures::WATCHED).then_some(Address::RequestLine));
+        let address = address?;
         let mark = mark(app, &address)?;
         Some(Self { uri: uri.to_owned(), address, mark })
     }

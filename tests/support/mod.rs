@@ -12,6 +12,7 @@ pub mod program;
 pub mod remembered;
 pub mod requests;
 pub mod scripted;
+pub mod session;
 pub mod side_by_side;
 pub mod signed;
 pub mod tasks;

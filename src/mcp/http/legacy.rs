@@ -1,9 +1,9 @@
-//! What clients before 2026-07-28 expect of a call: it goes on when their connection breaks, and ends when they say so.
+//! What clients before 2026-07-28 expect of a call, also without a session: it goes on when their connection breaks, and
+//! ends when they say so.
 //!
 //! The SDK, without sessions, ends a call with its connection, as the newer revision wants it, and has no way to tell
-//! which call a notice of cancellation means, as ids of different clients are alike. So each client is given a name when
-//! it says hello, as `Mcp-Session-Id`. Nothing is kept under it but the calls in flight: it never expires, and a client
-//! without it, or of an earlier run of this server, is served just as well.
+//! which call a notice of cancellation means, as ids of different clients are alike. A client that had a session
+//! (`sessions`) goes on sending its name, and that tells them apart.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::message::Spoken;
+use super::sessions::SESSION;
 
 /// The first revision whose calls end with their connection.
 const MODERN: &str = "2026-07-28";
 /// Calls that go on without their client. One more ends with its connection.
 const MOST_ALONE: usize = 64;
-const SESSION: &str = "mcp-session-id";
 
-/// The calls of legacy clients.
+/// The calls of legacy clients without a session.
 #[derive(Clone)]
 pub(super) struct LegacyCalls {
     in_flight: Arc<Mutex<HashMap<CallName, CancellationToken>>>,
@@ -89,7 +89,6 @@ pub(super) async fn as_legacy_expects(State(calls): State<LegacyCalls>, request:
     let spoken = request.extensions().get::<Arc<Spoken>>().cloned().unwrap_or_default();
     let client = request.headers().get(SESSION).and_then(|name| name.to_str().ok()).map(str::to_owned);
     match spoken.method.as_deref() {
-        Some("initialize") => named(next.run(request).await),
         Some("notifications/cancelled") => {
             let id = spoken.params.as_ref().and_then(|params| params.request_id.as_ref());
             if let (Some(client), Some(id)) = (client, id) {
@@ -106,20 +105,11 @@ pub(super) async fn as_legacy_expects(State(calls): State<LegacyCalls>, request:
 }
 
 /// Revisions are dates: later ones are greater texts.
-fn is_modern(headers: &HeaderMap) -> bool {
+pub(super) fn is_modern(headers: &HeaderMap) -> bool {
     headers
         .get("mcp-protocol-version")
         .and_then(|version| version.to_str().ok())
         .is_some_and(|version| version >= MODERN)
-}
-
-/// Gives the client its name.
-fn named(mut response: Response) -> Response {
-    let name = super::unguessable().and_then(|name| HeaderValue::try_from(name).ok());
-    if let (true, Some(name)) = (response.status().is_success(), name) {
-        response.headers_mut().insert(SESSION, name);
-    }
-    response
 }
 
 /// The same body, read to its end even if nobody takes it, unless the call is cancelled.

@@ -1,8 +1,9 @@
 //! The server over HTTP: Streamable HTTP at `/mcp`, the older HTTP+SSE at `/sse`, notices of jobs at `/webhook`.
 //!
-//! Without sessions: an agent that looks at its batch every ten minutes must not find its session gone. A request passes,
-//! from the outside in: limits on connections (`connections`), its names (`guard`), the client's rate (`rate`), the login
-//! (`login`, `oauth`), the reading of its body (`message`), the rights of its caller (`scopes`).
+//! An agent that looks at its batch every ten minutes must not find its session gone: none is needed for a call, so those
+//! that clients of older revisions have (`sessions`, to be asked and told of changes) may be lost without harm. A request
+//! passes, from the outside in: limits on connections (`connections`), its names (`guard`), the client's rate (`rate`), the
+//! login (`login`, `oauth`), the reading of its body (`message`), the rights of its caller (`scopes`).
 
 mod connections;
 mod guard;
@@ -12,8 +13,10 @@ mod legacy;
 mod login;
 mod message;
 mod oauth;
+mod pulse;
 mod rate;
 mod scopes;
+mod sessions;
 mod sse;
 mod tls;
 mod webhook;
@@ -40,6 +43,7 @@ use crate::ops::App;
 use connections::{Door, MOST_OF_ONE, Places};
 use login::Login;
 use oauth::OAuth;
+pub(super) use sessions::InSession;
 
 /// The largest message a client may send: the limit that standard input has, too.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -103,8 +107,12 @@ fn say(text: &str) {
 fn router(app: App, settings: &HttpSettings, end: &End) -> Result<Router> {
     let server = BatchServer::new(app.clone());
     let mut open = health::router(app.clone()).merge(webhook::router(&app, &settings.webhook)?);
-    let mut calls = Router::new().route_service("/mcp", streamable(&server, &end.stop));
-    calls = calls.layer(from_fn_with_state(legacy::LegacyCalls::new(end.work.clone()), legacy::as_legacy_expects));
+    let config = streamable(&end.stop);
+    let sessions = sessions::InSessions::new(server.clone(), config.clone(), end.closing.clone(), end.work.clone());
+    let mut calls = Router::new().route_service("/mcp", without_session(&server, config));
+    calls = calls
+        .layer(from_fn_with_state(legacy::LegacyCalls::new(end.work.clone()), legacy::as_legacy_expects))
+        .layer(from_fn_with_state(sessions, sessions::within));
     calls = calls.merge(sse::router(server.clone(), end.closing.clone(), end.stop.clone()));
     let login = match &settings.access {
         Access::Anyone => Login::None,
@@ -133,22 +141,26 @@ fn router(app: App, settings: &HttpSettings, end: &End) -> Result<Router> {
     Ok(all.layer(from_fn_with_state(guard, guard::checked)))
 }
 
-/// Streamable HTTP, each request for itself.
-fn streamable(
-    server: &BatchServer,
-    stop: &CancellationToken,
-) -> StreamableHttpService<BatchServer, NeverSessionManager> {
-    let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
+/// Streamable HTTP as it is spoken here.
+fn streamable(stop: &CancellationToken) -> StreamableHttpServerConfig {
+    StreamableHttpServerConfig::default()
         // A stream sends its headers at once, and keeps the connection alive through a long call.
         .with_json_response(false)
         // Both are checked by the guard, for all paths.
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_max_request_body_bytes(BODY_LIMIT)
-        .with_cancellation_token(stop.clone());
+        .with_cancellation_token(stop.clone())
+}
+
+/// Each request for itself.
+fn without_session(
+    server: &BatchServer,
+    config: StreamableHttpServerConfig,
+) -> StreamableHttpService<BatchServer, NeverSessionManager> {
     let server = server.clone();
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config)
+    let never = Arc::new(NeverSessionManager::default());
+    StreamableHttpService::new(move || Ok(server.clone()), never, config.with_legacy_session_mode(false))
 }
 
 /// What a browser wants to hear before it lets a page call.
@@ -156,9 +168,9 @@ fn for_pages(origins: &[String]) -> CorsLayer {
     let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static("mcp-session-id")])
+        .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static(sessions::SESSION)])
 }
 
 #[cfg(unix)]

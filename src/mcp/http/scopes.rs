@@ -49,7 +49,9 @@ pub(super) async fn enforced(State(scopes): State<Scopes>, mut request: Request,
         return next.run(request).await;
     }
     let spoken = request.extensions().get::<Arc<Spoken>>();
-    if request.method() == Method::GET || scopes.only_reads(spoken.map(AsRef::as_ref)) {
+    // To listen, and to end a session of one's own.
+    let is_harmless = [Method::GET, Method::DELETE].contains(request.method());
+    if is_harmless || scopes.only_reads(spoken.map(AsRef::as_ref)) {
         request.extensions_mut().insert(LooksOnly);
         return next.run(request).await;
     }

@@ -20,8 +20,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+use super::pulse::{Outgoing, Refusal};
 use crate::mcp::BatchServer;
-use sessions::{Limits, Outgoing, Said, Sessions};
+use sessions::{Limits, Said, Sessions};
 
 /// Between two signs of life, whose failure tells that the client is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -75,10 +76,12 @@ async fn receive(State(sessions): State<Sessions>, Query(address): Query<Address
     };
     match sessions.say(&address.session_id, message).await {
         Said::Heard => StatusCode::ACCEPTED.into_response(),
-        Said::TooMuch => {
-            (StatusCode::TOO_MANY_REQUESTS, "too many calls at a time; wait for answers\n").into_response()
-        }
-        Said::Twice => (StatusCode::BAD_REQUEST, "a request of this id is not answered yet\n").into_response(),
+        Said::Refused(refusal @ Refusal::TooMuch) => (StatusCode::TOO_MANY_REQUESTS, told(refusal)).into_response(),
+        Said::Refused(refusal @ Refusal::Twice) => (StatusCode::BAD_REQUEST, told(refusal)).into_response(),
         Said::Ended => (StatusCode::NOT_FOUND, "the session has ended; open one with GET /sse\n").into_response(),
     }
+}
+
+fn told(refusal: Refusal) -> String {
+    format!("{}\n", refusal.words())
 }

@@ -1,30 +1,23 @@
 //! The sessions that are open, and how each ends: with its stream, after a time of silence, or with the server.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use rmcp::model::{ClientNotification, JsonRpcMessage, NumberOrString};
-use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
-use rmcp::{RoleServer, ServiceExt};
+use rmcp::ServiceExt;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, PollSender};
 
 use crate::mcp::BatchServer;
+use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, Refusal, answered, quiet};
 
 /// Sessions at a time. Each agent has one; far more are a mistake.
 const MOST_SESSIONS: usize = 64;
-/// Calls of one session that wait for their answers.
-const MOST_CALLS: usize = 256;
 /// Messages waiting in each direction.
 const QUEUE: usize = 64;
-
-type Incoming = RxJsonRpcMessage<RoleServer>;
-pub(super) type Outgoing = TxJsonRpcMessage<RoleServer>;
 
 /// How long a session may be silent.
 #[derive(Debug, Clone, Copy)]
@@ -58,22 +51,11 @@ struct Session {
     pulse: watch::Sender<Pulse>,
 }
 
-/// What tells whether a session is in use.
-#[derive(Debug)]
-struct Pulse {
-    /// Requests without an answer yet.
-    in_flight: HashSet<NumberOrString>,
-    /// When something was said last, in either direction.
-    last: Instant,
-}
-
 /// What became of a message of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Heard,
-    TooMuch,
-    /// A request of that id is not answered yet (JSON-RPC: ids tell requests apart).
-    Twice,
+    Refused(Refusal),
     Ended,
 }
 
@@ -91,7 +73,7 @@ impl Sessions {
     pub(super) fn open(&self, id: &str) -> Option<(mpsc::Receiver<Outgoing>, CancellationToken)> {
         let (to_server, incoming) = mpsc::channel(QUEUE);
         let (outgoing, to_client) = mpsc::channel(QUEUE);
-        let (pulse, felt) = watch::channel(Pulse { in_flight: HashSet::new(), last: Instant::now() });
+        let (pulse, felt) = watch::channel(Pulse::new());
         let session = Session { to_server, pulse };
         {
             let mut open = self.lock();
@@ -120,10 +102,10 @@ impl Sessions {
     /// Hands a message of the client to its session.
     pub(super) async fn say(&self, id: &str, message: Incoming) -> Said {
         let Some(session) = self.lock().get(id).cloned() else { return Said::Ended };
-        let mut refusal = None;
-        session.pulse.send_modify(|pulse| refusal = pulse.hears(&message));
-        if let Some(refusal) = refusal {
-            return refusal;
+        let mut heard = Ok(());
+        session.pulse.send_modify(|pulse| heard = pulse.hears(&message));
+        if let Err(refusal) = heard {
+            return Said::Refused(refusal);
         }
         if session.to_server.send(message).await.is_ok() { Said::Heard } else { Said::Ended }
     }
@@ -139,7 +121,7 @@ impl Sessions {
         let pulse = pulse.clone();
         let sink = PollSender::new(outgoing).sink_map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe));
         let sink = sink.with(move |message: Outgoing| {
-            pulse.send_modify(|pulse| pulse.says(&message));
+            pulse.send_modify(|pulse| pulse.says(answered(&message)));
             std::future::ready(Ok::<_, io::Error>(message))
         });
         let transport = (Box::pin(sink), ReceiverStream::new(incoming).boxed());
@@ -153,50 +135,6 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Pulse {
-    /// Takes note of a message of the client, or says why it is not to be heard.
-    fn hears(&mut self, message: &Incoming) -> Option<Said> {
-        self.last = Instant::now();
-        match message {
-            JsonRpcMessage::Request(_) if self.in_flight.len() >= MOST_CALLS => return Some(Said::TooMuch),
-            JsonRpcMessage::Request(request) if !self.in_flight.insert(request.id.clone()) => return Some(Said::Twice),
-            JsonRpcMessage::Notification(notification) => {
-                if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    self.in_flight.remove(id);
-                }
-            }
-            _ => {}
-        }
-        None
-    }
-
-    fn says(&mut self, message: &Outgoing) {
-        self.last = Instant::now();
-        match message {
-            JsonRpcMessage::Response(response) => drop(self.in_flight.remove(&response.id)),
-            JsonRpcMessage::Error(error) => drop(error.id.as_ref().map(|id| self.in_flight.remove(id))),
-            _ => {}
-        }
-    }
-}
-
-/// Ends when no call is in flight, and nothing was said for a time or the server is closing.
-async fn quiet(mut pulse: watch::Receiver<Pulse>, idle: Duration, closing: &CancellationToken) {
-    loop {
-        let (is_busy, last) = {
-            let pulse = pulse.borrow_and_update();
-            (!pulse.in_flight.is_empty(), pulse.last)
-        };
-        tokio::select! {
-            changed = pulse.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep_until(last + idle), if !is_busy => return,
-            () = closing.cancelled(), if !is_busy => return,
-        }
     }
 }
 

@@ -1,8 +1,11 @@
 use super::*;
 
+use rmcp::model::NumberOrString;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::mcp::http::pulse::MOST_CALLS;
 use crate::ops::App;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -112,8 +115,8 @@ async fn calls_at_a_time_are_bounded() {
     pulse.send_modify(|pulse| pulse.in_flight.retain(|id| *id != NumberOrString::Number(5)));
     assert_eq!(
         sessions.say("a", message(json!({"jsonrpc": "2.0", "id": 6, "method": "tools/list"}))).await,
-        Said::Twice
+        Said::Refused(Refusal::Twice)
     );
     pulse.send_modify(|pulse| pulse.in_flight.extend([NumberOrString::Number(5)]));
-    assert_eq!(sessions.say("a", message(call)).await, Said::TooMuch);
+    assert_eq!(sessions.say("a", message(call)).await, Said::Refused(Refusal::TooMuch));
 }

@@ -1,0 +1,179 @@
+//! All sessions that there are, and how each ends: by its client, unused, for want of room, or with the server.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::Stream;
+use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::session::{Session, SessionTransport};
+use super::streams::Place;
+use super::{Refused, Result};
+use crate::mcp::http::pulse::{Incoming, Outgoing, quiet};
+use crate::mcp::tasks::Owner;
+use crate::mcp::unguessable;
+
+/// Sessions at a time. Each agent has one; of far more most were left behind.
+const MOST_SESSIONS: usize = 128;
+/// Ends of sessions that are remembered.
+const MOST_ENDED: usize = 1024;
+/// How long a session may rest without anybody who listens: a chat rests over night.
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// All sessions. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Sessions {
+    closing: CancellationToken,
+    stop: CancellationToken,
+    work: TaskTracker,
+    limits: Limits,
+    open: Arc<Mutex<HashMap<SessionId, Arc<Session>>>>,
+    /// Those that their clients ended.
+    ended: Arc<Mutex<VecDeque<SessionId>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) most: usize,
+    pub(super) idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { most: MOST_SESSIONS, idle: IDLE }
+    }
+}
+
+impl Sessions {
+    /// Sessions that are work, as long as calls are in flight, once the server is closing.
+    pub(super) fn new(closing: CancellationToken, stop: CancellationToken, work: TaskTracker, limits: Limits) -> Self {
+        Self { closing, stop, work, limits, open: Arc::default(), ended: Arc::default() }
+    }
+
+    /// The session of that name, if it is this caller's.
+    pub(super) fn find(&self, id: &str, owner: &Owner) -> Option<Arc<Session>> {
+        lock(&self.open).get(id).filter(|session| session.is_of(owner)).cloned()
+    }
+
+    /// Whether one more can be opened, if need be in the place of one that rests.
+    pub(super) fn has_room(&self) -> bool {
+        let open = lock(&self.open);
+        !self.closing.is_cancelled() && (open.len() < self.limits.most || longest_idle(&open).is_some())
+    }
+
+    /// Ends a session as its client wishes.
+    pub(super) fn end(&self, id: &str) {
+        let Some((id, session)) = lock(&self.open).remove_entry(id) else { return };
+        session.end.cancel();
+        let mut ended = lock(&self.ended);
+        ended.push_back(id);
+        if ended.len() > MOST_ENDED {
+            ended.pop_front();
+        }
+    }
+
+    /// Whether its client ended it.
+    pub(super) fn has_ended(&self, id: &str) -> bool {
+        lock(&self.ended).iter().any(|ended| **ended == *id)
+    }
+
+    fn open(&self) -> Result<(SessionId, SessionTransport)> {
+        let id: SessionId = unguessable().ok_or(Refused::NoRandomness)?.into();
+        let (session, transport) = Session::new(self.stop.child_token());
+        {
+            let mut open = lock(&self.open);
+            if open.len() >= self.limits.most {
+                let longest = longest_idle(&open).ok_or(Refused::Full)?;
+                open.remove(&longest).inspect(|session| session.end.cancel());
+            }
+            open.insert(id.clone(), session.clone());
+        }
+        let (all, name) = (self.clone(), id.clone());
+        self.work.spawn(async move {
+            tokio::select! {
+                () = quiet(session.pulse.subscribe(), all.limits.idle, &all.closing) => {}
+                () = session.end.cancelled() => {}
+            }
+            all.close(&name);
+        });
+        Ok((id, transport))
+    }
+
+    fn close(&self, id: &str) {
+        lock(&self.open).remove(id).inspect(|session| session.end.cancel());
+    }
+
+    fn known(&self, id: &SessionId) -> Result<Arc<Session>> {
+        lock(&self.open).get(id).cloned().ok_or(Refused::Ended)
+    }
+}
+
+/// Which session nobody has used for longest, of those that nobody uses.
+fn longest_idle(open: &HashMap<SessionId, Arc<Session>>) -> Option<SessionId> {
+    let idle = open.iter().filter_map(|(id, session)| Some((session.pulse.borrow().idle_since()?, id)));
+    idle.min_by_key(|(since, _)| *since).map(|(_, id)| id.clone())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As the SDK asks for them. Its own sessions (`LocalSessionManager`) end after a time without messages although a call
+/// is in flight, or never; nothing bounds how many there are; a connection that takes nothing holds up its whole session,
+/// and one that is dead without a word keeps what is pushed from the connection that followed it; and what a call was
+/// answered is gone when its connection is.
+impl SessionManager for Sessions {
+    type Error = Refused;
+    type Transport = SessionTransport;
+
+    async fn create_session(&self) -> Result<(SessionId, SessionTransport)> {
+        self.open()
+    }
+
+    async fn initialize_session(&self, id: &SessionId, hello: Incoming) -> Result<Outgoing> {
+        self.known(id)?.greet(hello).await
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool> {
+        Ok(lock(&self.open).contains_key(id))
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<()> {
+        self.close(id);
+        Ok(())
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: Incoming,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static> {
+        self.known(id)?.events_of(message).await
+    }
+
+    async fn accept_message(&self, id: &SessionId, message: Incoming) -> Result<()> {
+        self.known(id)?.tell(message).await
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static> {
+        self.known(id)?.events_after(None).ok_or(Refused::Ended)
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        place: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static> {
+        let place = Place::parse(&place).ok_or(Refused::Ended)?;
+        self.known(id)?.events_after(Some(place)).ok_or(Refused::Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests;

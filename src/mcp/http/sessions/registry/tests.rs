@@ -1,0 +1,93 @@
+use super::*;
+
+use rmcp::transport::Transport;
+use serde_json::json;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(100);
+
+fn sessions(most: usize, idle: Duration) -> Sessions {
+    let token = CancellationToken::new;
+    Sessions::new(token(), token(), TaskTracker::new(), Limits { most, idle })
+}
+
+fn call(id: i64) -> Incoming {
+    serde_json::from_value(json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"})).unwrap()
+}
+
+/// Waits until a session has ended.
+async fn ended(sessions: &Sessions, id: &SessionId) {
+    let end = async {
+        while sessions.known(id).is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LONG, end).await.expect("the session does not end");
+}
+
+#[tokio::test]
+async fn the_one_unused_for_longest_makes_room() {
+    let sessions = sessions(3, LONG);
+    let (busy, _transport) = sessions.open().unwrap();
+    let (listening, _transport) = sessions.open().unwrap();
+    let (idle, mut transport) = sessions.open().unwrap();
+    let answer = sessions.create_stream(&busy, call(1)).await.unwrap();
+    drop(answer);
+    let standing = sessions.create_standalone_stream(&listening).await.unwrap();
+    let (newer, _transport) = sessions.open().unwrap();
+    assert!(sessions.known(&idle).is_err() && transport.receive().await.is_none());
+    assert!([&busy, &listening, &newer].iter().all(|id| sessions.known(id).is_ok()));
+    let _held = sessions.create_standalone_stream(&newer).await.unwrap();
+    assert!(!sessions.has_room() && matches!(sessions.open(), Err(Refused::Full)));
+    drop(standing);
+    assert!(sessions.has_room() && sessions.open().is_ok());
+    assert!(sessions.known(&listening).is_err());
+}
+
+#[tokio::test]
+async fn a_session_that_rests_too_long_ends_unless_somebody_listens_or_waits() {
+    let sessions = sessions(9, SHORT);
+    let (busy, mut transport) = sessions.open().unwrap();
+    let (listening, _transport) = sessions.open().unwrap();
+    let (idle, _transport) = sessions.open().unwrap();
+    drop(sessions.create_stream(&busy, call(1)).await.unwrap());
+    let standing = sessions.create_standalone_stream(&listening).await.unwrap();
+    ended(&sessions, &idle).await;
+    tokio::time::sleep(SHORT * 3).await;
+    assert!(sessions.known(&busy).is_ok() && sessions.known(&listening).is_ok());
+    drop(standing);
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
+    transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    ended(&sessions, &busy).await;
+    ended(&sessions, &listening).await;
+}
+
+#[tokio::test]
+async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
+    let sessions = sessions(9, LONG);
+    let (busy, mut transport) = sessions.open().unwrap();
+    let (listening, _transport) = sessions.open().unwrap();
+    drop(sessions.create_stream(&busy, call(1)).await.unwrap());
+    let _standing = sessions.create_standalone_stream(&listening).await.unwrap();
+    sessions.closing.cancel();
+    sessions.work.close();
+    ended(&sessions, &listening).await;
+    assert!(sessions.known(&busy).is_ok() && !sessions.has_room());
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
+    transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    tokio::time::timeout(LONG, sessions.work.wait()).await.expect("the server waits for nothing");
+}
+
+#[tokio::test]
+async fn ends_by_clients_are_remembered_but_not_for_ever() {
+    let sessions = sessions(2, LONG);
+    let (first, _transport) = sessions.open().unwrap();
+    sessions.end(&first);
+    assert!(sessions.has_ended(&first) && sessions.known(&first).is_err());
+    for _ in 0..MOST_ENDED {
+        let (id, _transport) = sessions.open().unwrap();
+        sessions.end(&id);
+    }
+    assert!(!sessions.has_ended(&first));
+    assert_eq!(lock(&sessions.ended).len(), MOST_ENDED);
+}
