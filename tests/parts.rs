@@ -333,3 +333,34 @@ fn what_cannot_be_sent_behind_a_call_for_a_while_is_not_given_up() {
     time_passes(&world, Duration::from_secs(120));
     all_answers(&world, handle);
 }
+
+#[test]
+fn a_batch_that_was_looked_at_by_its_name_is_still_found_by_its_job() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl"]);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let other_cut = world.refusal(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert!(other_cut["cause"].as_str().unwrap().contains("cut into 1 parts"), "{other_cut}");
+    world.reply(&["status", created["remote_name"].as_str().unwrap()]);
+    let again = world.reply(&["create", "r.jsonl"]);
+    assert_eq!((&again["job"], &again["remote_name"]), (&created["job"], &created["remote_name"]), "{again}");
+    all_answers(&world, handle(&created));
+    assert_eq!((world.jobs_at_the_api(), world.reply(&["list"])["jobs"].as_array().unwrap().len()), (1, 1));
+}
+
+#[test]
+fn as_many_parts_cut_in_other_places_ask_no_request_twice() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "3"]);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    world.run(&["status", handle(&created), "--json"]);
+    let other = world.refusal(&["create", "r.jsonl", "--max-part-requests", "4"]);
+    assert!(other["hint"].as_str().unwrap().contains("max_part_requests"), "{other}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+    world.reply(&["create", "r.jsonl", "--max-part-requests", "3"]);
+    all_answers(&world, handle(&created));
+    assert_eq!(world.jobs_at_the_api(), 2);
+}

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::time::Duration;
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::Value;
-use support::world::World;
+use support::world::{Ran, World};
 
 /// A world with a job called products, and its handle.
 fn world() -> (World, String) {
@@ -114,4 +117,26 @@ fn a_model_without_batches_is_refused_before_the_upload() {
     assert!(text(&error("gemini-embedding-001"), "cause").contains("makes vectors"));
     assert_eq!((world.jobs_at_the_api(), world.simulator.log().count("POST", "/upload/")), (0, 0));
     assert_eq!(world.reply(&["list", "--local"])["jobs"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_job_is_of_the_key_that_it_was_sent_with() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "queued");
+    let other = |arguments: &[&str]| {
+        let mut command = world.command();
+        Ran::of(command.env("GOOGLE_API_KEY", "another-key").args(arguments).arg("--json").output().unwrap())
+    };
+    // What was uploaded with the first key is nothing to the second: that is seen, and made up for.
+    other(&["create", "r.jsonl"]);
+    let created = other(&["create", "r.jsonl"]).json();
+    let job = created["job"].as_str().unwrap();
+    assert_eq!(world.jobs_at_the_api(), 1, "{created}");
+    assert_eq!(other(&["status", job, "--wait"]).code, 0);
+    let error = world.run(&["results", job, "--limit", "1", "--json"]).json();
+    assert!(error["error"]["cause"].as_str().unwrap().contains("submitted with another key"), "{error}");
+    assert_eq!(other(&["results", job, "--limit", "1"]).code, 0);
 }

@@ -44,8 +44,19 @@ pub(super) fn at_the_shell(text: &str, simulate: bool) -> String {
         rest = after;
     }
     shell.push_str(rest);
-    let shell = NAMED.iter().fold(shell, |shell, (argument, flag)| shell.replace(argument, flag));
+    let shell = NAMED.iter().fold(shell, |shell, (argument, flag)| respelled(&shell, argument, flag));
     FLAGS.iter().fold(shell, |shell, (name, flag)| with_flag(&shell, name, flag))
+}
+
+/// Each argument that is named, but no part of a name, as the flag for it.
+fn respelled(text: &str, argument: &str, flag: &str) -> String {
+    let (mut shell, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = place(rest, argument).and_then(|at| rest.split_at_checked(at)) {
+        shell.push_str(before);
+        shell.push_str(flag);
+        rest = after.get(argument.len()..).unwrap_or_default();
+    }
+    shell + rest
 }
 
 /// `pass kind: "embed"` as `pass --kind embed`.
@@ -54,8 +65,10 @@ fn with_flag(text: &str, name: &str, flag: &str) -> String {
     let mut parts = text.split(&argument);
     let mut shell = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (value, rest) = part.split_once('"').unwrap_or((part, ""));
-        shell.push_str(&format!(" {flag} {}{rest}", quoted(&value.into())));
+        match part.split_once('"') {
+            Some((value, rest)) => shell.push_str(&format!(" {flag} {}{rest}", quoted(&value.into()))),
+            None => shell.push_str(&format!("{argument}{part}")),
+        }
     }
     shell
 }
@@ -170,6 +183,11 @@ mod tests {
                 r#"build with kind: "embed", or pass model: "m-1"; then"#,
                 "build with --kind embed, or pass --model m-1; then",
             ),
+            (
+                "answers in /data/count_by/x.csv, max_part_bytes.jsonl",
+                "answers in /data/count_by/x.csv, max_part_bytes.jsonl",
+            ),
+            ("it said: no model: \"x", "it said: no model: \"x"),
             ("nothing", "nothing"),
             ("(see list_batches.) max_part_requests makes", "(see gemini-batch-mcp list.) --max-part-requests makes"),
             (

@@ -189,6 +189,16 @@ impl Ledger {
         })
     }
 
+    /// Whose it is at the API: of the key that its first part goes out with.
+    pub fn owned_by(&self, handle: &Handle, owner: &str) -> Result<()> {
+        self.write("recording whose job it is", |tx| {
+            let is_sent = "EXISTS (SELECT 1 FROM parts WHERE handle = ?1 AND step NOT IN ('intended', 'uploaded'))";
+            let sql = format!("UPDATE jobs SET owner = ?2 WHERE handle = ?1 AND NOT {is_sent}");
+            tx.execute(&sql, params![handle.as_str(), owner])?;
+            Ok(())
+        })
+    }
+
     /// Notes that the job was removed from the API.
     pub fn deleted(&self, handle: &Handle) -> Result<()> {
         self.write("recording a deletion", |tx| {
@@ -218,10 +228,10 @@ fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobReco
 /// not sent yet is sent from the file that was just checked. If nothing of it was, it is cut as it is wanted now.
 fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
     let is_new = |part: &&NewPart| !known.parts.iter().any(|other| other.number == part.number);
-    let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| other.of == part.of));
+    let same_cut = known.parts.iter().all(|part| job.parts.iter().any(|other| is_cut_alike(part, other)));
     // What was given up and is repeated by a retry would be paid twice.
     let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
-    let cut_anew = !same_cut && is_free(tx, known)?;
+    let cut_anew = is_open && !same_cut && is_free(tx, known)?;
     let added: Vec<_> = job.parts.iter().filter(|part| cut_anew || (same_cut && is_new(part))).collect();
     if added.is_empty() && !is_open {
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
@@ -248,6 +258,13 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     )?;
     bring_state_up_to_date(tx, &known.handle)?;
     Ok(Intended::Known(exactly(tx, &known.handle)?))
+}
+
+/// Whether a part that is known is this one. Of one that was found at the API not all is known.
+fn is_cut_alike(known: &PartRecord, other: &NewPart) -> bool {
+    let same_place = known.step == Step::Created || known.first_byte == other.first_byte;
+    let same_size = known.requests == 0 || known.requests == other.requests;
+    (known.number, known.of) == (other.number, other.of) && same_place && same_size
 }
 
 /// Whether nothing of it was sent, and nobody is about to send it: a lease that has run out is taken from who held it.

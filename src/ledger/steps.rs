@@ -144,7 +144,8 @@ impl Ledger {
     pub fn refused(&self, part: PartId<'_>, why: &str) -> Result<()> {
         self.write("recording a refusal", |tx| {
             tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL, error = ?4 WHERE handle = ?1 AND part = ?2",
+                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL, error = ?4 \
+                 WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
                 params![part.handle.as_str(), part.number, text(Utc::now()), why],
             )?;
             append(tx, Some(part.handle), "refused", &part.named(why))
@@ -155,7 +156,8 @@ impl Ledger {
     pub fn absent(&self, part: PartId<'_>) -> Result<()> {
         self.write("recording an absence", |tx| {
             tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL WHERE handle = ?1 AND part = ?2",
+                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL \
+                 WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
                 params![part.handle.as_str(), part.number, text(Utc::now())],
             )?;
             append(tx, Some(part.handle), "absent", &part.named(""))
@@ -279,11 +281,13 @@ impl Ledger {
 
     fn step(&self, part: PartId<'_>, step: Step, event: &str) -> Result<()> {
         self.write("recording a step", |tx| {
-            tx.execute(
-                "UPDATE parts SET step = ?3, step_at = ?4 WHERE handle = ?1 AND part = ?2",
-                params![part.handle.as_str(), part.number, step.as_str(), text(Utc::now())],
-            )?;
-            append(tx, Some(part.handle), event, &part.named(""))
+            // Another process may have found the batch meanwhile.
+            let sql = "UPDATE parts SET step = ?3, step_at = ?4 WHERE handle = ?1 AND part = ?2 AND step <> 'created'";
+            let now = text(Utc::now());
+            if tx.execute(sql, params![part.handle.as_str(), part.number, step.as_str(), now])? == 1 {
+                append(tx, Some(part.handle), event, &part.named(""))?;
+            }
+            Ok(())
         })
     }
 }
@@ -305,6 +309,7 @@ fn turn(mine: bool) -> Turn {
 
 pub(super) fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_>) -> rusqlite::Result<()> {
     let now = Utc::now();
+    no_stranger(tx, part, found.remote_name)?;
     tx.execute(
         "UPDATE parts SET step = 'created', step_at = ?3, remote_name = ?4, state = ?5, submitted_at = ?6, \
          sent_at = coalesce(sent_at, ?6), error = NULL, not_before = NULL, waits_for = NULL, upload_session = NULL, \
@@ -319,4 +324,14 @@ pub(super) fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_
         ],
     )?;
     super::jobs::bring_state_up_to_date(tx, part.handle)
+}
+
+/// A batch that was recorded under the name it has at the API is this part: it is no job of its own any more.
+fn no_stranger(tx: &Transaction<'_>, part: PartId<'_>, remote_name: &str) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM parts WHERE remote_name = ?1 AND handle = ?1 AND handle <> ?2";
+    if tx.execute(sql, params![remote_name, part.handle.as_str()])? == 1 {
+        tx.execute("UPDATE jobs SET retry_of = ?2 WHERE retry_of = ?1", params![remote_name, part.handle.as_str()])?;
+        tx.execute("DELETE FROM jobs WHERE handle = ?1", [remote_name])?;
+    }
+    Ok(())
 }

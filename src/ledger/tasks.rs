@@ -96,10 +96,10 @@ impl Ledger {
     pub fn begin_task(&self, task: &TaskRecord) -> Result<bool> {
         self.write("recording a task", |tx| {
             sweep(tx, task.created_at)?;
-            let has_room = has_room(tx, &OF_ONE, Some(&task.owner))? && has_room(tx, &OF_ALL, None)?;
-            if !has_room {
-                return Ok(false);
-            }
+            let theirs = to_give_way(tx, &OF_ONE, Some(&task.owner))?;
+            let (Some(theirs), Some(all)) = (theirs, to_give_way(tx, &OF_ALL, None)?) else { return Ok(false) };
+            give_way(tx, theirs, Some(&task.owner))?;
+            give_way(tx, all - theirs, None)?;
             insert(tx, task).map(|()| true)
         })
     }
@@ -139,24 +139,29 @@ impl Ledger {
     }
 }
 
-/// Whether one more fits. One whose process died holds no place: where there are too many, the oldest such gives way.
-fn has_room(tx: &Transaction<'_>, most: &Most, owner: Option<&str>) -> rusqlite::Result<bool> {
+/// How many of those whose process died have to go for one more, as they hold no place; `None` if there are not enough.
+fn to_give_way(tx: &Transaction<'_>, most: &Most, owner: Option<&str>) -> rusqlite::Result<Option<i64>> {
     let now = Utc::now();
-    let (now, longest) = (text(now), text(now + LEASE));
-    let theirs = "(?3 IS NULL OR owner = ?3)";
-    let count = format!("SELECT count(*), count(*) FILTER (WHERE {HELD}) FROM tasks WHERE {theirs}");
-    let (all, held): (i64, i64) =
-        tx.query_row(&count, params![now, longest, owner], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if held >= most.working {
-        return Ok(false);
-    }
-    if all < most.all {
-        return Ok(true);
-    }
-    let dead = format!("SELECT id FROM tasks WHERE {theirs} AND state = 'working' AND NOT {HELD} ORDER BY updated_at");
+    let count = format!(
+        "SELECT count(*), count(*) FILTER (WHERE {HELD}), count(*) FILTER (WHERE state = 'working' AND NOT {HELD}) \
+         FROM tasks WHERE (?3 IS NULL OR owner = ?3)"
+    );
+    tx.query_row(&count, params![text(now), text(now + LEASE), owner], |row| {
+        let (all, held, dead): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let too_many = (all - most.all + 1).max(0);
+        Ok((held < most.working && too_many <= dead).then_some(too_many))
+    })
+}
+
+/// Forgets the oldest of those whose process died.
+fn give_way(tx: &Transaction<'_>, many: i64, owner: Option<&str>) -> rusqlite::Result<()> {
+    let now = Utc::now();
+    let dead = format!(
+        "SELECT id FROM tasks WHERE (?3 IS NULL OR owner = ?3) AND state = 'working' AND NOT {HELD} ORDER BY updated_at"
+    );
     let forget = format!("DELETE FROM tasks WHERE id IN ({dead} LIMIT ?4)");
-    let too_many = all - most.all + 1;
-    Ok(tx.execute(&forget, params![now, longest, owner, too_many])? as i64 == too_many)
+    tx.execute(&forget, params![text(now), text(now + LEASE), owner, many.max(0)])?;
+    Ok(())
 }
 
 fn insert(tx: &Transaction<'_>, task: &TaskRecord) -> rusqlite::Result<()> {

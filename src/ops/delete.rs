@@ -13,6 +13,7 @@ use super::tidy::has_upload;
 use super::unfinished::refuse_unfinished;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteFile;
+use crate::job::Handle;
 use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
@@ -172,7 +173,9 @@ async fn files(app: &App, job: &JobRecord, dry_run: bool) -> Result<Vec<Removed>
 /// Uploaded for a part of this job, though the ledger may have forgotten it.
 fn is_of(file: &RemoteFile, job: &JobRecord) -> bool {
     let is_result = file.name.starts_with("files/batch-");
-    !is_result && job.parts.iter().any(|part| file.display_name.as_ref() == Some(&part.display_name))
+    // Also for a part of another cut, which was never sent.
+    let named = file.display_name.as_deref().and_then(Handle::parse_part);
+    !is_result && named.is_some_and(|(handle, ..)| handle.hash() == job.handle.hash())
 }
 
 fn removable(file: &RemoteFile) -> Removed {

@@ -64,8 +64,24 @@ fn refuse_other_cut(job: &JobRecord, part: &PartRecord, known: &Known) -> Result
         batch.display_name.as_deref().unwrap_or(&batch.name),
         part.of
     );
-    Err(Error::new(ErrorKind::WrongState, format!("submitting {}", job.handle), cause).hint(
+    Err(cut_otherwise(job, cause))
+}
+
+/// A job some of whose parts are not known, and were not added: these settings make others.
+pub(super) fn refuse_lacking(job: JobRecord, requests: i64) -> Result<JobRecord> {
+    let known: i64 = job.parts.iter().map(|part| part.requests).sum();
+    if known >= requests || job.parts.iter().any(|part| part.requests == 0) {
+        return Ok(job);
+    }
+    let cause = format!(
+        "{known} of its {requests} requests are in parts that were sent, and these settings cut in other places"
+    );
+    Err(cut_otherwise(&job, cause))
+}
+
+fn cut_otherwise(job: &JobRecord, cause: String) -> Error {
+    Error::new(ErrorKind::WrongState, format!("submitting {}", job.handle), cause).hint(
         "make the call with the settings it was first made with (tier, max_part_requests, max_part_bytes), \
          or with new_run: true to pay for all of it again",
-    ))
+    )
 }

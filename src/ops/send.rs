@@ -50,6 +50,9 @@ pub(super) async fn send(
 ) -> Result<Sent> {
     let owner = app.gemini().await?.owner();
     refuse_foreign(job, &owner)?;
+    if job.is_foreign_to(&owner) {
+        app.ledger()?.owned_by(&job.handle, &owner)?;
+    }
     let known = Known::of(app, job).await?;
     let Some(part) = lookup::adopt_what_is_there(app, job, &known)?.parts.into_iter().find(|p| p.number == number)
     else {
@@ -198,7 +201,7 @@ impl Sending<'_> {
             let asked = retry_after(&e).and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
             let until = ledger.no_room(&self.job.model, &self.owner, (enqueued, self.part.tokens), asked)?;
             let beside = match enqueued {
-                0 if !self.job.is_sent() => {
+                0 if !self.job.is_sent() && self.job.retry_of.is_none() => {
                     "although nothing of this ledger is enqueued: other jobs of the project may be, or it is too large for \
                      its tier; then the same create_batch call with max_part_requests cuts it into smaller parts"
                 }

@@ -11,6 +11,7 @@ use super::background::in_background;
 use super::call_log::for_job;
 use super::create::Submission;
 use super::lease::Lease;
+use super::lookup;
 use super::queue;
 use super::rebuild::mind_what_was_lost;
 use super::relay::Relay;
@@ -37,7 +38,7 @@ pub(super) async fn submit(
     let budget = app.config().daily_budget_usd;
     let job = match app.ledger()?.intend(&job, budget)? {
         Intended::New(job) => mind_what_was_lost(app, job)?,
-        Intended::Known(job) => job,
+        Intended::Known(known) => lookup::refuse_lacking(known, job.requests())?,
         Intended::OverBudget(today) => return Err(over_budget(&job, today, budget.unwrap_or_default())),
     };
     keep_keys(app, &job.handle, &keys)?;
