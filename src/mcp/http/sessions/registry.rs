@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::session::{Session, SessionTransport};
 use super::streams::Place;
-use super::{Refused, Result};
+use super::{ASKED, Refused, Result};
 use crate::mcp::http::pulse::{Incoming, Outgoing, quiet};
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
@@ -22,6 +22,11 @@ const MOST_SESSIONS: usize = 128;
 const MOST_ENDED: usize = 1024;
 /// How long a session may rest without anybody who listens: a chat rests over night.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+tokio::task_local! {
+    /// Whether the client that says hello can ask its user: the SDK wants a session's name before it hands the hello on.
+    pub(super) static CAN_BE_ASKED: bool;
+}
 
 /// All sessions. Cheap to clone.
 #[derive(Clone)]
@@ -81,7 +86,9 @@ impl Sessions {
     }
 
     fn open(&self) -> Result<(SessionId, SessionTransport)> {
-        let id: SessionId = unguessable().ok_or(Refused::NoRandomness)?.into();
+        let secret = unguessable().ok_or(Refused::NoRandomness)?;
+        let can_be_asked = CAN_BE_ASKED.try_with(|can| *can).unwrap_or(false);
+        let id: SessionId = if can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
         let (session, transport) = Session::new(self.stop.child_token());
         {
             let mut open = lock(&self.open);
