@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::session::{Session, SessionTransport};
 use super::streams::Place;
 use super::{ASKED, Refused, Result};
-use crate::mcp::http::pulse::{Incoming, Outgoing, quiet};
+use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, quiet};
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
 
@@ -58,9 +58,12 @@ impl Sessions {
         Self { closing, stop, work, limits, open: Arc::default(), ended: Arc::default() }
     }
 
-    /// The session of that name, if it is this caller's.
+    /// The session of that name, if it is this caller's. It does not make room for another before the caller spoke.
     pub(super) fn find(&self, id: &str, owner: &Owner) -> Option<Arc<Session>> {
-        lock(&self.open).get(id).filter(|session| session.is_of(owner)).cloned()
+        let open = lock(&self.open);
+        let session = open.get(id).filter(|session| session.is_of(owner))?;
+        session.pulse.send_modify(Pulse::is_sought);
+        Some(session.clone())
     }
 
     /// Whether one more can be opened, if need be in the place of one that rests.

@@ -149,7 +149,9 @@ impl Session {
     fn note(&self, message: &Incoming) -> Result<()> {
         let mut heard = Ok(());
         self.pulse.send_modify(|pulse| heard = pulse.hears(message));
-        heard.map_err(Refused::Now)
+        heard.map_err(Refused::Now)?;
+        // What is noted after its end nobody would hear.
+        if self.end.is_cancelled() { Err(Refused::Ended) } else { Ok(()) }
     }
 
     fn say(&self, message: Outgoing) {

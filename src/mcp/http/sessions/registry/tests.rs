@@ -1,5 +1,6 @@
 use super::*;
 
+use rmcp::model::{GetExtensions, JsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::json;
 
@@ -42,6 +43,43 @@ async fn the_one_unused_for_longest_makes_room() {
     drop(standing);
     assert!(sessions.has_room() && sessions.open().is_ok());
     assert!(sessions.known(&listening).is_err());
+}
+
+#[tokio::test]
+async fn one_whose_client_is_about_to_speak_does_not_make_room() {
+    let sessions = sessions(2, LONG);
+    let (sought, mut transport) = sessions.open().unwrap();
+    let hello =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "0"}});
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello});
+    let mut hello: Incoming = serde_json::from_value(hello).unwrap();
+    let owner = Owner::at_home(&[]);
+    let mut parts = http::Request::new(()).into_parts().0;
+    parts.extensions.insert(owner.clone());
+    if let JsonRpcMessage::Request(hello) = &mut hello {
+        hello.request.extensions_mut().insert(parts);
+    }
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
+    let server = async {
+        transport.receive().await.unwrap();
+        transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    };
+    let (greeted, ()) = tokio::join!(sessions.initialize_session(&sought, hello), server);
+    greeted.unwrap();
+    let (idle, _transport) = sessions.open().unwrap();
+    assert!(sessions.find(&sought, &owner).is_some());
+    let (_newer, _transport) = sessions.open().unwrap();
+    assert!(sessions.known(&sought).is_ok() && sessions.known(&idle).is_err());
+}
+
+#[tokio::test]
+async fn what_comes_after_the_end_is_refused_and_not_lost() {
+    let sessions = sessions(2, LONG);
+    let (id, _transport) = sessions.open().unwrap();
+    let session = sessions.known(&id).unwrap();
+    sessions.close(&id);
+    assert!(matches!(session.events_of(call(1)).await.map(drop), Err(Refused::Ended)));
+    assert!(matches!(session.tell(call(2)).await, Err(Refused::Ended)));
 }
 
 #[tokio::test]
