@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::session::{Session, SessionTransport};
 use super::streams::Place;
 use super::{ASKED, Refused, Result};
+use crate::mcp::http::LAST;
 use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, quiet};
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
@@ -108,6 +109,8 @@ impl Sessions {
                 () = session.end.cancelled() => {}
             }
             all.close(&name);
+            // Its calls are being stopped.
+            let _ = tokio::time::timeout(LAST, session.is_left()).await;
         });
         Ok((id, transport))
     }

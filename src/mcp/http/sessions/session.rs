@@ -55,6 +55,11 @@ impl Session {
         self.client.get().is_some_and(|client| client.owner == *owner)
     }
 
+    /// Waits until the server has done with it.
+    pub(super) async fn is_left(&self) {
+        self.to_server.closed().await;
+    }
+
     /// Says hello for a client; what it is answered.
     pub(super) async fn greet(self: &Arc<Self>, hello: Incoming) -> Result<Outgoing> {
         let owner = owner(&hello).ok_or(Refused::Nobody)?;

@@ -104,7 +104,8 @@ async fn a_session_that_rests_too_long_ends_unless_somebody_listens_or_waits() {
 async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
     let sessions = sessions(9, LONG);
     let (busy, mut transport) = sessions.open().unwrap();
-    let (listening, _transport) = sessions.open().unwrap();
+    let (listening, other) = sessions.open().unwrap();
+    drop(other);
     drop(sessions.create_stream(&busy, call(1)).await.unwrap());
     let _standing = sessions.create_standalone_stream(&listening).await.unwrap();
     sessions.closing.cancel();
@@ -113,6 +114,9 @@ async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
     assert!(sessions.known(&busy).is_ok() && !sessions.has_room());
     let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
     transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    ended(&sessions, &busy).await;
+    assert!(tokio::time::timeout(SHORT, sessions.work.wait()).await.is_err(), "what goes on is not waited for");
+    drop(transport);
     tokio::time::timeout(LONG, sessions.work.wait()).await.expect("the server waits for nothing");
 }
 
