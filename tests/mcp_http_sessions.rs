@@ -176,6 +176,48 @@ fn a_session_that_is_not_known_is_no_reason_to_fail() {
 }
 
 #[test]
+fn who_lost_the_session_to_be_asked_in_pays_and_removes_nothing_unasked() {
+    let (world, server) = asking();
+    let asked = Session::open(&server).id;
+    let unasked = Session::open_with(&server, "", &json!({})).id;
+    let only_links = Session::open_with(&server, "", &json!({"elicitation": {"url": {}}})).id;
+    drop(server);
+    let mut command = world.command();
+    command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");
+    let server = HttpServer::of(command);
+    let session = |id: &str| Session { server: &server, id: id.to_owned(), login: String::new() };
+    let call = |id: &str, tool: &str, arguments: Value| {
+        session(id).ask("tools/call", &json!({"name": tool, "arguments": arguments}))["result"].clone()
+    };
+    let is_refused = |result: &Value, instead: &str| {
+        let text = result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result}"));
+        assert!(text.contains("kind: declined") && text.contains("connect this server again"), "{text}");
+        assert!(text.contains(instead), "{text}");
+    };
+    let job = json!({"input": "why.jsonl", "model": "gemini-3-flash-preview"});
+    is_refused(&call(&asked, "create_batch", job.clone()), "max_cost_usd");
+    is_refused(&call(&asked, "create_batch", json!({"input": "why.jsonl"})), "pass it as model");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    let mut agreed = job.clone();
+    agreed["max_cost_usd"] = json!(1);
+    let created = call(&asked, "create_batch", agreed);
+    assert_eq!(created["structuredContent"]["submission"], "created", "{created}");
+    // What is there costs nothing.
+    assert_eq!(call(&asked, "create_batch", job)["structuredContent"]["submission"], "found");
+    let name = &created["structuredContent"]["job"];
+    world.reply(&["status", name.as_str().unwrap(), "--wait"]);
+    is_refused(&call(&asked, "delete_batch", json!({"job": name})), "confirm: true");
+    assert_eq!(world.jobs_at_the_api(), 1);
+    assert_eq!(call(&asked, "delete_batch", json!({"job": name, "confirm": true}))["isError"], false);
+    assert_eq!(world.jobs_at_the_api(), 0);
+    // Clients that never could be asked are taken at their word, as before.
+    for id in [&unasked, &only_links] {
+        let job = json!({"input": "why.jsonl", "model": "gemini-3-flash-preview", "new_run": true});
+        assert_eq!(call(id, "create_batch", job)["structuredContent"]["submission"], "created");
+    }
+}
+
+#[test]
 fn calls_of_a_session_are_told_apart_by_their_ids() {
     let world = WaitingWorld::new();
     let server = HttpServer::of(world.world.command());

@@ -15,7 +15,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 
-use super::http::InSession;
+use super::http::{InSession, LostSession};
 use super::progress::McpMonitor;
 use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
 use crate::ops;
@@ -226,6 +226,12 @@ impl BatchServer {
 /// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.
 pub(super) fn cannot_push(context: &RequestContext<RoleServer>) -> bool {
     context.extensions.get::<http::request::Parts>().is_some() && session(context).is_none()
+}
+
+/// Whether the user could be asked in a session at `/mcp` that is not there any more.
+pub(super) fn has_lost_session(context: &RequestContext<RoleServer>) -> bool {
+    let parts = context.extensions.get::<http::request::Parts>();
+    parts.is_some_and(|parts| parts.extensions.get::<LostSession>().is_some())
 }
 
 /// The session at `/mcp` that a request is made in.

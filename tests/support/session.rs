@@ -30,9 +30,14 @@ impl<'a> Session<'a> {
     }
 
     pub fn open_as(server: &'a HttpServer, token: &str) -> Self {
+        Self::open_with(server, token, &json!({"elicitation": {}}))
+    }
+
+    /// Says hello as a client that can do this.
+    pub fn open_with(server: &'a HttpServer, token: &str, capabilities: &Value) -> Self {
         let mut session = Self { server, id: String::new(), login: format!("Bearer {token}") };
         let mut hello = initialize("2025-11-25");
-        hello["params"]["capabilities"] = json!({"elicitation": {}});
+        hello["params"]["capabilities"] = capabilities.clone();
         let mut events = session.post(&hello);
         assert_eq!(events.next().unwrap()["result"]["capabilities"]["resources"]["subscribe"], true);
         session.id = events.session.expect("the session has a name");

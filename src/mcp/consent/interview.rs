@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rmcp::model::{
-    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, ErrorData, InputRequest,
-    InputRequiredResult, InputResponses, ProtocolVersion,
+    ClientCapabilities, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
+    ErrorData, InputRequest, InputRequiredResult, InputResponses, ProtocolVersion,
 };
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer, ServiceError};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::seal::{Seal, Standing};
 use crate::error::{Error, ErrorKind, Result};
-use crate::mcp::handler::cannot_push;
+use crate::mcp::handler::{cannot_push, has_lost_session};
 
 /// How long a call waits for its user. Later the answer is no.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -38,6 +38,11 @@ pub(in crate::mcp) struct Question {
 impl Question {
     fn declined(&self, why: impl Into<String>) -> Error {
         Error::new(ErrorKind::Declined, self.act, why).hint(self.hint)
+    }
+
+    fn unheard(&self) -> Error {
+        let hint = format!("{}; or let the user connect this server again, then they are asked", self.hint);
+        Error::new(ErrorKind::Declined, self.act, "the session in which the user could be asked has ended").hint(hint)
     }
 
     fn form(&self) -> ElicitRequestParams {
@@ -73,6 +78,8 @@ pub(in crate::mcp) enum Heard {
 enum Way {
     /// The client does not ask its user.
     Never,
+    /// The client does, and does not know that the session for it has ended.
+    Lost,
     /// Up to 2025-11-25: by a request to the client, which answers it.
     Session { peer: Peer<RoleServer>, cancellation: CancellationToken },
     /// From 2026-07-28 on: by ending the call.
@@ -94,10 +101,10 @@ impl Interview {
         brought: Option<InputResponses>,
         sealed: Option<&str>,
     ) -> Result<Self, ErrorData> {
-        let elicits = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-        // A client that says nothing of forms means forms (MCP 2025-11-25, elicitation).
-        let has_forms = elicits.is_some_and(|known| known.form.is_some() || known.url.is_none());
-        if !has_forms {
+        if has_lost_session(context) {
+            return Ok(Self { way: Way::Lost, standing: Standing::default() });
+        }
+        if !context.client_capabilities().is_some_and(|capabilities| can_ask(&capabilities)) {
             return Ok(Self { way: Way::Never, standing: Standing::default() });
         }
         if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
@@ -115,7 +122,7 @@ impl Interview {
         Ok(Self { way, standing: Standing::default() })
     }
 
-    /// Whether there is a user to ask.
+    /// Whether there is a user to ask, now or after the client has connected again.
     pub(super) fn is_possible(&self) -> bool {
         !matches!(self.way, Way::Never)
     }
@@ -127,6 +134,7 @@ impl Interview {
         }
         match &mut self.way {
             Way::Never => Err(question.declined("the client does not ask its user")),
+            Way::Lost => Err(question.unheard()),
             Way::Session { peer, cancellation } => {
                 within_the_call(peer, cancellation, question).await.map(Heard::Answer)
             }
@@ -143,6 +151,11 @@ impl Interview {
             }
         }
     }
+}
+
+/// Whether a client can ask its user. One that says nothing of forms means forms (MCP 2025-11-25, elicitation).
+pub(in crate::mcp) fn can_ask(capabilities: &ClientCapabilities) -> bool {
+    capabilities.elicitation.as_ref().is_some_and(|known| known.form.is_some() || known.url.is_none())
 }
 
 fn not_of_this_call() -> ErrorData {

@@ -1,12 +1,13 @@
 //! What the user is asked before money is spent or something is removed, where the client can ask.
 //!
 //! A client that cannot is not held up: there the arguments `max_cost_usd`, `model` and `confirm` say what the user
-//! agreed to, and a call that leaves them out is taken at its word. Secrets are never asked for.
+//! agreed to, and a call that leaves them out is taken at its word. One that only lost the session in which it could be
+//! asked is not: there such a call is declined. Secrets are never asked for.
 
 mod interview;
 mod seal;
 
-pub(super) use interview::{Heard, Interview, Question};
+pub(super) use interview::{Heard, Interview, Question, can_ask};
 pub(super) use seal::Seal;
 
 use rmcp::model::{ElicitationSchema, EnumSchema, InputRequiredResult};

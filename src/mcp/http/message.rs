@@ -35,6 +35,8 @@ pub(super) struct Params {
     pub(super) name: Option<String>,
     /// Which request is cancelled.
     pub(super) request_id: Option<Value>,
+    /// What a client that says hello can do.
+    pub(super) capabilities: Option<Value>,
 }
 
 /// Reads the body before anything else is done; what it says goes along as an [`Arc`] of [`Spoken`].

@@ -43,7 +43,7 @@ use crate::ops::App;
 use connections::{Door, MOST_OF_ONE, Places};
 use login::Login;
 use oauth::OAuth;
-pub(super) use sessions::InSession;
+pub(super) use sessions::{InSession, LostSession};
 
 /// The largest message a client may send: the limit that standard input has, too.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;

@@ -49,6 +49,11 @@ impl Pulse {
         Self { in_flight: HashSet::new(), listeners: 0, last: Instant::now() }
     }
 
+    /// Takes note of a client that is about to say something.
+    pub(super) fn is_sought(&mut self) {
+        self.last = Instant::now();
+    }
+
     /// Takes note of a message of the client, or says why it is not to be heard.
     pub(super) fn hears(&mut self, message: &Incoming) -> Result<(), Refusal> {
         self.last = Instant::now();

@@ -5,9 +5,9 @@
 //!
 //! To have lost it is no reason to fail: calls with a name that is not known (the server was started anew) are served
 //! without a session, as those without a name are, because the official SDKs hand a 404 on to their caller and never say
-//! hello again. The standing stream is refused with 404, as the protocol has it: nothing is lost by that, and a client
-//! that follows the protocol says hello again and is asked and told as before. What its client itself ended is gone for
-//! every request.
+//! hello again. Only what its user would have been asked about is not done unasked ([`LostSession`]). The standing stream
+//! is refused with 404, as the protocol has it: nothing is lost by that, and a client that follows the protocol says hello
+//! again and is asked and told as before. What its client itself ended is gone for every request.
 
 mod registry;
 mod session;
@@ -20,7 +20,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use rmcp::model::ClientCapabilities;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,7 @@ use super::legacy::is_modern;
 use super::message::Spoken;
 use super::pulse::{Pulse, Refusal};
 use crate::mcp::BatchServer;
+use crate::mcp::consent::can_ask;
 use crate::mcp::tasks::Owner;
 use registry::{Limits, Sessions};
 use session::Session;
@@ -37,6 +40,8 @@ use streams::Place;
 /// What names a session.
 pub(super) const SESSION: &str = "mcp-session-id";
 const LAST_EVENT: &str = "last-event-id";
+/// How the name of a session begins whose client can be asked: it tells so when the session itself is lost.
+const ASKED: &str = "asked-";
 
 type Result<T, E = Refused> = std::result::Result<T, E>;
 
@@ -53,6 +58,10 @@ impl InSession {
         self.pulse.as_ref().is_some_and(|pulse| pulse.borrow().has_listeners())
     }
 }
+
+/// Goes along with a request without a session whose client could be asked in the one that it names.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mcp) struct LostSession;
 
 /// Why something cannot be done in a session.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +121,12 @@ enum Way {
 /// Serves requests that belong to a session; hands on the others.
 pub(super) async fn within(State(at): State<InSessions>, mut request: Request, next: Next) -> Response {
     let session = match at.way(&request) {
-        Way::Without => return next.run(request).await,
+        Way::Without => {
+            if has_lost(request.headers()) {
+                request.extensions_mut().insert(LostSession);
+            }
+            return next.run(request).await;
+        }
         Way::Gone => return (StatusCode::NOT_FOUND, "no such session; say hello (initialize)\n").into_response(),
         Way::End => {
             at.sessions.end(name(request.headers()).unwrap_or_default());
@@ -131,7 +145,8 @@ pub(super) async fn within(State(at): State<InSessions>, mut request: Request, n
         Way::Within(session) => InSession { pulse: Some(session.pulse.subscribe()) },
     };
     request.extensions_mut().insert(session);
-    at.service.handle(request).await.map(Body::new)
+    let can_be_asked = can_be_asked(&request);
+    registry::CAN_BE_ASKED.scope(can_be_asked, at.service.handle(request)).await.map(Body::new)
 }
 
 impl InSessions {
@@ -156,6 +171,18 @@ impl InSessions {
 
 fn name(headers: &HeaderMap) -> Option<&str> {
     headers.get(SESSION)?.to_str().ok()
+}
+
+/// Whether whoever says hello can ask its user.
+fn can_be_asked(hello: &Request) -> bool {
+    let spoken = hello.extensions().get::<Arc<Spoken>>().and_then(|spoken| spoken.params.as_ref());
+    let capabilities = spoken.and_then(|params| ClientCapabilities::deserialize(params.capabilities.as_ref()?).ok());
+    capabilities.is_some_and(|capabilities| can_ask(&capabilities))
+}
+
+/// Whether a request without a session names one in which its client could be asked.
+fn has_lost(headers: &HeaderMap) -> bool {
+    !is_modern(headers) && name(headers).is_some_and(|name| name.starts_with(ASKED))
 }
 
 /// Whether a client wants to hear the rest of a stream that has none.

@@ -11,8 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use super::session::{Session, SessionTransport};
 use super::streams::Place;
-use super::{Refused, Result};
-use crate::mcp::http::pulse::{Incoming, Outgoing, quiet};
+use super::{ASKED, Refused, Result};
+use crate::mcp::http::LAST;
+use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, quiet};
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
 
@@ -22,6 +23,11 @@ const MOST_SESSIONS: usize = 128;
 const MOST_ENDED: usize = 1024;
 /// How long a session may rest without anybody who listens: a chat rests over night.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+tokio::task_local! {
+    /// Whether the client that says hello can ask its user: the SDK wants a session's name before it hands the hello on.
+    pub(super) static CAN_BE_ASKED: bool;
+}
 
 /// All sessions. Cheap to clone.
 #[derive(Clone)]
@@ -53,9 +59,12 @@ impl Sessions {
         Self { closing, stop, work, limits, open: Arc::default(), ended: Arc::default() }
     }
 
-    /// The session of that name, if it is this caller's.
+    /// The session of that name, if it is this caller's. It does not make room for another before the caller spoke.
     pub(super) fn find(&self, id: &str, owner: &Owner) -> Option<Arc<Session>> {
-        lock(&self.open).get(id).filter(|session| session.is_of(owner)).cloned()
+        let open = lock(&self.open);
+        let session = open.get(id).filter(|session| session.is_of(owner))?;
+        session.pulse.send_modify(Pulse::is_sought);
+        Some(session.clone())
     }
 
     /// Whether one more can be opened, if need be in the place of one that rests.
@@ -81,7 +90,9 @@ impl Sessions {
     }
 
     fn open(&self) -> Result<(SessionId, SessionTransport)> {
-        let id: SessionId = unguessable().ok_or(Refused::NoRandomness)?.into();
+        let secret = unguessable().ok_or(Refused::NoRandomness)?;
+        let can_be_asked = CAN_BE_ASKED.try_with(|can| *can).unwrap_or(false);
+        let id: SessionId = if can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
         let (session, transport) = Session::new(self.stop.child_token());
         {
             let mut open = lock(&self.open);
@@ -98,6 +109,8 @@ impl Sessions {
                 () = session.end.cancelled() => {}
             }
             all.close(&name);
+            // Its calls are being stopped.
+            let _ = tokio::time::timeout(LAST, session.is_left()).await;
         });
         Ok((id, transport))
     }

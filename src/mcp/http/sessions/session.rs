@@ -55,6 +55,11 @@ impl Session {
         self.client.get().is_some_and(|client| client.owner == *owner)
     }
 
+    /// Waits until the server has done with it.
+    pub(super) async fn is_left(&self) {
+        self.to_server.closed().await;
+    }
+
     /// Says hello for a client; what it is answered.
     pub(super) async fn greet(self: &Arc<Self>, hello: Incoming) -> Result<Outgoing> {
         let owner = owner(&hello).ok_or(Refused::Nobody)?;
@@ -149,7 +154,9 @@ impl Session {
     fn note(&self, message: &Incoming) -> Result<()> {
         let mut heard = Ok(());
         self.pulse.send_modify(|pulse| heard = pulse.hears(message));
-        heard.map_err(Refused::Now)
+        heard.map_err(Refused::Now)?;
+        // What is noted after its end nobody would hear.
+        if self.end.is_cancelled() { Err(Refused::Ended) } else { Ok(()) }
     }
 
     fn say(&self, message: Outgoing) {

@@ -25,7 +25,7 @@ const MOST_ANSWERED: usize = 8;
 #[derive(Debug)]
 pub(super) struct Streams {
     streams: BTreeMap<u64, Stream>,
-    /// The next number of a stream or listener.
+    /// The next number of a stream, a listener or an end.
     next: u64,
 }
 
@@ -60,7 +60,8 @@ struct Stream {
     /// How much was said, and of that, heard by somebody.
     said: u64,
     heard: u64,
-    has_ended: bool,
+    /// When it ended, as a number.
+    ended: Option<u64>,
     /// Who listens, the newest last, and what each heard.
     listeners: Vec<(u64, u64)>,
 }
@@ -80,19 +81,21 @@ impl Streams {
 
     /// A call is not to be answered any more.
     pub(super) fn cancel(&mut self, call: &RequestId) {
+        let now = self.number();
         if let Some(stream) = self.of_call(call).and_then(|number| self.streams.get_mut(&number)) {
-            stream.has_ended = true;
+            stream.ended = Some(now);
         }
         self.forget();
     }
 
     /// Keeps what the server says for those who listen.
     pub(super) fn say(&mut self, message: Outgoing) {
+        let now = self.number();
         let Some(stream) = self.of(&message).and_then(|number| self.streams.get_mut(&number)) else {
             tracing::debug!("an answer to a call that nobody knows");
             return;
         };
-        stream.has_ended = answered(&message).is_some();
+        stream.ended = answered(&message).map(|_| now);
         stream.keep(message);
         self.forget();
     }
@@ -102,7 +105,7 @@ impl Streams {
         let number = self.number();
         let listened = self.streams.get_mut(&stream)?;
         let heard = after.unwrap_or(listened.heard);
-        if listened.has_ended && heard >= listened.said {
+        if listened.ended.is_some() && heard >= listened.said {
             return None;
         }
         listened.listeners.push((number, heard));
@@ -123,7 +126,7 @@ impl Streams {
                 stream.is_heard(at);
                 Heard::Message(Place { stream: listener.stream, at }, message)
             }
-            None if stream.has_ended => Heard::End,
+            None if stream.ended.is_some() => Heard::End,
             None => Heard::Nothing,
         }
     }
@@ -165,15 +168,15 @@ impl Streams {
 
     /// A stream that goes on.
     fn find(&self, is_it: impl Fn(&Stream) -> bool) -> Option<u64> {
-        self.streams.iter().find(|(_, stream)| !stream.has_ended && is_it(stream)).map(|(number, _)| *number)
+        self.streams.iter().find(|(_, stream)| stream.ended.is_none() && is_it(stream)).map(|(number, _)| *number)
     }
 
-    /// Of answered calls to which nobody listens only the newest are kept.
+    /// Of answered calls to which nobody listens only those that ended last are kept.
     fn forget(&mut self) {
-        let is_over = |stream: &Stream| stream.has_ended && stream.listeners.is_empty();
-        let over = self.streams.iter().filter(|(_, stream)| is_over(stream)).map(|(number, _)| *number);
-        let over: Vec<u64> = over.collect();
-        for number in over.iter().rev().skip(MOST_ANSWERED) {
+        let over = self.streams.iter().filter(|(_, stream)| stream.listeners.is_empty());
+        let mut over: Vec<(u64, u64)> = over.filter_map(|(number, stream)| Some((stream.ended?, *number))).collect();
+        over.sort_unstable();
+        for (_, number) in over.iter().rev().skip(MOST_ANSWERED) {
             self.streams.remove(number);
         }
     }

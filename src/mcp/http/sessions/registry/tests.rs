@@ -1,5 +1,6 @@
 use super::*;
 
+use rmcp::model::{GetExtensions, JsonRpcMessage};
 use rmcp::transport::Transport;
 use serde_json::json;
 
@@ -45,6 +46,43 @@ async fn the_one_unused_for_longest_makes_room() {
 }
 
 #[tokio::test]
+async fn one_whose_client_is_about_to_speak_does_not_make_room() {
+    let sessions = sessions(2, LONG);
+    let (sought, mut transport) = sessions.open().unwrap();
+    let hello =
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "0"}});
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello});
+    let mut hello: Incoming = serde_json::from_value(hello).unwrap();
+    let owner = Owner::at_home(&[]);
+    let mut parts = http::Request::new(()).into_parts().0;
+    parts.extensions.insert(owner.clone());
+    if let JsonRpcMessage::Request(hello) = &mut hello {
+        hello.request.extensions_mut().insert(parts);
+    }
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
+    let server = async {
+        transport.receive().await.unwrap();
+        transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    };
+    let (greeted, ()) = tokio::join!(sessions.initialize_session(&sought, hello), server);
+    greeted.unwrap();
+    let (idle, _transport) = sessions.open().unwrap();
+    assert!(sessions.find(&sought, &owner).is_some());
+    let (_newer, _transport) = sessions.open().unwrap();
+    assert!(sessions.known(&sought).is_ok() && sessions.known(&idle).is_err());
+}
+
+#[tokio::test]
+async fn what_comes_after_the_end_is_refused_and_not_lost() {
+    let sessions = sessions(2, LONG);
+    let (id, _transport) = sessions.open().unwrap();
+    let session = sessions.known(&id).unwrap();
+    sessions.close(&id);
+    assert!(matches!(session.events_of(call(1)).await.map(drop), Err(Refused::Ended)));
+    assert!(matches!(session.tell(call(2)).await, Err(Refused::Ended)));
+}
+
+#[tokio::test]
 async fn a_session_that_rests_too_long_ends_unless_somebody_listens_or_waits() {
     let sessions = sessions(9, SHORT);
     let (busy, mut transport) = sessions.open().unwrap();
@@ -66,7 +104,8 @@ async fn a_session_that_rests_too_long_ends_unless_somebody_listens_or_waits() {
 async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
     let sessions = sessions(9, LONG);
     let (busy, mut transport) = sessions.open().unwrap();
-    let (listening, _transport) = sessions.open().unwrap();
+    let (listening, other) = sessions.open().unwrap();
+    drop(other);
     drop(sessions.create_stream(&busy, call(1)).await.unwrap());
     let _standing = sessions.create_standalone_stream(&listening).await.unwrap();
     sessions.closing.cancel();
@@ -75,6 +114,9 @@ async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
     assert!(sessions.known(&busy).is_ok() && !sessions.has_room());
     let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
     transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
+    ended(&sessions, &busy).await;
+    assert!(tokio::time::timeout(SHORT, sessions.work.wait()).await.is_err(), "what goes on is not waited for");
+    drop(transport);
     tokio::time::timeout(LONG, sessions.work.wait()).await.expect("the server waits for nothing");
 }
 

@@ -114,6 +114,21 @@ fn an_answer_that_is_listened_to_is_kept_until_it_is_heard() {
 }
 
 #[test]
+fn a_long_call_is_not_forgotten_for_later_ones_that_ended_before_it() {
+    let mut streams = Streams::new();
+    let long = begin(&mut streams, 0);
+    let ear = streams.listen(long, None).unwrap();
+    streams.leave(ear);
+    for id in 1..=MOST_ANSWERED as i64 {
+        begin(&mut streams, id);
+        answer(&mut streams, id);
+    }
+    answer(&mut streams, 0);
+    let ear = streams.listen(long, Some(0)).expect("the answer is gone");
+    assert_eq!(hear(&mut streams, ear), (vec![1], false));
+}
+
+#[test]
 fn places_are_read_as_they_are_written() {
     let place = Place { stream: 3, at: 14 };
     assert_eq!(Place::parse(&place.to_string()), Some(place));
