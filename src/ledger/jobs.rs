@@ -25,6 +25,8 @@ pub enum Intended {
     New(JobRecord),
     /// The same content and run was remembered before, by any process.
     Known(JobRecord),
+    /// The same job, cut in other places: some of what is wanted is in no part of it. Nothing was recorded.
+    CutOtherwise(JobRecord),
     /// It does not fit into the daily budget, with what is spent and promised today. Nothing was recorded.
     OverBudget(Spending),
 }
@@ -232,6 +234,9 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     // What was given up and is repeated by a retry would be paid twice.
     let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
     let cut_anew = is_open && !same_cut && is_free(tx, known)?;
+    if !same_cut && !cut_anew && lacks(known, job.requests()) {
+        return Ok(Intended::CutOtherwise(exactly(tx, &known.handle)?));
+    }
     let added: Vec<_> = job.parts.iter().filter(|part| cut_anew || (same_cut && is_new(part))).collect();
     if added.is_empty() && !is_open {
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
@@ -265,6 +270,12 @@ fn is_cut_alike(known: &PartRecord, other: &NewPart) -> bool {
     let same_place = known.step == Step::Created || known.first_byte == other.first_byte;
     let same_size = known.requests == 0 || known.requests == other.requests;
     (known.number, known.of) == (other.number, other.of) && same_place && same_size
+}
+
+/// Whether some of so many requests are in no part of it. Of a part found at the API the number may not be known.
+fn lacks(known: &JobRecord, requests: i64) -> bool {
+    let all_known = known.parts.iter().all(|part| part.requests > 0);
+    all_known && known.requests_of_parts() < requests
 }
 
 /// Whether nothing of it was sent, and nobody is about to send it: a lease that has run out is taken from who held it.

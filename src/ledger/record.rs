@@ -285,6 +285,11 @@ impl JobRecord {
         self.owner.as_deref().is_some_and(|submitter| submitter != owner)
     }
 
+    /// How many requests its parts have, as far as is known.
+    pub fn requests_of_parts(&self) -> i64 {
+        self.parts.iter().map(|part| part.requests).sum()
+    }
+
     /// What names one of its parts.
     pub fn part_id(&self, part: &PartRecord) -> PartId<'_> {
         PartId { handle: &self.handle, number: part.number }

@@ -40,7 +40,7 @@ fn intend(ledger: &Ledger, job: &NewJob) -> (JobRecord, bool) {
     match ledger.intend(job, None).unwrap() {
         Intended::New(record) => (record, true),
         Intended::Known(record) => (record, false),
-        Intended::OverBudget(today) => panic!("{today:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -68,6 +68,22 @@ fn the_same_content_and_run_is_one_job() {
     let (second, new) = intend(&ledger, &job("a", 2));
     assert!(new);
     assert_eq!(ledger.newest_run(&job("a", 1).content).unwrap().unwrap().handle, second.handle);
+}
+
+#[test]
+fn what_is_refused_for_its_cut_stays_held_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let (record, _) = intend(&ledger, &in_parts("a"));
+    ledger.adopt(id(&record.handle), &found("batches/y")).unwrap();
+    ledger.hold(&record.handle, true, "given up").unwrap();
+    let mut cut_otherwise = in_parts("a");
+    cut_otherwise.parts[0].requests = 3;
+    assert!(matches!(ledger.intend(&cut_otherwise, None).unwrap(), Intended::CutOtherwise(_)));
+    assert!(ledger.job(&record.handle).unwrap().held);
+    // As it was cut, it is wanted again.
+    intend(&ledger, &in_parts("a"));
+    assert!(!ledger.job(&record.handle).unwrap().held);
 }
 
 #[test]

@@ -67,16 +67,13 @@ fn refuse_other_cut(job: &JobRecord, part: &PartRecord, known: &Known) -> Result
     Err(cut_otherwise(job, cause))
 }
 
-/// A job some of whose parts are not known, and were not added: these settings make others.
-pub(super) fn refuse_lacking(job: JobRecord, requests: i64) -> Result<JobRecord> {
-    let known: i64 = job.parts.iter().map(|part| part.requests).sum();
-    if known >= requests || job.parts.iter().any(|part| part.requests == 0) {
-        return Ok(job);
-    }
+/// Some requests of a job are in none of its parts, and were not added: these settings make others.
+pub(super) fn lacking(job: &JobRecord, requests: i64) -> Error {
     let cause = format!(
-        "{known} of its {requests} requests are in parts that were sent, and these settings cut in other places"
+        "{} of its {requests} requests are in parts that were sent, and these settings cut in other places",
+        job.requests_of_parts()
     );
-    Err(cut_otherwise(&job, cause))
+    cut_otherwise(job, cause)
 }
 
 fn cut_otherwise(job: &JobRecord, cause: String) -> Error {

@@ -38,7 +38,8 @@ pub(super) async fn submit(
     let budget = app.config().daily_budget_usd;
     let job = match app.ledger()?.intend(&job, budget)? {
         Intended::New(job) => mind_what_was_lost(app, job)?,
-        Intended::Known(known) => lookup::refuse_lacking(known, job.requests())?,
+        Intended::Known(known) => known,
+        Intended::CutOtherwise(known) => return Err(lookup::lacking(&known, job.requests())),
         Intended::OverBudget(today) => return Err(over_budget(&job, today, budget.unwrap_or_default())),
     };
     keep_keys(app, &job.handle, &keys)?;
