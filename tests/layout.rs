@@ -41,7 +41,8 @@ const AT_HOME: [(&str, &[&str]); 8] = [
 ];
 
 /// Everything that may lie at the top.
-const TOP_LEVEL: [&str; 17] = [
+const TOP_LEVEL: [&str; 18] = [
+    ".cargo",
     ".ci",
     ".claude-plugin",
     ".gitignore",
