@@ -32,7 +32,7 @@ fn intend(ledger: &Ledger, name: &str) -> (Handle, bool) {
     match ledger.intend(&job(name), None).unwrap() {
         Intended::New(record) => (record.handle, true),
         Intended::Known(record) => (record.handle, false),
-        Intended::OverBudget(today) => panic!("{today:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

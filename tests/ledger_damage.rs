@@ -28,7 +28,7 @@ fn job(name: &str) -> NewJob {
 fn intend(ledger: &Ledger, name: &str) -> JobRecord {
     match ledger.intend(&job(name), None).unwrap() {
         Intended::New(record) | Intended::Known(record) => record,
-        Intended::OverBudget(today) => panic!("{today:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
