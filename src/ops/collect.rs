@@ -11,6 +11,8 @@ use super::observe::record;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
+use crate::jsonl::lines::LineReader;
+use crate::jsonl::result::{ResultBody, ResultLine};
 use crate::ledger::{JobRecord, PartRecord};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -134,7 +136,20 @@ async fn fetch(app: &App, batch: &RemoteBatch, file: &File, monitor: &dyn Monito
     let lines = i64::try_from(lines).unwrap_or(i64::MAX);
     let succeeded = batch.counts.succeeded.unwrap_or(0);
     let expected = succeeded.saturating_add(batch.counts.failed.unwrap_or(0));
-    Ok(Fetched { complete: lines >= expected, lacking: lines < succeeded })
+    let complete = lines >= expected;
+    let lacking = !complete && lines - errors_in(file).map_err(failed)? < succeeded;
+    Ok(Fetched { complete, lacking })
+}
+
+/// How many of the lines are errors: they make up for no answer.
+fn errors_in(mut file: &File) -> io::Result<i64> {
+    file.rewind()?;
+    let (mut lines, mut errors) = (LineReader::new(file), 0);
+    while let Some(line) = lines.next_line()? {
+        let line = ResultLine::parse(line.bytes);
+        errors += i64::from(line.is_ok_and(|line| matches!(line.body, ResultBody::Error(_))));
+    }
+    Ok(errors)
 }
 
 /// Counts the lines that pass: a download can end early and look complete.
