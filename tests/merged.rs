@@ -258,7 +258,10 @@ fn answers_that_may_still_come_are_not_asked_for_again() {
     world.simulator.faults().always(Call::Download, Fault::EndBodyAfter(0));
     let reply = ended(&world, &["results", &first, "--limit", "0"]);
     assert_eq!(reply["outcomes"]["missing"], 4, "{reply}");
-    world.refusal(&["retry", &first]);
+    let way_out = format!(r#"retry_batch {{"job": "{first}", "outcomes": ["missing"]}}"#);
+    assert!(reply["next"].as_str().unwrap().contains(&way_out), "{reply}");
+    let refused = world.refusal(&["retry", &first]);
+    assert!(refused["hint"].as_str().unwrap().contains(&way_out), "{refused}");
     assert_eq!(world.jobs_at_the_api(), 1);
     let forced = world.reply(&["retry", &first, "--outcome", "missing"]);
     assert_eq!(forced["requests"], 4);

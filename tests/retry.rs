@@ -179,7 +179,7 @@ fn what_has_answered_is_not_paid_again_on_another_model() {
     let again = [&["retry", job.as_str()][..], &config].concat();
     assert_eq!(world.reply(&again)["submission"], "found");
     let other = world.refusal(&[&again[..], &["--model", "gemini-3.8-flash"]].concat());
-    assert!(other["cause"].as_str().unwrap().contains("no request has such an outcome"), "{other}");
+    assert!(other["cause"].as_str().unwrap().contains("every request has an answer"), "{other}");
     assert_eq!(world.jobs_at_the_api(), 2);
 }
 

@@ -185,7 +185,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
     let next = match &file {
-        _ if summary.outcomes.answered < summary.outcomes.total() => unanswered_step(job, &family.unfinished),
+        _ if summary.outcomes.answered < summary.outcomes.total() => unanswered_step(job, &family, &summary.outcomes),
         None => "done; the same call with output writes what was selected to a file".to_owned(),
         Some((path, ..)) if media.is_some() => format!(
             "done; as a table (csv), build_jsonl {{\"source\": \"{path}\", \"attach\": [\"media\"], \"template\": \"…\"}} asks about these files"
@@ -225,11 +225,19 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
 const MOST_FAILURES: usize = 10;
 
 /// What to do about requests without an answer.
-fn unanswered_step(job: &JobRecord, running: &[JobRecord]) -> String {
-    if let Some(retry) = running.first() {
+fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts) -> String {
+    if let Some(retry) = family.unfinished.first() {
         return format!(
             "check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until that retry has ended, then the same call again",
             retry.handle
+        );
+    }
+    // A retry leaves them out unless it is told otherwise: they may be billed.
+    if family.misses_results() && outcomes.answered + outcomes.missing == outcomes.total() {
+        return format!(
+            "the same call later looks for the missing answers again; retry_batch {{\"job\": \"{}\", \"outcomes\": \
+             [\"missing\"]}} submits them all the same, and they may be paid for twice",
+            job.handle
         );
     }
     format!(

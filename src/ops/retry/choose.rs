@@ -73,6 +73,7 @@ pub(super) async fn write_requests(
         members: family.members,
         running,
         wanted,
+        outcomes_are_asked: !args.outcomes.is_empty(),
         asked: args.generation_config.clone(),
         model: model.to_owned(),
         model_is_asked: args.model.is_some(),
@@ -110,6 +111,8 @@ struct Task {
     running: Vec<Running>,
     input: AllowedPath,
     wanted: Vec<Outcome>,
+    /// The caller chose the outcomes.
+    outcomes_are_asked: bool,
     asked: Option<Map<String, Value>>,
     model: String,
     /// The caller chose the model.
@@ -154,13 +157,25 @@ fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
         Some(retry) if again.repeated.total() > 0 => {
             Ok(Copied { model: Some(retry.job.model.clone()), costs: copied.costs, ..again })
         }
-        _ => Err(Error::new(
-            ErrorKind::WrongState,
-            format!("retrying {}", task.job.handle),
-            "no request has such an outcome, its retries counted in",
-        )
-        .hint("get_results shows how many have which outcome")),
+        _ => Err(nothing_to_repeat(task)),
     }
+}
+
+fn nothing_to_repeat(task: &Task) -> Error {
+    let job = &task.job.handle;
+    let error = |cause| Error::new(ErrorKind::WrongState, format!("retrying {job}"), cause);
+    if task.outcomes_are_asked {
+        return error("no request has such an outcome, its retries counted in")
+            .hint("get_results shows how many have which outcome");
+    }
+    if task.wanted.contains(&Outcome::Missing) {
+        return error("every request has an answer, its retries counted in")
+            .hint(format!("get_results {{\"job\": \"{job}\"}} writes them"));
+    }
+    error("the requests without a result may be billed, and their answers may still come").hint(format!(
+        "get_results {{\"job\": \"{job}\"}} looks for them again; retry_batch {{\"job\": \"{job}\", \"outcomes\": \
+         [\"missing\"]}} submits them all the same, and they may be paid for twice"
+    ))
 }
 
 /// Copies the requests whose outcome is wanted, as these jobs left them.
