@@ -47,16 +47,27 @@ impl Session {
 
     /// The result of a call, and the questions on the way to it, each answered in turn.
     fn call(&mut self, tool: &str, arguments: &Value, answers: &[Value]) -> (Value, Vec<String>) {
+        let mut answers = answers.iter();
+        let done = self.asked(tool, arguments, |question| match answers.next() {
+            Some(answer) => answer.clone(),
+            None => panic!("{tool} asked: {question}"),
+        });
+        assert!(answers.next().is_none(), "{tool} asked less than expected: {done:?}");
+        done
+    }
+
+    /// The same, with somebody who does something else before each answer.
+    fn asked(&mut self, tool: &str, arguments: &Value, mut user: impl FnMut(&str) -> Value) -> (Value, Vec<String>) {
         self.0.send_line(&request("tools/call", &call(tool, arguments)).to_string());
-        let (mut answers, mut asked) = (answers.iter(), Vec::new());
+        let mut asked = Vec::new();
         loop {
             let message: Value = serde_json::from_str(&self.0.next_line()).unwrap();
             if message["method"] != "elicitation/create" {
-                assert!(answers.next().is_none(), "{tool} asked less than expected: {message}");
                 return (message["result"].clone(), asked);
             }
-            asked.push(message["params"]["message"].as_str().unwrap().to_owned());
-            let answer = answers.next().unwrap_or_else(|| panic!("{tool} asked: {message}"));
+            let question = message["params"]["message"].as_str().unwrap();
+            asked.push(question.to_owned());
+            let answer = user(question);
             self.0.send_line(&json!({"jsonrpc": "2.0", "id": message["id"], "result": answer}).to_string());
         }
     }
@@ -251,6 +262,30 @@ fn a_yes_holds_for_nothing_but_what_was_asked() {
     let asked = round(&mut server, "create_batch", &named, &agreed);
     assert_eq!(asked["resultType"], "input_required", "{asked}");
     assert_eq!(world.jobs_at_the_api(), 0);
+}
+
+#[test]
+fn a_yes_to_a_file_that_changed_under_the_question_pays_for_nothing() {
+    let world = world();
+    let mut session = Session::start(&world, "0");
+    let lines = world.read("planets.requests.jsonl");
+    let mut changes = 0;
+    let arguments = json!({"input": "planets.requests.jsonl", "model": "gemini-3.8-flash"});
+    let (result, asked) = session.asked("create_batch", &arguments, |_| {
+        changes += 1;
+        match changes {
+            1 => world.write("planets.requests.jsonl", &lines.replace("Mars", "Jupiter")),
+            _ => return json!({"action": "decline"}),
+        }
+        yes("pay")
+    });
+    is_declined(&result);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    // What stays as it was is asked about once.
+    let (result, asked) = session.call("create_batch", &arguments, &[yes("pay")]);
+    assert_eq!((&result["isError"], asked.len()), (&json!(false), 1), "{result}");
+    assert_eq!(world.jobs_at_the_api(), 1);
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl Interview {
         !matches!(self.way, Way::Never)
     }
 
+    /// An answer that was given to something else by now.
+    pub(in crate::mcp) fn forget(&mut self, name: &str) {
+        self.standing.settled.remove(name);
+    }
+
     /// Asks, unless the same was answered in a round before. Fails if the user does not agree.
     pub(in crate::mcp) async fn ask(&mut self, question: &Question) -> Result<Heard> {
         if let Some(answer) = self.standing.settled.get(question.name) {

@@ -36,6 +36,15 @@ pub(super) enum Settled<A> {
     Ask(Box<InputRequiredResult>),
 }
 
+impl Settled<()> {
+    fn with<A>(self, args: A) -> Settled<A> {
+        match self {
+            Self::Go(()) => Settled::Go(args),
+            Self::Ask(question) => Settled::Ask(question),
+        }
+    }
+}
+
 /// Before a file becomes a paid job: which model, and whether at this price.
 pub(super) async fn before_create(
     app: &App,
@@ -63,8 +72,9 @@ pub(super) async fn before_create(
     if args.max_cost_usd.is_some() {
         return Ok(Settled::Go(args));
     }
-    let planned = estimate(&args).await?;
-    settle(interview, whether_to_pay(app, &planned)?, args).await
+    let question = || async { whether_to_pay(app, &estimate(&args).await?) };
+    let settled = settle(interview, question).await?;
+    Ok(settled.with(args))
 }
 
 /// Before requests are paid for again.
@@ -77,8 +87,9 @@ pub(super) async fn before_retry(
     if args.dry_run || args.max_cost_usd.is_some() || !may_ask(app, interview) {
         return Ok(Settled::Go(args));
     }
-    let planned = retry::retry(app, RetryArgs { dry_run: true, ..args.clone() }, monitor).await?;
-    settle(interview, whether_to_pay(app, &planned.created)?, args).await
+    let dry = RetryArgs { dry_run: true, ..args.clone() };
+    let question = || async { whether_to_pay(app, &retry::retry(app, dry.clone(), monitor).await?.created) };
+    settle(interview, question).await.map(|settled| settled.with(args))
 }
 
 /// Before a job is removed from the API.
@@ -91,17 +102,31 @@ pub(super) async fn before_delete(
     if args.dry_run || args.confirm || !may_ask(app, interview) {
         return Ok(Settled::Go(args));
     }
-    let planned = delete::delete(app, DeleteArgs { dry_run: true, ..args.clone() }, monitor).await?;
-    settle(interview, whether_to_remove(&planned)?, args).await
+    let dry = DeleteArgs { dry_run: true, ..args.clone() };
+    let question = || async { whether_to_remove(&delete::delete(app, dry.clone(), monitor).await?) };
+    settle(interview, question).await.map(|settled| settled.with(args))
 }
 
-/// Goes on if there is nothing to ask, or the answer is yes.
-async fn settle<A>(interview: &mut Interview, question: Option<Question>, args: A) -> Result<Settled<A>> {
-    let Some(question) = question else { return Ok(Settled::Go(args)) };
-    Ok(match interview.ask(&question).await? {
-        Heard::Answer(_) => Settled::Go(args),
-        Heard::Later(question) => Settled::Ask(question),
-    })
+/// Goes on if there is nothing to ask, or the answer is yes. Somebody may think for minutes, and what is asked about
+/// may change meanwhile: a yes holds for what it would be asked about when it comes.
+async fn settle<F>(interview: &mut Interview, question: impl Fn() -> F) -> Result<Settled<()>>
+where
+    F: Future<Output = Result<Option<Question>>>,
+{
+    let mut agreed = None;
+    loop {
+        let Some(question) = question().await? else { return Ok(Settled::Go(())) };
+        if agreed.as_ref() == Some(&question.about) {
+            return Ok(Settled::Go(()));
+        }
+        if agreed.is_some() {
+            interview.forget(question.name);
+        }
+        match interview.ask(&question).await? {
+            Heard::Answer(_) => agreed = Some(question.about),
+            Heard::Later(question) => return Ok(Settled::Ask(question)),
+        }
+    }
 }
 
 /// Whether a question makes sense: what the verb refuses anyway is not asked about.
