@@ -235,7 +235,7 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     let is_open = known.parts.iter().any(|part| part.step != Step::Created) && !(known.held && is_retried(tx, known)?);
     let cut_anew = is_open && !same_cut && is_free(tx, known)?;
     if !same_cut && !cut_anew && lacks(known, job.requests()) {
-        return Ok(Intended::CutOtherwise(exactly(tx, &known.handle)?));
+        return Ok(Intended::CutOtherwise(known.clone()));
     }
     let added: Vec<_> = job.parts.iter().filter(|part| cut_anew || (same_cut && is_new(part))).collect();
     if added.is_empty() && !is_open {

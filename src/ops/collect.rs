@@ -8,6 +8,7 @@ use super::App;
 use super::call_log::for_job;
 use super::gone::{explained, is_gone};
 use super::observe::record;
+use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
@@ -137,19 +138,28 @@ async fn fetch(app: &App, batch: &RemoteBatch, file: &File, monitor: &dyn Monito
     let succeeded = batch.counts.succeeded.unwrap_or(0);
     let expected = succeeded.saturating_add(batch.counts.failed.unwrap_or(0));
     let complete = lines >= expected;
-    let lacking = !complete && lines - errors_in(file).map_err(failed)? < succeeded;
+    let lacking = lines < succeeded || (!complete && lines - errors_in(name, file, monitor).await? < succeeded);
     Ok(Fetched { complete, lacking })
 }
 
 /// How many of the lines are errors: they make up for no answer.
-fn errors_in(mut file: &File) -> io::Result<i64> {
-    file.rewind()?;
-    let (mut lines, mut errors) = (LineReader::new(file), 0);
-    while let Some(line) = lines.next_line()? {
-        let line = ResultLine::parse(line.bytes);
-        errors += i64::from(line.is_ok_and(|line| matches!(line.body, ResultBody::Error(_))));
-    }
-    Ok(errors)
+async fn errors_in(name: &str, file: &File, monitor: &dyn Monitor) -> Result<i64> {
+    let (act, file) = (format!("reading the results of {name}"), file.try_clone());
+    let count = move |monitor: &dyn Monitor| {
+        let failed = |e| Error::io(act.clone(), e);
+        let mut file = file.map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        let (mut lines, mut errors) = (LineReader::new(file), 0);
+        while let Some(line) = lines.next_line().map_err(failed)? {
+            let parsed = ResultLine::parse(line.bytes);
+            errors += i64::from(parsed.is_ok_and(|line| matches!(line.body, ResultBody::Error(_))));
+            if line.number % 4096 == 0 {
+                monitor.check(&act)?;
+            }
+        }
+        Ok(errors)
+    };
+    off_thread(monitor, count).await
 }
 
 /// Counts the lines that pass: a download can end early and look complete.

@@ -232,13 +232,9 @@ fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts) -
             retry.handle
         );
     }
-    // A retry leaves them out unless it is told otherwise: they may be billed.
     if family.misses_results() && outcomes.answered + outcomes.missing == outcomes.total() {
-        return format!(
-            "the same call later looks for the missing answers again; retry_batch {{\"job\": \"{}\", \"outcomes\": \
-             [\"missing\"]}} submits them all the same, and they may be paid for twice",
-            job.handle
-        );
+        let all_the_same = Family::repeat_missing(&job.handle);
+        return format!("the same call later looks for the missing answers again; {all_the_same}");
     }
     format!(
         "retry_batch {{\"job\": \"{}\"}} submits the requests without an answer again; see failures for what to change first",

@@ -127,9 +127,9 @@ impl Interview {
         !matches!(self.way, Way::Never)
     }
 
-    /// An answer that was given to something else by now.
-    pub(in crate::mcp) fn forget(&mut self, name: &str) {
-        self.standing.settled.remove(name);
+    /// Whether answers come while the call waits for them, minutes after what they were asked for.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.way, Way::Session { .. })
     }
 
     /// Asks, unless the same was answered in a round before. Fails if the user does not agree.

@@ -73,8 +73,7 @@ pub(super) async fn before_create(
         return Ok(Settled::Go(args));
     }
     let question = || async { whether_to_pay(app, &estimate(&args).await?) };
-    let settled = settle(interview, question).await?;
-    Ok(settled.with(args))
+    settle(interview, question).await.map(|settled| settled.with(args))
 }
 
 /// Before requests are paid for again.
@@ -119,11 +118,9 @@ where
         if agreed.as_ref() == Some(&question.about) {
             return Ok(Settled::Go(()));
         }
-        if agreed.is_some() {
-            interview.forget(question.name);
-        }
         match interview.ask(&question).await? {
-            Heard::Answer(_) => agreed = Some(question.about),
+            Heard::Answer(_) if interview.waits() => agreed = Some(question.about),
+            Heard::Answer(_) => return Ok(Settled::Go(())),
             Heard::Later(question) => return Ok(Settled::Ask(question)),
         }
     }

@@ -100,6 +100,14 @@ impl Family {
         self.members.iter().any(|member| member.lacking)
     }
 
+    /// How to have them all the same: a retry leaves them out unless it is told otherwise.
+    pub(in crate::ops) fn repeat_missing(job: &Handle) -> String {
+        format!(
+            "retry_batch {{\"job\": \"{job}\", \"outcomes\": [\"missing\"]}} submits them all the same, and they may be paid \
+             for twice"
+        )
+    }
+
     /// Whether results that were paid for are not there.
     pub(in crate::ops) fn is_lacking(&self) -> bool {
         !self.unread.is_empty() || self.misses_results()

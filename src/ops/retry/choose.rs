@@ -172,10 +172,9 @@ fn nothing_to_repeat(task: &Task) -> Error {
         return error("every request has an answer, its retries counted in")
             .hint(format!("get_results {{\"job\": \"{job}\"}} writes them"));
     }
-    error("the requests without a result may be billed, and their answers may still come").hint(format!(
-        "get_results {{\"job\": \"{job}\"}} looks for them again; retry_batch {{\"job\": \"{job}\", \"outcomes\": \
-         [\"missing\"]}} submits them all the same, and they may be paid for twice"
-    ))
+    let all_the_same = Family::repeat_missing(job);
+    error("the requests without a result may be billed, and their answers may still come")
+        .hint(format!("get_results {{\"job\": \"{job}\"}} looks for them again; {all_the_same}"))
 }
 
 /// Copies the requests whose outcome is wanted, as these jobs left them.
