@@ -63,8 +63,11 @@ async fn batches_that_have_not_ended_are_limited() {
 async fn two_creates_at_once_do_not_take_the_same_room() {
     let world = World::new(Pace::demo()).await;
     ended_batches(&world, 60).await;
-    world.simulator.limits().set_batches(Some(1));
-    let other = start(&world.folder, &world.clock, |options| options.limits = world.simulator.limits().clone()).await;
+    let limits = world.simulator.limits();
+    limits.set_batches(Some(1));
+    // As slow as the first: what ends at once takes no room.
+    let as_slow = |options: &mut Options| (options.pace, options.limits) = (Pace::demo(), limits.clone());
+    let other = start(&world.folder, &world.clock, as_slow).await;
     let body = json!({"batch": {"inputConfig": {"fileName": world.upload(&lines(1)).await}}}).to_string();
     let create = |n: usize| {
         let url = if n.is_multiple_of(2) { world.simulator.url() } else { other.url() };
