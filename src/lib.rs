@@ -52,6 +52,7 @@
 //!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
 //!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), what each job cost (`ops/results/settle.rs`), a small
 //!     reply (`ops/results/budget.rs`), and what the file is of (`ops/results/manifest.rs`).
+//!     `ops/answer_lines.rs`: the same as lines, some at a time, for who cannot open the file.
 //!   - `ops/retry.rs`: what has no usable answer becomes a job of its own: whether once more, and on which model
 //!     (`ops/retry/again.rs`), which requests (`ops/retry/choose.rs`), with which settings (`ops/retry/settings.rs`).
 //!   - `ops/tidy.rs`, `ops/storage.rs`: uploads removed when they are of no more use; what lies at the API.

@@ -56,7 +56,11 @@ fn what_was_set_aside_and_not_used_is_free_again() {
         assert!(cause.contains(part), "{part} is not in: {cause}");
     }
     assert_eq!(world.jobs_at_the_api(), 1);
-    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["submission"], "found", "what is paid is not refused");
+    assert_eq!(over(&world, budget, &["create", "b.jsonl", "--dry-run"]), cause, "what is tried out is told the same");
+    for again in [&["create", "a.jsonl"][..], &["create", "a.jsonl", "--dry-run"]] {
+        assert!(under(&world, budget, again)["error"].is_null(), "what is paid is not refused: {again:?}");
+    }
+    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["submission"], "found");
 
     let results = world.results(&[&first, "--limit", "1"]);
     assert!(results["cost_usd"].as_f64().unwrap() < budget / 3.0, "{results}");
@@ -109,6 +113,7 @@ fn a_retry_over_the_budget_or_its_own_limit_is_not_sent() {
     let one = high(&world, "a.jsonl");
     let first = created(&world, one, "a.jsonl");
     world.run(&["status", &first, "--wait"]);
+    over(&world, one * 0.9, &["retry", &first, "--dry-run"]);
     over(&world, one * 0.9, &["retry", &first]);
     let above = world.refusal(&["retry", &first, "--max-cost-usd", &(one * 0.5).to_string()]);
     assert_eq!(above["kind"], "budget", "{above}");

@@ -336,3 +336,40 @@ fn a_folder_that_cannot_be_written_is_said_before_anything_else() {
         assert!(ran.json()["error"]["act"].as_str().unwrap().contains(output), "{ran:?}");
     }
 }
+
+/// Three rows that can be asked, a repeated key, a row that cannot be read, and one beyond the limit.
+const GAPS: &str = "id,text\nA1,kettle\nA1,kettle again\nB2,lamp\nC3,\"rain\",coat\nD4,tent\nE5,stove\n";
+
+#[test]
+fn a_data_set_comes_back_with_the_rows_that_were_never_asked() {
+    let world = World::new();
+    world.write("rows.csv", GAPS);
+    let handle = finished(&world, "rows.csv", &["--skip-bad-rows", "--limit", "3"]);
+    let reply = world.results(&[&handle, "--format", "source", "--output", "back.csv"]);
+    let (_, rows) = table(&world, "back.csv", b',');
+    let seen: Vec<_> = rows.iter().map(|row| (row[1].as_str(), row[3].as_str())).collect();
+    let answered = "answered";
+    let expected = [("kettle", answered), ("kettle again", ""), ("lamp", answered), ("tent", answered), ("stove", "")];
+    assert_eq!(seen, expected);
+    for row in rows.iter().filter(|row| row[3].is_empty()) {
+        assert!(row[2..].iter().all(String::is_empty), "{row:?}");
+    }
+    assert_eq!((reply["requests"].as_i64(), &reply["outcomes"]), (Some(3), &json!({"answered": 3})));
+    let warnings = reply["warnings"].to_string();
+    assert!(warnings.contains("2 rows of the data set made no request"), "{warnings}");
+    assert!(warnings.contains("1 row cannot be read"), "{warnings}");
+}
+
+#[test]
+fn a_join_is_of_requests_and_tells_of_the_rows_it_leaves_out() {
+    let world = World::new();
+    world.write("rows.csv", GAPS);
+    let handle = finished(&world, "rows.csv", &["--skip-bad-rows", "--limit", "3"]);
+    let reply = world.results(&[&handle, "--join", "--output", "joined.csv"]);
+    assert_eq!(table(&world, "joined.csv", b',').1.len(), 3);
+    let warnings = reply["warnings"].to_string();
+    assert!(warnings.contains("2 rows of the data set") && warnings.contains("format source keeps them"), "{warnings}");
+    let reply = world.results(&[&handle, "--format", "source", "--key", "A1", "--output", "one.csv"]);
+    assert_eq!(table(&world, "one.csv", b',').1.len(), 1, "who asks for one answer gets one");
+    assert!(!reply["warnings"].to_string().contains("of the data set"), "{reply}");
+}

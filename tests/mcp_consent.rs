@@ -5,6 +5,7 @@ mod support;
 
 use std::process::Stdio;
 
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
 use support::program::{Server, initialize, modern, request};
 use support::world::World;
@@ -111,7 +112,7 @@ fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
 }
 
 #[test]
-fn a_limit_in_the_call_and_a_low_price_are_not_asked_about() {
+fn a_low_price_is_not_asked_about_and_a_limit_in_the_call_is_no_answer() {
     let world = world();
     let mut session = Session::start(&world, "10");
     let (result, _) = session.call("create_batch", &json!({"input": "planets.requests.jsonl", "dry_run": true}), &[]);
@@ -120,14 +121,34 @@ fn a_limit_in_the_call_and_a_low_price_are_not_asked_about() {
     assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
     let mut session = Session::start(&world, "0");
     let limited = json!({"input": "planets.requests.jsonl", "max_cost_usd": 1, "new_run": true});
-    let (result, _) = session.call("create_batch", &limited, &[]);
+    is_declined(&session.call("create_batch", &limited, &[json!({"action": "decline"})]).0);
+    let (result, _) = session.call("create_batch", &limited, &[yes("pay")]);
     assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    // What is refused anyway is not asked about.
+    let too_low = json!({"input": "planets.requests.jsonl", "max_cost_usd": 0.000_001, "new_run": true});
+    let (result, _) = session.call("create_batch", &too_low, &[]);
+    assert!(result["content"][0]["text"].as_str().unwrap().contains("kind: budget"), "{result}");
     // An unknown price is not a low one.
     let mut session = Session::start(&world, "1000000");
     let unknown = json!({"input": "planets.requests.jsonl", "model": "gemini-99"});
     let (result, asked) = session.call("create_batch", &unknown, &[json!({"action": "decline"})]);
     is_declined(&result);
     assert!(asked[0].contains("unknown price"), "{asked:?}");
+}
+
+#[test]
+fn a_job_that_was_cancelled_before_it_was_sent_is_asked_about_again() {
+    let world = world();
+    world
+        .simulator
+        .faults()
+        .next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::Google { retry_after: None } });
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["cancel", &job]);
+    let mut session = Session::start(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl"});
+    is_declined(&session.call("create_batch", &arguments, &[json!({"action": "decline"})]).0);
+    assert_eq!(world.jobs_at_the_api(), 0);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_job_can_be_found_and_read_to_its_last_answer() {
         listed[..4],
         ["batch://jobs", "batch://models", "batch://docs/request-line", "skill://gemini-batch/SKILL.md"]
     );
-    assert_eq!(listed[4..], [format!("batch://jobs/{job}/status"), format!("batch://jobs/{job}/results")]);
+    assert_eq!(listed[4..], ["status", "results", "answers"].map(|what| format!("batch://jobs/{job}/{what}")));
 
     assert_eq!(data(&mut server, "batch://jobs")["jobs"][0]["job"], job.as_str());
     let status = data(&mut server, &listed[4]);
@@ -167,7 +167,7 @@ fn without_a_key_everything_is_listed_and_what_is_known_here_is_read() {
     assert!(models["warnings"][0].as_str().unwrap().contains("no API key"), "{models}");
     let templates = server.ask(&request("resources/templates/list", &json!({})));
     let templates = templates["result"]["resourceTemplates"].as_array().unwrap();
-    assert_eq!(templates.len(), 4);
+    assert_eq!(templates.len(), 5);
     // One plain variable in braces at a time: what every client can fill in.
     assert!(templates.iter().all(|template| !template["uriTemplate"].as_str().unwrap().contains(['?', '+', ',', '*'])));
 }
@@ -235,4 +235,40 @@ fn handles_outcomes_and_pages_are_completed() {
     let other =
         json!({"ref": {"type": "ref/resource", "uri": "batch://x/{y}"}, "argument": {"name": "y", "value": ""}});
     assert_eq!(server.ask(&request("completion/complete", &other))["error"]["code"], -32602);
+}
+
+#[test]
+fn who_cannot_open_the_file_reads_every_answer_whole() {
+    let (world, mut server) = world();
+    let rows: String = (0..900).map(|n| format!("{n},{}\n", format!("planet {n} ").repeat(40))).collect();
+    world.write("planets.csv", &format!("id,name\n{rows}"));
+    let job = job(&world);
+    world.run(&["status", &job, "--wait"]);
+    let mut uri = format!("batch://jobs/{job}/answers");
+    let (mut lines, mut pages) = (Vec::new(), 0);
+    loop {
+        let answer = server.ask(&request("resources/read", &json!({"uri": uri})));
+        let contents = answer["result"]["contents"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        let text = contents[0]["text"].as_str().unwrap();
+        assert_eq!((&contents[0]["uri"], &contents[0]["mimeType"]), (&json!(uri), &json!("application/jsonl")));
+        assert!(text.len() < 300_000, "{}", text.len());
+        lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        pages += 1;
+        let Some(next) = contents.get(1) else { break };
+        assert!(next["text"].as_str().unwrap().contains(next["uri"].as_str().unwrap()), "{next}");
+        next["uri"].as_str().unwrap().clone_into(&mut uri);
+    }
+    assert!(pages > 1, "it fits into one message");
+    world.results(&[&job, "--output", "whole.jsonl"]);
+    let whole = world.lines("whole.jsonl");
+    let answers = |lines: &[Value]| -> Vec<Value> {
+        lines.iter().map(|line| json!([line["key"], line["outcome"], line["response"]["text"]])).collect()
+    };
+    assert_eq!(answers(&lines), answers(&whole));
+
+    for (offset, told) in [("1", "no line begins at byte 1"), ("99999999", "no line begins")] {
+        let answer =
+            server.ask(&request("resources/read", &json!({"uri": format!("batch://jobs/{job}/answers/{offset}")})));
+        assert!(answer["error"]["message"].as_str().unwrap().contains(told), "{answer}");
+    }
 }

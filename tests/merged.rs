@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Pace};
 use serde_json::{Value, json};
+use support::program::Server;
 use support::world::World;
 
 const ROWS: &str = "id,text\na,fine\nb,[[simulate:tight]] needs room\nc,[[simulate:blocked]] bad\nd,[[simulate:tight]] needs room too\n";
@@ -40,13 +41,28 @@ fn answers_of_retries_stand_in_for_what_failed_and_all_is_paid_for_once() {
     let first = submitted(&world, ROWS);
     let alone = ended(&world, &["results", &first, "--output", "first.jsonl"]);
     assert_eq!(alone["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 2}));
+    assert_eq!(
+        alone["next"].as_str().unwrap().split(" submits").next().unwrap(),
+        format!(r#"retry_batch {{"job":"{first}","outcomes":["truncated"]}}"#),
+        "what is blocked is not asked again without thought: {alone}"
+    );
     let second = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    let status = world.reply(&["status", &second]);
+    assert_eq!(
+        status["next"],
+        format!(r#"get_results {{"job": "{first}"}}"#),
+        "its answers are merged there: {status}"
+    );
     let of_retry = ended(&world, &["results", &second, "--output", "second.jsonl"]);
     assert_eq!(of_retry["outcomes"], json!({"answered": 2}));
 
     let merged = ended(&world, &["results", &first, "--join", "--output", "merged.jsonl"]);
     assert_eq!(merged["outcomes"], json!({"answered": 3, "blocked": 1}), "{merged}");
     assert_eq!((&merged["requests"], &merged["retries"]), (&json!(4), &json!([second])));
+    assert!(
+        merged["next"].as_str().unwrap().starts_with("done, as far as can be"),
+        "only one is left, blocked: {merged}"
+    );
     let sum = |field: &str| alone["usage"][field].as_i64().unwrap() + of_retry["usage"][field].as_i64().unwrap();
     assert_eq!(merged["usage"]["output_tokens"], sum("output_tokens"), "the truncated ones were paid for as well");
     let cost = alone["cost_usd"].as_f64().unwrap() + of_retry["cost_usd"].as_f64().unwrap();
@@ -82,6 +98,19 @@ fn a_retry_of_a_retry_counts_for_the_first_job_and_a_usable_answer_is_never_lost
     assert_eq!(generations, [None, Some(2), Some(1), Some(2)], "the newest usable one, else the newest");
     let of_second = ended(&world, &["results", &second, "--output", "of-second.jsonl"]);
     assert_eq!(of_second["outcomes"], json!({"answered": 2, "blocked": 1}), "its own requests only: {of_second}");
+}
+
+#[test]
+fn what_a_retry_left_unanswered_is_asked_again_by_a_retry_of_that_retry() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\n");
+    let step = |reply: Value| reply["next"].as_str().unwrap().split(" submits").next().unwrap().to_owned();
+    let alone = ended(&world, &["results", &first, "--output", "out.jsonl"]);
+    assert_eq!(step(alone), format!(r#"retry_batch {{"job": "{first}"}}"#));
+    let second = retried(&world, &[&first]);
+    let merged = ended(&world, &["results", &first, "--output", "out.jsonl", "--overwrite"]);
+    assert_eq!(step(merged), format!(r#"retry_batch {{"job": "{second}"}}"#));
+    retried(&world, &[&second]);
 }
 
 #[test]
@@ -279,4 +308,24 @@ fn requests_that_failed_make_up_for_no_answer() {
     assert_eq!(world.jobs_at_the_api(), 1);
     let retried = world.reply(&["retry", &first]);
     assert_eq!(retried["requests"], 1, "what may still come is not paid for again: {retried}");
+}
+
+#[test]
+fn who_looks_again_and_again_does_not_download_again_and_again() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:missing]]\n");
+    let mut server = Server::start_with(|command| {
+        *command = world.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    });
+    server.initialize("2025-11-25");
+    for look in 1..=4 {
+        let answer = server.call("get_results", &json!({"job": first, "limit": 1}));
+        assert_eq!(answer["result"]["structuredContent"]["outcomes"]["missing"], 1, "{answer}");
+        assert_eq!(
+            world.simulator.log().calls(Call::Download),
+            look.min(2),
+            "once more it may be luck, then it is not"
+        );
+    }
 }

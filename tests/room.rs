@@ -71,3 +71,38 @@ fn after_a_refusal_nothing_is_asked_until_it_may_pass() {
     world.run(&["status", "--wait", "--timeout", "5"]);
     assert_eq!(world.jobs_at_the_api(), 2, "nothing was learned of how much is too much");
 }
+
+#[test]
+fn a_job_that_waits_can_be_cancelled_and_asked_for_after_all() {
+    let world = world(1);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(60)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 1, full);
+    let job = create(&world, "0.jsonl", &[])["job"].as_str().unwrap().to_owned();
+    let results = world.run(&["results", &job, "--json"]).json();
+    assert!(
+        results["next"].as_str().unwrap().starts_with("check_status"),
+        "it waits, and goes out by itself: {results}"
+    );
+    for _ in 0..2 {
+        let cancelled = world.reply(&["cancel", &job]);
+        assert_eq!(cancelled["state"], "JOB_STATE_CANCELLED", "{cancelled}");
+        assert!(cancelled["done"].as_str().unwrap().contains("will not be sent; nothing was spent"), "{cancelled}");
+    }
+    let status = world.run(&["status", &job, "--json"]).json();
+    let told = &status["jobs"][0];
+    assert_eq!((&told["verdict"], &told["error"]), (&json!("ended"), &Value::Null), "{status}");
+    assert!(told["evidence"].as_str().unwrap().contains("cancelled before it was sent"), "{status}");
+    assert_eq!(status["next"], "nothing to wait for; list_batches shows ended jobs");
+    assert_eq!(world.run(&["status", "--json"]).json()["jobs"], json!([]), "nobody waits for it");
+    let kept = world.reply(&["delete", &job, "--dry-run"])["kept"].to_string();
+    assert!(!kept.contains("answers"), "there never were any: {kept}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+
+    let again = create(&world, "0.jsonl", &[]);
+    assert_eq!(
+        (again["job"].as_str(), &again["state"]),
+        (Some(job.as_str()), &json!("JOB_STATE_UNSUBMITTED")),
+        "{again}"
+    );
+    assert_eq!(world.run(&["status", "--json"]).json()["jobs"][0]["verdict"], "waiting");
+}

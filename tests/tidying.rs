@@ -202,8 +202,10 @@ fn an_upload_that_the_ledger_forgot_is_found_by_its_name() {
 fn what_was_paid_for_and_did_not_come_is_not_thrown_away() {
     let (world, job) = ended();
     world.simulator.faults().always(Call::Download, Fault::EndBodyAfter(0));
-    let error = world.refusal(&["delete", &job]);
-    assert_eq!(error["kind"], "wrong_state", "{error}");
+    for call in [&["delete", &job][..], &["delete", &job, "--dry-run"]] {
+        let error = world.refusal(call);
+        assert_eq!(error["kind"], "wrong_state", "{call:?}: {error}");
+    }
     assert_eq!(world.jobs_at_the_api(), 1);
     world.simulator.faults().clear();
     world.reply(&["delete", &job]);

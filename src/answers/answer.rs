@@ -41,6 +41,9 @@ pub struct Answer<'a> {
     pub generation: u32,
 }
 
+/// Stands where there is no answer, as nothing was asked.
+pub(super) static NONE: Answer<'static> = Answer::bare(Outcome::Missing);
+
 /// An image or a sound in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Media<'a> {
@@ -66,7 +69,7 @@ pub struct Call<'a> {
 
 impl<'a> Answer<'a> {
     /// An answer of which only the outcome is known.
-    pub(super) fn bare(outcome: Outcome) -> Self {
+    pub(super) const fn bare(outcome: Outcome) -> Self {
         Self {
             outcome,
             text: None,

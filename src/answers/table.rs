@@ -102,7 +102,7 @@ impl Table {
                 Holds::Answer if parsed.whole => TableCell::Nothing,
                 Holds::Answer => answer_cell(answer),
                 Holds::Media => media_cell(record),
-                Holds::Outcome => TableCell::Text(Cow::Borrowed(answer.outcome.as_str())),
+                Holds::Outcome => record.asked.then(|| Cow::Borrowed(answer.outcome.as_str())).into(),
                 Holds::Error => Some(answer.complaint()).filter(|text| !text.is_empty()).into(),
                 Holds::InputTokens => answer.usage.map(|usage| usage.input_tokens).into(),
                 Holds::OutputTokens => answer.usage.map(|usage| usage.output_tokens).into(),

@@ -70,6 +70,11 @@ impl Format {
         }
     }
 
+    /// Whether it can be read back as a data set with columns.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv | Self::Parquet)
+    }
+
     /// The format of this name.
     pub fn parse(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(name));
@@ -137,6 +142,7 @@ pub struct AnswerWriter {
     output: AllowedPath,
     overwrite: bool,
     format: &'static str,
+    all_rows: bool,
     layout: Box<dyn Layout>,
     media: Option<MediaFolder>,
 }
@@ -164,7 +170,7 @@ impl AnswerWriter {
         let sink = BufWriter::with_capacity(BUFFER, output.temporary()?);
         let layout = format.layout(sink, &output, shape)?;
         let name = if format == Format::Source { source_format::answered_in(&shape.style) } else { format.as_str() };
-        Ok(Self { output, overwrite, format: name, layout, media: None })
+        Ok(Self { output, overwrite, format: name, all_rows: format == Format::Source, layout, media: None })
     }
 
     /// The same, but pictures and sounds become files in this folder.
@@ -176,6 +182,11 @@ impl AnswerWriter {
     /// Columns that had to be named otherwise, because the source has one of that name.
     pub fn renamed(&self) -> &[(String, String)] {
         self.layout.renamed()
+    }
+
+    /// Whether the file is the data set again, with the rows that were never asked for.
+    pub fn has_all_rows(&self) -> bool {
+        self.all_rows
     }
 
     /// Writes one record.

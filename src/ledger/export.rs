@@ -51,6 +51,7 @@ const JOBS: Table = Table {
         "origin",
         "state",
         "held",
+        "cancelled",
         "input_modified",
         "priority",
         "high_usd",

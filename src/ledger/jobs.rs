@@ -34,26 +34,12 @@ pub enum Intended {
 impl Ledger {
     /// Remembers a job that is about to be submitted, if the day's budget leaves room for it.
     pub fn intend(&self, job: &NewJob, budget: Option<f64>) -> Result<Intended> {
-        self.write("recording a job", |tx| {
-            // The handle ends in the hash of content and run: it finds jobs that came back from the API.
-            let known = first(
-                tx,
-                &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR hash = ?3 ORDER BY jobs.handle, part"),
-                params![job.content.as_str(), job.run, job.handle.hash()],
-            )?;
-            if let Some(known) = known {
-                return complete(tx, job, &known, budget);
-            }
-            if let Some(over) = over_budget(tx, job.high_usd(), None, budget)? {
-                return Ok(Intended::OverBudget(over));
-            }
-            insert(tx, job)?;
-            for part in &job.parts {
-                insert_part(tx, job, part)?;
-            }
-            append(tx, Some(&job.handle), "intended", &what_is_intended(job))?;
-            Ok(Intended::New(exactly(tx, &job.handle)?))
-        })
+        self.write("recording a job", |tx| intended(tx, job, budget))
+    }
+
+    /// What would become of such a job now. Nothing is recorded.
+    pub fn would_intend(&self, job: &NewJob, budget: Option<f64>) -> Result<Intended> {
+        self.rehearse("looking for room for a job", |tx| intended(tx, job, budget))
     }
 
     /// The newest run of this content, if any was ever recorded.
@@ -158,6 +144,28 @@ impl Ledger {
         })
     }
 
+    /// The first job of the line that a retry belongs to; itself for one that is no retry.
+    pub fn root_of(&self, job: &JobRecord) -> Result<Handle> {
+        self.read("looking for the job of a retry", |connection| {
+            let sql = "WITH RECURSIVE line(handle, retry_of) AS (SELECT handle, retry_of FROM jobs WHERE handle = ?1 \
+                       UNION SELECT jobs.handle, jobs.retry_of FROM jobs JOIN line ON jobs.handle = line.retry_of) \
+                       SELECT handle FROM line WHERE retry_of IS NULL";
+            connection.query_row(sql, [job.handle.as_str()], |row| row.get(0).map(Handle::from_ledger))
+        })
+    }
+
+    /// What is not sent yet is not to be sent, as the caller wants the job no more.
+    pub fn cancel_waiting(&self, handle: &Handle) -> Result<()> {
+        self.write("cancelling a job", |tx| {
+            let sql = "UPDATE jobs SET held = 1, cancelled = 1 WHERE handle = ?1 AND NOT (held AND cancelled)";
+            if tx.execute(sql, [handle.as_str()])? == 1 {
+                bring_state_up_to_date(tx, handle)?;
+                append(tx, Some(handle), "held", "cancelled before it was sent")?;
+            }
+            Ok(())
+        })
+    }
+
     /// What is not sent yet is not to be sent (`held`), or is again.
     pub fn hold(&self, handle: &Handle, held: bool, why: &str) -> Result<()> {
         self.write("holding a job", |tx| {
@@ -226,6 +234,27 @@ fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobReco
     job.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
+fn intended(tx: &Transaction<'_>, job: &NewJob, budget: Option<f64>) -> rusqlite::Result<Intended> {
+    // The handle ends in the hash of content and run: it finds jobs that came back from the API.
+    let known = first(
+        tx,
+        &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR hash = ?3 ORDER BY jobs.handle, part"),
+        params![job.content.as_str(), job.run, job.handle.hash()],
+    )?;
+    if let Some(known) = known {
+        return complete(tx, job, &known, budget);
+    }
+    if let Some(over) = over_budget(tx, job.high_usd(), None, budget)? {
+        return Ok(Intended::OverBudget(over));
+    }
+    insert(tx, job)?;
+    for part in &job.parts {
+        insert_part(tx, job, part)?;
+    }
+    append(tx, Some(&job.handle), "intended", &what_is_intended(job))?;
+    Ok(Intended::New(exactly(tx, &job.handle)?))
+}
+
 /// A job that is known already: parts of it that are not are added, as when some came back from the API, and what is
 /// not sent yet is sent from the file that was just checked. If nothing of it was, it is cut as it is wanted now.
 fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Option<f64>) -> rusqlite::Result<Intended> {
@@ -257,7 +286,7 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
         insert_part(tx, &NewJob { handle: known.handle.clone(), ..job.clone() }, part)?;
     }
     tx.execute(
-        "UPDATE jobs SET input_path = ?2, input_sha256 = ?3, input_modified = ?4, held = 0, \
+        "UPDATE jobs SET input_path = ?2, input_sha256 = ?3, input_modified = ?4, held = 0, cancelled = 0, \
          requests = (SELECT sum(requests) FROM parts WHERE parts.handle = ?1) WHERE handle = ?1",
         params![known.handle.as_str(), job.input_path, job.input_sha256, job.input_modified.map(text)],
     )?;

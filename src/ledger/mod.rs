@@ -105,6 +105,11 @@ impl Ledger {
         })
     }
 
+    /// Runs a transaction to see what it would give, and takes all of it back.
+    fn rehearse<T>(&self, act: &str, mut body: impl FnMut(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.run(act, |connection| body(&Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?))
+    }
+
     /// Runs a query.
     fn read<T>(&self, act: &str, body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.run(act, body)

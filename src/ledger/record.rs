@@ -161,6 +161,8 @@ pub struct JobRecord {
     pub retry_of: Option<Handle>,
     /// What is not sent yet is not to be sent: the caller gave up, or it cannot be.
     pub held: bool,
+    /// It was cancelled while some of it waited to be sent.
+    pub cancelled: bool,
     /// Queue priority at the API.
     pub priority: Option<i64>,
     /// Addresses that the API notifies.
@@ -267,12 +269,20 @@ impl PartRecord {
 impl JobRecord {
     /// Where it stands.
     pub fn state(&self) -> JobState {
+        if self.is_withdrawn() {
+            return JobState::Cancelled;
+        }
         JobState::of_parts(self.parts.iter().filter(|part| !self.is_given_up(part)).map(|part| part.state))
     }
 
     /// A part that will not be sent, beside others that were.
     fn is_given_up(&self, part: &PartRecord) -> bool {
         self.held && part.is_unsent() && self.is_sent()
+    }
+
+    /// Cancelled before anything of it was sent.
+    pub fn is_withdrawn(&self) -> bool {
+        self.cancelled && self.held && !self.is_sent()
     }
 
     /// Whether anything of it was sent to be run, as far as is known.
@@ -343,7 +353,7 @@ impl JobRecord {
 
 /// Selects what [`read_jobs`] reads, in its order; what comes behind it chooses among `jobs`.
 pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests, run, input_path, input_sha256, \
-     input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, \
+     input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, cancelled, \
      part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
      remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
      moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at \
@@ -385,6 +395,7 @@ impl JobRecord {
             webhook_urls: urls.and_then(|urls| serde_json::from_str(&urls).ok()).unwrap_or_default(),
             owner: row.get(15)?,
             settled_usd: row.get(16)?,
+            cancelled: row.get(17)?,
             parts: Vec::new(),
         })
     }
@@ -393,33 +404,33 @@ impl JobRecord {
 impl PartRecord {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            number: row.get(17)?,
-            of: row.get(18)?,
-            display_name: row.get(19)?,
-            first_byte: row.get::<_, i64>(20)?.unsigned_abs(),
-            bytes: row.get::<_, Option<i64>>(21)?.map(i64::unsigned_abs),
-            requests: row.get(22)?,
-            tokens: row.get(23)?,
-            high_usd: row.get(24)?,
-            step: Step::parse(&row.get::<_, String>(25)?),
-            step_at: moment(row, 26)?.unwrap_or_default(),
-            upload_session: row.get(27)?,
-            remote_file: row.get(28)?,
-            file_expires: moment(row, 29)?,
-            remote_name: row.get(30)?,
-            state: JobState::parse(&row.get::<_, String>(31)?),
-            wire_state: row.get(32)?,
-            done: row.get(33)?,
-            failed: row.get(34)?,
-            error: row.get(35)?,
-            submitted_at: moment(row, 36)?,
-            ended_at: moment(row, 37)?,
-            moved_at: moment(row, 38)?,
-            not_before: moment(row, 39)?,
-            waits_for: row.get(40)?,
-            collected_at: moment(row, 41)?,
-            polled_at: moment(row, 42)?,
-            next_poll_at: moment(row, 43)?,
+            number: row.get(18)?,
+            of: row.get(19)?,
+            display_name: row.get(20)?,
+            first_byte: row.get::<_, i64>(21)?.unsigned_abs(),
+            bytes: row.get::<_, Option<i64>>(22)?.map(i64::unsigned_abs),
+            requests: row.get(23)?,
+            tokens: row.get(24)?,
+            high_usd: row.get(25)?,
+            step: Step::parse(&row.get::<_, String>(26)?),
+            step_at: moment(row, 27)?.unwrap_or_default(),
+            upload_session: row.get(28)?,
+            remote_file: row.get(29)?,
+            file_expires: moment(row, 30)?,
+            remote_name: row.get(31)?,
+            state: JobState::parse(&row.get::<_, String>(32)?),
+            wire_state: row.get(33)?,
+            done: row.get(34)?,
+            failed: row.get(35)?,
+            error: row.get(36)?,
+            submitted_at: moment(row, 37)?,
+            ended_at: moment(row, 38)?,
+            moved_at: moment(row, 39)?,
+            not_before: moment(row, 40)?,
+            waits_for: row.get(41)?,
+            collected_at: moment(row, 42)?,
+            polled_at: moment(row, 43)?,
+            next_poll_at: moment(row, 44)?,
         })
     }
 }

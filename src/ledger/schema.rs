@@ -7,6 +7,7 @@
 //! 3. Jobs of several parts: what each part is, what it waits for, when it was looked at; the state of the job as a whole;
 //!    `leases`, `limits`.
 //! 4. `tasks`; since when the API says that it does not know a batch.
+//! 5. Jobs that were cancelled while they waited.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -18,7 +19,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
@@ -188,6 +189,10 @@ const STEPS: [&str; VERSION as usize] = [
 
     -- Since when the API says that it does not know the batch.
     ALTER TABLE parts ADD COLUMN missing_since TEXT;
+",
+    "
+    -- It was cancelled while some of it, or all, waited to be sent.
+    ALTER TABLE jobs ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

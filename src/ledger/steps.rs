@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::append;
+use super::jobs::bring_state_up_to_date;
 use super::record::{moment, text};
 use super::{Ledger, Step};
 use crate::error::Result;
@@ -148,6 +149,7 @@ impl Ledger {
                  WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
                 params![part.handle.as_str(), part.number, text(Utc::now()), why],
             )?;
+            bring_state_up_to_date(tx, part.handle)?;
             append(tx, Some(part.handle), "refused", &part.named(why))
         })
     }
@@ -160,6 +162,7 @@ impl Ledger {
                  WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
                 params![part.handle.as_str(), part.number, text(Utc::now())],
             )?;
+            bring_state_up_to_date(tx, part.handle)?;
             append(tx, Some(part.handle), "absent", &part.named(""))
         })
     }
@@ -272,7 +275,7 @@ impl Ledger {
                 ],
             )?;
             if before != seen.state.as_str() {
-                super::jobs::bring_state_up_to_date(tx, part.handle)?;
+                bring_state_up_to_date(tx, part.handle)?;
                 append(tx, Some(part.handle), "state", &part.named(seen.state.as_str()))?;
             }
             Ok(())
@@ -323,7 +326,7 @@ pub(super) fn has_it(tx: &Transaction<'_>, part: PartId<'_>, found: &Adoption<'_
             text(found.submitted_at.unwrap_or(now))
         ],
     )?;
-    super::jobs::bring_state_up_to_date(tx, part.handle)
+    bring_state_up_to_date(tx, part.handle)
 }
 
 /// A batch that was recorded under the name it has at the API is this part: it is no job of its own any more.

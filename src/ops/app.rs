@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::call_log::CallLog;
+use super::collect::Lacking;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};
@@ -49,6 +50,7 @@ struct Inner {
     simulator: OnceCell<Simulator>,
     /// Held by whoever moves the queue on in this process.
     at_the_queue: Arc<tokio::sync::Mutex<()>>,
+    lacking: Lacking,
 }
 
 impl App {
@@ -66,6 +68,7 @@ impl App {
                 rebuilding: tokio::sync::Mutex::default(),
                 simulator: OnceCell::new(),
                 at_the_queue: Arc::default(),
+                lacking: Lacking::default(),
             }),
         })
     }
@@ -131,6 +134,11 @@ impl App {
     /// The turn of moving the queue on, unless somebody in this process has it.
     pub(super) fn turn_at_the_queue(&self) -> Option<tokio::sync::OwnedMutexGuard<()>> {
         Arc::clone(&self.inner.at_the_queue).try_lock_owned().ok()
+    }
+
+    /// Answers that were looked for in vain.
+    pub(super) fn lacking(&self) -> &Lacking {
+        &self.inner.lacking
     }
 
     /// Fails where the user allowed reading only.

@@ -43,20 +43,23 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
     super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
+    if job.is_withdrawn() {
+        return Ok(withdrawn(&job));
+    }
     if job.state().is_terminal() {
         return Ok(reply(&job, "it had ended before; nothing was cancelled"));
     }
     let ledger = app.ledger()?;
     if job.waiting().next().is_some() {
         // First what is not sent, so that nobody sends it meanwhile.
-        ledger.hold(&job.handle, true, CANCELLED)?;
+        ledger.cancel_waiting(&job.handle)?;
     }
     if job.unclear().is_some() {
         return Err(super::send::still_unclear(&job.handle, "cancelling"));
     }
     if !job.is_sent() {
-        let job = ledger.job(&job.handle)?;
-        return Ok(reply(&job, "it never reached the API; there is nothing to cancel there and nothing was spent"));
+        ledger.cancel_waiting(&job.handle)?;
+        return Ok(withdrawn(&ledger.job(&job.handle)?));
     }
     let gemini = app.gemini().await?;
     for part in job.parts.iter().filter(|part| part.is_active()) {
@@ -73,8 +76,15 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
     Ok(reply(&job, done))
 }
 
-/// Why what was not sent is not to be sent.
-const CANCELLED: &str = "cancelled before it was sent";
+/// Nothing of it had reached the API.
+fn withdrawn(job: &JobRecord) -> CancelReply {
+    CancelReply {
+        job: job.handle.to_string(),
+        state: job.state().to_string(),
+        done: "it had not reached the API and will not be sent; nothing was spent".to_owned(),
+        next: "nothing; the create_batch call that made it would send it after all".to_owned(),
+    }
+}
 
 fn reply(job: &JobRecord, done: &str) -> CancelReply {
     let next = if job.state().is_terminal() {

@@ -1,8 +1,11 @@
 //! Brings the results of a job home, once, whole.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::App;
 use super::call_log::for_job;
@@ -12,6 +15,7 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
+use crate::job::Handle;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::{ResultBody, ResultLine};
 use crate::ledger::{JobRecord, PartRecord};
@@ -19,6 +23,9 @@ use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 const BUFFER: usize = 256 * 1024;
+/// What lacked so often is not looked for again before the pause is over: each look is a whole download.
+const TRIES: u32 = 2;
+const PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// The result lines of a job, on this machine.
 pub(super) struct Collected {
@@ -52,7 +59,8 @@ async fn collect_part(
     let all_there = part.collected_at.is_some();
     // What was deleted at the API is here, as far as it ever came.
     let lacking = !all_there && (part.is_gone() || part.done > part.failed);
-    if path.exists() && (all_there || job.deleted_at.is_some()) {
+    let nothing_new = all_there || job.deleted_at.is_some() || app.lacking().is_believed(job, part);
+    if path.exists() && nothing_new {
         return Ok((path, lacking));
     }
     let temporary = path.temporary()?;
@@ -80,7 +88,28 @@ async fn collect_part(
     if fetched.complete {
         app.ledger()?.collected(job.part_id(part))?;
     }
+    if fetched.lacking {
+        app.lacking().note(job, part);
+    }
     Ok((path, fetched.lacking))
+}
+
+/// Parts whose answers lacked when this process looked: how often, and when last.
+#[derive(Debug, Default)]
+pub(super) struct Lacking(Mutex<HashMap<(Handle, u32), (u32, Instant)>>);
+
+impl Lacking {
+    fn is_believed(&self, job: &JobRecord, part: &PartRecord) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = known.get(&(job.handle.clone(), part.number));
+        seen.is_some_and(|(tries, last)| *tries >= TRIES && last.elapsed() < PAUSE)
+    }
+
+    fn note(&self, job: &JobRecord, part: &PartRecord) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tries, last) = known.entry((job.handle.clone(), part.number)).or_insert((0, Instant::now()));
+        (*tries, *last) = (*tries + 1, Instant::now());
+    }
 }
 
 fn size(file: &Path) -> u64 {

@@ -181,6 +181,7 @@ pub(super) async fn submit_file(
         warnings.extend(media_life(origin.as_ref(), app.now())?);
     }
     if args.dry_run {
+        super::submit::rehearse(app, &job)?;
         return dry_run_reply(app, &job, estimate, warnings);
     }
     if may_be_new {
@@ -334,13 +335,18 @@ fn run_to_use(app: &App, content: &ContentHash, new_run: bool) -> Result<u32> {
 
 fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
     let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
+    let is_open = |known: &JobRecord| !known.is_sent() && known.waiting().next().is_none();
     let next = match &known {
+        Some(job) if is_open(job) => {
+            format!("this content is job {}, which was not sent: the same call without dry_run submits it", job.handle)
+        }
         Some(job) => format!("this content is job {} already: check_status {{\"jobs\": [\"{0}\"]}}", job.handle),
         None => "the same call without dry_run submits it".to_owned(),
     };
+    let sent = known.as_ref().filter(|known| !is_open(known));
     Ok(CreateReply {
         job: known.as_ref().map_or(&job.handle, |known| &known.handle).to_string(),
-        state: known.as_ref().map_or(JobState::Unsubmitted, JobRecord::state).to_string(),
+        state: sent.map_or(JobState::Unsubmitted, JobRecord::state).to_string(),
         submission: Submission::DryRun,
         requests: job.requests(),
         remote_name: known.as_ref().and_then(|known| known.remote_names().next().map(str::to_owned)),
@@ -356,7 +362,8 @@ fn next_step(job: &JobRecord, submission: Submission) -> String {
     match job.state() {
         JobState::Succeeded => format!("get_results {{\"job\": \"{}\"}}", job.handle),
         state if state.is_terminal() && submission == Submission::Found => format!(
-            "this job ended as {state}: get_results {{\"job\": \"{}\"}} shows what came back; new_run: true submits it again",
+            "this job ended as {state}: get_results {{\"job\": \"{0}\"}} shows what came back, retry_batch {{\"job\": \"{0}\"}} \
+             submits the rest again",
             job.handle
         ),
         _ if submission == Submission::Queued => format!(

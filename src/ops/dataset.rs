@@ -191,7 +191,7 @@ fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {
 }
 
 /// The job's answers as a file of rows, and what is odd about them.
-async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, Vec<String>)> {
+pub(super) async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, Vec<String>)> {
     if !job.state().is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,

@@ -99,7 +99,7 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
     if !has_ended(&job) {
         refuse_unfinished(&job, "deleting")?;
     }
-    if !args.dry_run && job.is_sent() && job.deleted_at.is_none() {
+    if job.is_sent() && job.deleted_at.is_none() {
         let collected = super::collect::collect(app, &job, monitor).await?;
         if collected.lacking {
             return Err(not_all_here(&job));
@@ -109,10 +109,9 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
     if args.files {
         removed.extend(files(app, &job, args.dry_run).await?);
     }
-    let kept = vec![
-        format!("the answers, on this machine: get_results {{\"job\": \"{}\"}}", job.handle),
-        "the record of the job and its cost, in the ledger".to_owned(),
-    ];
+    let answers = format!("the answers, on this machine: get_results {{\"job\": \"{}\"}}", job.handle);
+    let record = "the record of the job and its cost, in the ledger".to_owned();
+    let kept = job.is_sent().then_some(answers).into_iter().chain([record]).collect();
     let next = if args.dry_run { "the same call without dry_run removes it" } else { "nothing" };
     Ok(DeleteReply { job: job.handle.to_string(), removed, dry_run: args.dry_run, kept, next: next.to_owned() })
 }

@@ -1,5 +1,6 @@
 //! The verbs, one file each: plain async functions of what a caller asks, blind to who is calling.
 
+pub mod answer_lines;
 mod app;
 mod background;
 pub mod build;

@@ -24,11 +24,11 @@ use crate::answers::{Filter, Format, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::one_line;
-use crate::job::{JobState, Outcome, OutcomeCounts, Usage};
+use crate::job::{JobState, Kind, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use account::Wanted;
+use account::{Unasked, Wanted};
 use answer_file::{Done, Join, View, account, join, prepare};
 
 const USUAL_SAMPLES: i64 = 3;
@@ -89,7 +89,9 @@ fn not_yet(job: &JobRecord) -> ResultsReply {
     let mut outcomes = OutcomeCounts::default();
     outcomes.add(Outcome::Pending, job.requests);
     let next = match job.state() {
-        JobState::Unsubmitted => "the job did not reach the API: repeat the create_batch call that made it".to_owned(),
+        JobState::Unsubmitted if job.waiting().next().is_none() => {
+            "the job did not reach the API: repeat the create_batch call that made it".to_owned()
+        }
         _ => format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}}", job.handle),
     };
     ResultsReply {
@@ -179,17 +181,27 @@ pub(super) fn file_name(job: &JobRecord) -> String {
 }
 
 fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
-    let Done { counted: tallied, family, file, warnings } = done;
+    let Done { counted: tallied, family, file, mut warnings } = done;
+    if file.is_some() {
+        warnings.extend(unasked_told(tallied.unasked));
+    }
     let summary = tallied.summary;
     let selected = (is_look(args) || !args.outcomes.is_empty()).then_some(tallied.selected);
     let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
     let next = match &file {
-        _ if summary.outcomes.answered < summary.outcomes.total() => unanswered_step(job, &family, &summary.outcomes),
+        _ if summary.outcomes.answered < summary.outcomes.total() => {
+            unanswered_step(job, &family, &summary.outcomes, file.is_some())
+        }
         None => "done; the same call with output writes what was selected to a file".to_owned(),
-        Some((path, ..)) if media.is_some() => format!(
-            "done; as a table (csv), build_jsonl {{\"source\": \"{path}\", \"attach\": [\"media\"], \"template\": \"…\"}} asks about these files"
+        Some(_) if job.kind == Kind::Embed => "done".to_owned(),
+        Some((path, format, _)) if media.is_some() && format.is_table() => format!(
+            "done; build_jsonl {{\"source\": \"{path}\", \"attach\": [\"media\"], \"template\": \"…\"}} asks about these files"
         ),
+        Some(_) if media.is_some() => {
+            "done; the same call with output NAME.csv makes a table whose column media build_jsonl can attach"
+                .to_owned()
+        }
         Some(_) => format!(
             "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
             job.handle
@@ -221,14 +233,28 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     }
 }
 
+/// What became of rows that are in the data set and not in the job.
+fn unasked_told(Unasked { written, left_out, unreadable }: Unasked) -> Option<String> {
+    let whose = "of the data set made no request (bad, beyond a limit, or added since)";
+    let rows = |count: i64, fate: &str| (count > 0).then(|| format!("{} {whose}{fate}", counted(count, "row")));
+    let told = [
+        rows(written, ": their answer columns are empty"),
+        rows(left_out, " and are not in the file; format source keeps them"),
+        (unreadable > 0).then(|| format!("{} cannot be read, and are not in the file", counted(unreadable, "row"))),
+    ];
+    Some(told.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+}
+
 /// Reasons listed in a reply.
 const MOST_FAILURES: usize = 10;
 
 /// What to do about requests without an answer.
-fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts) -> String {
+fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts, is_written: bool) -> String {
     if let Some(retry) = family.unfinished.first() {
+        // The file of this call is another one then.
+        let over_it = if is_written { " with overwrite: true" } else { "" };
         return format!(
-            "check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until that retry has ended, then the same call again",
+            "check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until that retry has ended, then the same call again{over_it}",
             retry.handle
         );
     }
@@ -236,10 +262,27 @@ fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts) -
         let all_the_same = Family::repeat_missing(&job.handle);
         return format!("the same call later looks for the missing answers again; {all_the_same}");
     }
-    format!(
-        "retry_batch {{\"job\": \"{}\"}} submits the requests without an answer again; see failures for what to change first",
-        job.handle
-    )
+    let left = outcomes.total() - outcomes.answered;
+    // All that is left was asked again by the newest retry: asked once more, it would only be found.
+    let newest = family.retries().last().map(|retry| &retry.job).filter(|retry| retry.requests == left);
+    let handle = &newest.unwrap_or(job).handle;
+    let hopeless = "what was blocked rarely gets an answer unchanged: other prompts or another model may help";
+    let others = Outcome::ALL
+        .into_iter()
+        .filter(|outcome| !matches!(outcome, Outcome::Answered | Outcome::Blocked) && outcomes.get(*outcome) > 0);
+    let others: Vec<_> = others.map(Outcome::as_str).collect();
+    match (outcomes.blocked, others.as_slice()) {
+        (0, _) => format!(
+            "retry_batch {{\"job\": \"{handle}\"}} submits the requests without an answer again; see failures for what to change first"
+        ),
+        (_, []) => {
+            format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{handle}\", \"model\": \"…\"}})")
+        }
+        _ => format!(
+            "retry_batch {} submits the others without an answer again; {hopeless}",
+            json!({"job": handle.as_str(), "outcomes": others})
+        ),
+    }
 }
 
 /// How to see what was selected and is not shown, if anything is.

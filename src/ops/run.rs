@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
             }
             (self.tell)(&status.to_string());
             *told = Some(seen);
-            if self.folder.is_some() && watched.job.state().is_terminal() {
+            if self.folder.is_some() && watched.job.state().is_terminal() && !watched.job.is_withdrawn() {
                 self.wanted.push((watched.job.clone(), 0, Instant::now()));
             }
         }

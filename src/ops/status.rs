@@ -147,43 +147,44 @@ fn reply(app: &App, jobs: &[Watched]) -> Result<StatusReply> {
     Ok(StatusReply {
         all_ended: jobs.iter().all(|watched| watched.job.state().is_terminal()),
         next_check_after_s,
-        next: next_step(jobs, &described, next_check_after_s),
+        next: next_step(app, jobs, &described, next_check_after_s)?,
         jobs: described,
     })
 }
 
-fn next_step(jobs: &[Watched], described: &[JobStatus], next_check_after_s: Option<i64>) -> String {
+fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_after_s: Option<i64>) -> Result<String> {
     let mut jobs = jobs.iter().map(|watched| &watched.job);
     if let Some(job) = jobs.clone().find(|job| job.unclear().is_some()) {
-        return format!(
+        return Ok(format!(
             "whether {} reached the API is not known yet: repeat the create_batch call that made it, which looks it up first",
             job.handle
-        );
+        ));
     }
     if let Some(job) = jobs.clone().find(|job| is_stopped(job) && job.error().is_some()) {
-        return format!("the API refused {}: correct what its error says, then create_batch again", job.handle);
+        return Ok(format!("the API refused {}: correct what its error says, then create_batch again", job.handle));
     }
     if let Some(job) = jobs.clone().find(|job| is_stopped(job)) {
-        return format!(
+        return Ok(format!(
             "{} did not reach the API: repeat the create_batch call that made it, which continues where it stopped",
             job.handle
-        );
+        ));
     }
     if let Some(status) = described.iter().find(|status| !status.next.is_empty()) {
-        return format!("{}: these calls keep what is done and submit the rest", status.next.join(", then "));
+        return Ok(format!("{}: these calls keep what is done and submit the rest", status.next.join(", then ")));
     }
-    if let Some(job) = jobs.find(|job| job.state().is_terminal()) {
-        return format!("get_results {{\"job\": \"{}\"}}", job.handle);
+    if let Some(job) = jobs.find(|job| job.state().is_terminal() && !job.is_withdrawn()) {
+        // The answers of a retry are merged into those of the job that it repeats.
+        return Ok(format!("get_results {{\"job\": \"{}\"}}", app.ledger()?.root_of(job)?));
     }
-    match next_check_after_s {
+    Ok(match next_check_after_s {
         Some(seconds) => format!("check_status again in {seconds} s; do other work meanwhile"),
         None => "nothing to wait for; list_batches shows ended jobs".to_owned(),
-    }
+    })
 }
 
 /// Nothing of it is at the API, and nobody sends it.
 fn is_stopped(job: &JobRecord) -> bool {
-    !job.is_sent() && job.waiting().next().is_none()
+    !job.is_sent() && job.waiting().next().is_none() && !job.is_withdrawn()
 }
 
 /// Young jobs often end within minutes; old ones are worth a look less often, and none before there can be news.
@@ -222,7 +223,7 @@ pub(super) fn describe(app: &App, watched: &Watched, now: DateTime<Utc>) -> Resu
         verdict: verdict.as_str().to_owned(),
         evidence,
         // What waits tells in its evidence why.
-        error: job.error().filter(|_| verdict != Verdict::Waiting).map(str::to_owned),
+        error: job.error().filter(|_| verdict != Verdict::Waiting && !job.is_withdrawn()).map(str::to_owned),
         next: rescue(job, verdict),
     })
 }

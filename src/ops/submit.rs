@@ -36,12 +36,8 @@ pub(super) async fn submit(
     let owner = app.gemini().await?.owner();
     let job = NewJob { owner: Some(owner), ..job };
     let budget = app.config().daily_budget_usd;
-    let job = match app.ledger()?.intend(&job, budget)? {
-        Intended::New(job) => mind_what_was_lost(app, job)?,
-        Intended::Known(known) => known,
-        Intended::CutOtherwise(known) => return Err(lookup::lacking(&known, job.requests())),
-        Intended::OverBudget(today) => return Err(over_budget(&job, today, budget.unwrap_or_default())),
-    };
+    let (job, is_new) = granted(&job, app.ledger()?.intend(&job, budget)?, budget)?;
+    let job = if is_new { mind_what_was_lost(app, job)? } else { job };
     keep_keys(app, &job.handle, &keys)?;
     if job.waiting().next().is_none() && job.unclear().is_none() {
         return found(app, job).await;
@@ -52,6 +48,22 @@ pub(super) async fn submit(
     });
     let submission = work.await?.unwrap_or(Submission::Queued);
     Ok((app.ledger()?.job(&job.handle)?, submission))
+}
+
+/// Fails as [`submit`] would, if the job could not be submitted now.
+pub(super) fn rehearse(app: &App, job: &NewJob) -> Result<()> {
+    let budget = app.config().daily_budget_usd;
+    granted(job, app.ledger()?.would_intend(job, budget)?, budget).map(|_| ())
+}
+
+/// The job as it is remembered, and whether it is a new one.
+fn granted(wanted: &NewJob, intended: Intended, budget: Option<f64>) -> Result<(JobRecord, bool)> {
+    match intended {
+        Intended::New(job) => Ok((job, true)),
+        Intended::Known(job) => Ok((job, false)),
+        Intended::CutOtherwise(known) => Err(lookup::lacking(&known, wanted.requests())),
+        Intended::OverBudget(today) => Err(over_budget(wanted, today, budget.unwrap_or_default())),
+    }
 }
 
 async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {

@@ -35,9 +35,18 @@ fn write(format: Format, lines: &[&[u8]], columns: &[&str], source: &[Option<Cel
     let output = folder.roots.writable("out").unwrap();
     let mut writer = AnswerWriter::create(output.clone(), format, &shape(columns), false).unwrap();
     for (key, line) in ["a", "b", "c", "d"].iter().zip(lines) {
-        writer.write(&Record { key, answer: &Answer::read(line, false), raw: Some(line), source, media: &[] }).unwrap();
+        writer
+            .write(&Record {
+                key,
+                asked: true,
+                answer: &Answer::read(line, false),
+                raw: Some(line),
+                source,
+                media: &[],
+            })
+            .unwrap();
     }
-    writer.write(&Record { key: "z", answer: &Answer::missing(), raw: None, source, media: &[] }).unwrap();
+    writer.write(&Record { key: "z", asked: true, answer: &Answer::missing(), raw: None, source, media: &[] }).unwrap();
     let written = writer.finish().unwrap();
     let text = std::fs::read_to_string(output.as_path()).unwrap();
     assert_eq!(written.bytes, text.len() as u64);
@@ -142,7 +151,7 @@ fn a_different_file_is_kept_and_the_same_is_left_alone() {
         let output = folder.roots.writable("out.csv").unwrap();
         let mut writer = AnswerWriter::create(output, Format::Csv, &Shape::default(), overwrite).unwrap();
         let answer = Answer { text: Some(Cow::Borrowed(text)), ..Answer::bare(Outcome::Answered) };
-        writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[], media: &[] }).unwrap();
+        writer.write(&Record { key: "k", asked: true, answer: &answer, raw: None, source: &[], media: &[] }).unwrap();
         writer.finish()
     };
     assert!(!write("one", false).unwrap().unchanged);
@@ -177,7 +186,7 @@ proptest! {
         let mut writer = AnswerWriter::create(output.clone(), format, &shape(&["id", "note"]), false).unwrap();
         for (id, note, text) in &rows {
             let answer = Answer { text: Some(Cow::Borrowed(text)), ..Answer::bare(Outcome::Answered) };
-            writer.write(&Record { key: "k", answer: &answer, raw: None, source: &[Some(Cell::Text(id)), Some(Cell::Text(note))], media: &[] }).unwrap();
+            writer.write(&Record { key: "k", asked: true, answer: &answer, raw: None, source: &[Some(Cell::Text(id)), Some(Cell::Text(note))], media: &[] }).unwrap();
         }
         writer.finish().unwrap();
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(output.as_path()).unwrap();

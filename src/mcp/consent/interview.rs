@@ -33,6 +33,8 @@ pub(in crate::mcp) struct Question {
     pub(in crate::mcp) act: &'static str,
     /// What to do then instead.
     pub(in crate::mcp) hint: &'static str,
+    /// What says in the call itself that the user agreed, where they cannot be asked any more.
+    pub(in crate::mcp) in_the_call: &'static str,
 }
 
 impl Question {
@@ -41,7 +43,10 @@ impl Question {
     }
 
     fn unheard(&self) -> Error {
-        let hint = format!("{}; or let the user connect this server again, then they are asked", self.hint);
+        let hint = format!(
+            "{}; {}, or let the user connect this server again, then they are asked",
+            self.hint, self.in_the_call
+        );
         Error::new(ErrorKind::Declined, self.act, "the session in which the user could be asked has ended").hint(hint)
     }
 
@@ -125,6 +130,11 @@ impl Interview {
     /// Whether there is a user to ask, now or after the client has connected again.
     pub(super) fn is_possible(&self) -> bool {
         !matches!(self.way, Way::Never)
+    }
+
+    /// Whether the user could be asked, but not before the client has connected again.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.way, Way::Lost)
     }
 
     /// Whether answers come while the call waits for them, minutes after what they were asked for.

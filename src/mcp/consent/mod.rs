@@ -2,7 +2,8 @@
 //!
 //! A client that cannot is not held up: there the arguments `max_cost_usd`, `model` and `confirm` say what the user
 //! agreed to, and a call that leaves them out is taken at its word. One that only lost the session in which it could be
-//! asked is not: there such a call is declined. Secrets are never asked for.
+//! asked is not: there such a call is declined. Where the user can be asked, a limit in the call does not speak for
+//! them: models pass one by themselves. Secrets are never asked for.
 
 mod interview;
 mod seal;
@@ -55,24 +56,22 @@ pub(super) async fn before_create(
     if args.dry_run || !may_ask(app, interview) {
         return Ok(Settled::Go(args));
     }
-    let estimate = async |args: &CreateArgs| {
-        create::create(app, CreateArgs { dry_run: true, max_cost_usd: None, ..args.clone() }, monitor).await
-    };
+    let estimate = async |args: CreateArgs| create::create(app, CreateArgs { dry_run: true, ..args }, monitor).await;
     match choice::of_model(app, &args, monitor).await? {
         Choice::Made => {}
         Choice::Earlier(model) => args.model = Some(model),
         Choice::Open => {
-            let usual = estimate(&args).await?;
+            let usual = estimate(CreateArgs { max_cost_usd: None, ..args.clone() }).await?;
             match interview.ask(&which_model(app, &usual)?).await? {
                 Heard::Answer(model) => args.model = model.as_str().map(str::to_owned),
                 Heard::Later(question) => return Ok(Settled::Ask(question)),
             }
         }
     }
-    if args.max_cost_usd.is_some() {
+    if args.max_cost_usd.is_some() && interview.is_lost() {
         return Ok(Settled::Go(args));
     }
-    let question = || async { whether_to_pay(app, &estimate(&args).await?) };
+    let question = || async { whether_to_pay(app, &estimate(args.clone()).await?) };
     settle(interview, question).await.map(|settled| settled.with(args))
 }
 
@@ -83,7 +82,8 @@ pub(super) async fn before_retry(
     interview: &mut Interview,
     monitor: &dyn Monitor,
 ) -> Result<Settled<RetryArgs>> {
-    if args.dry_run || args.max_cost_usd.is_some() || !may_ask(app, interview) {
+    let is_agreed = args.max_cost_usd.is_some() && interview.is_lost();
+    if args.dry_run || is_agreed || !may_ask(app, interview) {
         return Ok(Settled::Go(args));
     }
     let dry = RetryArgs { dry_run: true, ..args.clone() };
@@ -157,8 +157,8 @@ fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> 
         ),
         form: yes_or_no("pay", "Submit and pay")?,
         act: "submitting the job",
-        hint: "nothing was sent; ask the user what to change (model, rows, maxOutputTokens), and pass max_cost_usd only \
-               with a price that they agreed to",
+        hint: "nothing was sent; ask the user what to change: model, rows, maxOutputTokens",
+        in_the_call: "pass max_cost_usd with a price that they agreed to",
     }))
 }
 
@@ -178,7 +178,8 @@ fn whether_to_remove(planned: &DeleteReply) -> Result<Option<Question>> {
         ),
         form: yes_or_no("remove", "Remove it")?,
         act: "removing the job",
-        hint: "nothing was removed; pass confirm: true only if the user agreed to it",
+        hint: "nothing was removed",
+        in_the_call: "pass confirm: true if the user agreed to it",
     }))
 }
 
@@ -202,6 +203,7 @@ fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
         form: form.map_err(|e| Error::internal("offering models", e))?,
         act: "choosing a model",
         hint: "nothing was sent; ask the user for a model and pass it as model",
+        in_the_call: "pass the model that they named",
     })
 }
 

@@ -41,8 +41,8 @@ fn write(given: &Given) -> String {
          - The same without `limit`. Rows that make no request are listed in `problems`: tell me, do not leave them out on your own.\n\
          - For more than 1,000 rows, propose create_batch with `sample: 50` first: its results tell in `whole` what all would cost.\n\
          {spending}{FROM_CREATE_ON}\n\n\
-         get_results is called with `join: true`{output}: every row comes back with its answer, in the order of the data set. \
-         `format: \"source\"` gives the file's own format back.",
+         get_results is called with `join: true`{output}: every request comes back with its row, in the order of the data set. \
+         `format: \"source\"` gives the file back instead: its own format, and all its rows.",
         model = given.line("model", "Model"),
         spending = spending(given),
     )

@@ -30,6 +30,8 @@ pub(in crate::mcp) enum Address {
         /// The first of them.
         offset: i64,
     },
+    /// The lines of all answers of a job, from a byte on.
+    Answers { job: String, offset: u64 },
     /// Models and prices.
     Models,
     /// What a request line is.
@@ -51,6 +53,8 @@ impl Address {
             ["docs", "request-line"] => Self::RequestLine,
             ["jobs", job, "status"] => Self::Status(unescaped(job)?),
             ["jobs", job, "manifest"] => Self::Manifest(unescaped(job)?),
+            ["jobs", job, "answers"] => Self::answers(unescaped(job)?),
+            ["jobs", job, "answers", offset] => Self::Answers { job: unescaped(job)?, offset: offset.parse().ok()? },
             ["jobs", job, "results"] => Self::results(unescaped(job)?),
             ["jobs", job, "results", word, offset] => Self::Results {
                 job: unescaped(job)?,
@@ -66,10 +70,17 @@ impl Address {
         Self::Results { job, outcome: None, offset: 0 }
     }
 
+    /// The lines of a job's answers, from the first.
+    pub(in crate::mcp) fn answers(job: String) -> Self {
+        Self::Answers { job, offset: 0 }
+    }
+
     /// The job that it is of.
     pub(in crate::mcp) fn job(&self) -> Option<&str> {
         match self {
-            Self::Status(job) | Self::Manifest(job) | Self::Results { job, .. } => Some(job),
+            Self::Status(job) | Self::Manifest(job) | Self::Results { job, .. } | Self::Answers { job, .. } => {
+                Some(job)
+            }
             Self::Jobs | Self::Models | Self::RequestLine | Self::Skill => None,
         }
     }
@@ -86,6 +97,8 @@ impl fmt::Display for Address {
             Self::Results { outcome, offset, .. } => {
                 write!(f, "{SCHEME}jobs/{job}/results/{}/{offset}", outcome.map_or(ALL, Outcome::as_str))
             }
+            Self::Answers { offset: 0, .. } => write!(f, "{SCHEME}jobs/{job}/answers"),
+            Self::Answers { offset, .. } => write!(f, "{SCHEME}jobs/{job}/answers/{offset}"),
             Self::Models => write!(f, "{SCHEME}models"),
             Self::RequestLine => write!(f, "{SCHEME}docs/request-line"),
             Self::Skill => f.write_str(super::skill::URI),
@@ -124,6 +137,8 @@ mod tests {
             (Address::Status(job()), "batch://jobs/products-0123456789ab/status"),
             (Address::Manifest("batches/a?b".to_owned()), "batch://jobs/batches%2Fa%3Fb/manifest"),
             (Address::results(job()), "batch://jobs/products-0123456789ab/results"),
+            (Address::answers(job()), "batch://jobs/products-0123456789ab/answers"),
+            (Address::Answers { job: job(), offset: 262_200 }, "batch://jobs/products-0123456789ab/answers/262200"),
             (
                 Address::Results { job: job(), outcome: Some(Outcome::Failed), offset: 40 },
                 "batch://jobs/products-0123456789ab/results/failed/40",
@@ -151,6 +166,7 @@ mod tests {
             "batch://jobs/a/results/some/0",
             "batch://jobs/a/results/all/-1",
             "batch://jobs/a/results/all/x",
+            "batch://jobs/a/answers/-1",
             "batch://jobs/%ff/status",
         ] {
             assert_eq!(Address::parse(text), None, "{text}");

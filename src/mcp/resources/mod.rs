@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 
 use super::reply::clip_data;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::outcome::grouped;
 use crate::job::{JobState, Outcome};
+use crate::ops::answer_lines::{AnswerLines, answer_lines};
 use crate::ops::list::{self, ListArgs, ListedJob};
 use crate::ops::results::{self, ResultsArgs};
 use crate::ops::status::{self, StatusArgs};
@@ -27,6 +29,8 @@ use crate::progress::Monitor;
 const REQUEST_LINE: &str = include_str!("request-line.md");
 const JSON: &str = "application/json";
 const MARKDOWN: &str = "text/markdown";
+const LINES: &str = "application/jsonl";
+const PLAIN: &str = "text/plain";
 /// Jobs on a page of the list of resources.
 const LISTED_JOBS: i64 = 25;
 /// Jobs in the resource that lists them.
@@ -80,38 +84,47 @@ fn fixed() -> Vec<Resource> {
 fn of_job(job: &ListedJob) -> Vec<Resource> {
     let requests = job.requests.map_or(String::new(), |n| format!("{}, ", crate::job::outcome::counted(n, "request")));
     let about = format!("{}, {requests}{}, made {}", job.state, job.model, job.created);
-    let resource = |address: Address, what: &str| {
+    let resource = |address: Address, what: &str, mime_type: &str| {
         Resource::new(address.to_string(), format!("{} {what}", job.job))
             .with_description(about.clone())
-            .with_mime_type(JSON)
+            .with_mime_type(mime_type)
     };
-    let mut resources = vec![resource(Address::Status(job.job.clone()), "status")];
+    let mut resources = vec![resource(Address::Status(job.job.clone()), "status", JSON)];
     if JobState::parse(&job.state).is_terminal() {
-        resources.push(resource(Address::results(job.job.clone()), "results"));
+        resources.push(resource(Address::results(job.job.clone()), "results", JSON));
+        resources.push(resource(Address::answers(job.job.clone()), "answers", LINES));
     }
     resources
 }
 
 /// What there is of every job, by its handle.
 pub(super) fn templates() -> Vec<ResourceTemplate> {
-    let template = |path: &str, title: &str, description: &str| {
+    let template = |path: &str, title: &str, description: &str, mime_type: &str| {
         ResourceTemplate::new(format!("batch://jobs/{{handle}}/{path}"), title.to_lowercase())
             .with_title(title)
             .with_description(description)
-            .with_mime_type(JSON)
+            .with_mime_type(mime_type)
     };
     vec![
-        template("status", "Job status", "State, counts, speed, time left, and whether that is normal"),
+        template("status", "Job status", "State, counts, speed, time left, and whether that is normal", JSON),
         template(
             "manifest",
             "Job manifest",
             "What the job is of: data set, key, model, schema, its retries; and its cost",
+            JSON,
         ),
-        template("results", "Job results", "Counts by outcome, tokens, cost, and the first answers"),
+        template("results", "Job results", "Counts by outcome, tokens, cost, and the first answers", JSON),
+        template(
+            "answers/{offset}",
+            "Lines of answers",
+            "All answers whole, as JSON lines, some at a time: from byte 0 on, then from where the second content says",
+            LINES,
+        ),
         template(
             "results/{outcome}/{offset}",
             "Page of results",
             "Answers with an outcome (all, answered, failed, …), from an offset on; next_page names the page behind",
+            JSON,
         ),
     ]
 }
@@ -123,6 +136,10 @@ pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<
         return Ok(resource);
     }
     let address = Address::parse(uri).ok_or_else(|| not_here(uri))?;
+    if let Address::Answers { job, offset } = &address {
+        let lines = answer_lines(app, job, *offset, monitor).await.map_err(|e| unreadable(uri, &e))?;
+        return Ok(ReadResourceResult::new(lines_told(uri, lines)));
+    }
     let (text, mime_type) = match &address {
         Address::RequestLine => (REQUEST_LINE.to_owned(), MARKDOWN),
         Address::Skill => (skill::TEXT.to_owned(), MARKDOWN),
@@ -146,7 +163,9 @@ async fn data(app: &App, address: &Address, monitor: &dyn Monitor) -> Result<Val
         Address::Manifest(job) => manifest::manifest(app, job, monitor).await?,
         Address::Results { job, outcome, offset } => results_page(app, job, *outcome, *offset, monitor).await?,
         Address::Models => value(&models::models(app).await?)?,
-        Address::RequestLine | Address::Skill => return Err(Error::internal("reading a resource", "it is a text")),
+        Address::RequestLine | Address::Skill | Address::Answers { .. } => {
+            return Err(Error::internal("reading a resource", "it is a text"));
+        }
     };
     Ok(clip_data(data))
 }
@@ -175,6 +194,22 @@ async fn results_page(
     Ok(page)
 }
 
+/// The lines, and where those behind them are.
+fn lines_told(uri: &str, lines: AnswerLines) -> Vec<ResourceContents> {
+    let AnswerLines { job, text, bytes, next } = lines;
+    let next = next.map(|offset| {
+        let address = Address::Answers { job, offset }.to_string();
+        let told =
+            format!("more lines are at {address}: {} bytes of {}", grouped_bytes(bytes - offset), grouped_bytes(bytes));
+        ResourceContents::text(told, address).with_mime_type(PLAIN)
+    });
+    [ResourceContents::text(text, uri).with_mime_type(LINES)].into_iter().chain(next).collect()
+}
+
+fn grouped_bytes(bytes: u64) -> String {
+    grouped(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
 fn value(reply: &impl Serialize) -> Result<Value> {
     serde_json::to_value(reply).map_err(|e| Error::internal("writing a resource", e.to_string()))
 }
@@ -182,7 +217,9 @@ fn value(reply: &impl Serialize) -> Result<Value> {
 /// A file that a reply links to is on this machine, and too large for a message.
 fn not_here(uri: &str) -> ErrorData {
     let hint = match uri.strip_prefix("file://") {
-        Some(path) => format!("it is a file on this machine: open {path}"),
+        Some(path) => format!(
+            "it is a file on this machine: open {path}; from elsewhere, batch://jobs/HANDLE/answers has the lines of a job's answers"
+        ),
         None => "resources/list and resources/templates/list name what there is".to_owned(),
     };
     not_found(uri, format!("there is no resource {uri}; {hint}"))

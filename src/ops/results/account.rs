@@ -63,8 +63,22 @@ pub(in crate::ops) struct Counted {
     pub(in crate::ops) versions: BTreeMap<String, i64>,
     /// Answers whose code fence was taken off.
     pub(in crate::ops) unfenced: i64,
+    /// Rows beside which nothing stands, if all rows were to be seen.
+    pub(in crate::ops) unasked: Unasked,
     /// What the lines of the job itself (0) and of each of its retries cost.
     pub(in crate::ops) costs: Costs,
+}
+
+/// Rows of a data set that never became requests: bad ones, those beyond a limit, those added since. Not counted where
+/// only some answers are wanted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct Unasked {
+    /// Written without an answer.
+    pub(in crate::ops) written: i64,
+    /// Left out of a file of requests.
+    pub(in crate::ops) left_out: i64,
+    /// They cannot be read, so they cannot be written.
+    pub(in crate::ops) unreadable: i64,
 }
 
 /// Accounts for the requests of one job, one after the other.
@@ -99,6 +113,7 @@ impl<'m> Account<'m> {
                 tally: wanted.tally,
                 versions: BTreeMap::new(),
                 unfenced: 0,
+                unasked: Unasked::default(),
                 costs: Costs::default(),
             },
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
@@ -131,8 +146,8 @@ impl<'m> Account<'m> {
 
     /// Requests in the order of the rows they were made of, with the cells of these `columns`.
     ///
-    /// A row that was never asked for, because it was bad or beyond a limit, is passed over: `asked`
-    /// tells for rows without an answer. Returns the keys without answer that were accounted for.
+    /// `asked` tells rows without an answer from those that were never asked for. Returns the keys without answer that
+    /// were accounted for.
     pub(in crate::ops) fn by_rows(
         &mut self,
         mut rows: Source,
@@ -143,16 +158,20 @@ impl<'m> Account<'m> {
         let mut unanswered = KeySet::default();
         let mut buffer = String::new();
         while let Some(row) = rows.next_row()? {
-            let Ok(row) = row else { continue };
-            let Ok(key) = rule.key(&row, &mut buffer) else { continue };
-            let first = if self.merged.has_expected(key)? {
-                !self.merged.was_asked(key)?
-            } else {
-                asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes())
+            let Ok(row) = row else {
+                self.counted.unasked.unreadable += i64::from(self.filter.is_empty());
+                continue;
             };
-            if first {
-                let cells: Vec<_> = columns.iter().map(|column| row.get(column)).collect();
-                self.request(key, &cells)?;
+            let cells: Vec<_> = columns.iter().map(|column| row.get(column)).collect();
+            let key = rule.key(&row, &mut buffer).ok();
+            let first = match key {
+                Some(key) if self.merged.has_expected(key)? => !self.merged.was_asked(key)?,
+                Some(key) => asked.contains(key.as_bytes()) && unanswered.insert(key.as_bytes()),
+                None => false,
+            };
+            match key.filter(|_| first) {
+                Some(key) => self.request(key, &cells)?,
+                None => self.not_asked(&cells)?,
             }
         }
         Ok(unanswered)
@@ -198,7 +217,7 @@ impl<'m> Account<'m> {
                 tally.add(json.as_ref());
             }
             if let Some(writer) = &mut self.writer {
-                writer.write(&Record { key, answer: &answer, raw: line, source, media: &[] })?;
+                writer.write(&Record { key, asked: true, answer: &answer, raw: line, source, media: &[] })?;
             }
             // Unless somebody looks, the samples are answers; what went wrong is told by the failures.
             if self.look || answer.outcome == Outcome::Answered {
@@ -206,6 +225,21 @@ impl<'m> Account<'m> {
             }
         }
         self.report()
+    }
+
+    /// A row that never became a request, or not the first of its key. It has no outcome, so a filter never selects it.
+    fn not_asked(&mut self, row: &[Option<Cell<'_>>]) -> Result<()> {
+        if !self.filter.is_empty() {
+            return Ok(());
+        }
+        match &mut self.writer {
+            Some(writer) if writer.has_all_rows() => {
+                writer.write(&Record::not_asked(row))?;
+                self.counted.unasked.written += 1;
+            }
+            _ => self.counted.unasked.left_out += 1,
+        }
+        Ok(())
     }
 
     fn report(&self) -> Result<()> {

@@ -71,6 +71,9 @@ pub(super) fn judge(job: &JobRecord, usual: Option<&Usual>, now: DateTime<Utc>) 
 }
 
 fn how_it_ended(job: &JobRecord) -> Option<String> {
+    if job.is_withdrawn() {
+        return Some("it was cancelled before it was sent, and nothing was spent".to_owned());
+    }
     if job.state() == JobState::Expired {
         return Some("the API drops what has not ended after 48 h".to_owned());
     }
