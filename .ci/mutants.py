@@ -8,7 +8,9 @@
 What is committed is looked at. `cargo mutants` lists the breaks. To build the program once for each would take days, so all of them are built into one,
 each behind a switch (the environment variable BREAK). Each test is run once to see which breaks it comes by, and how long
 it takes; then each break is switched on for the tests that come by it, the quickest first, until one fails. What was found
-is kept in the folder, and the next run goes on where this one stopped.
+is kept in the folder, and the next run goes on where this one stopped. When all breaks of a file are judged, that is noted in
+.ci/mutants.judged, with the hash of the file and what nobody noticed: commit it, and nobody has to judge them again before
+the file changes (--again does).
 
 A break that nobody notices and that may stay is named in .ci/mutants.accepted, with the reason.
 """
@@ -77,6 +79,35 @@ pub mod breaks {
     }
 }
 """
+
+
+class Judged:
+    """The files whose breaks are all judged: a line for each, with the hash of its content, and what nobody noticed."""
+
+    def __init__(self, path):
+        self.path, self.files = path, {}
+        for line in path.read_text().splitlines() if path.exists() else []:
+            if line.startswith("    "):
+                self.files[file][2].append(line.strip())
+            else:
+                file, content, count = line.split(" ")[:3]
+                self.files[file] = (content, int(count), [])
+
+    def has(self, file):
+        return file in self.files and self.files[file][0] == content_of(file)
+
+    def add(self, file, count, unnoticed):
+        self.files[file] = (content_of(file), count, sorted(unnoticed))
+        lines = [line for name, (content, count, unnoticed) in sorted(self.files.items())
+                 for line in [f"{name} {content} {count} breaks", *(f"    {one}" for one in unnoticed)]]
+        self.path.write_text("\n".join(lines) + "\n")
+
+
+def content_of(file):
+    """The hash that git has of a committed file; none of one that is gone."""
+    found = subprocess.run(["git", "rev-parse", "--short=12", f"HEAD:{file}"], cwd=HERE.parent, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True)
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 class Checkout:
@@ -315,6 +346,7 @@ def main():
     parser.add_argument("--in", dest="folder", type=Path, required=True, help="a checkout of its own, made if it is not there")
     parser.add_argument("--patience", type=int, default=60, help="seconds of tests that a break is shown to, those first "
                         "that will most likely notice it; all together take a quarter of an hour")
+    parser.add_argument("--again", action="store_true", help="also files that were judged as they are")
     given = parser.parse_args()
     accepted = {line.split(" -- ")[0] for line in (HERE / "mutants.accepted").read_text().splitlines()}
     checkout = Checkout(given.folder.resolve())
@@ -329,6 +361,7 @@ def main():
             coming_by[number].append((seconds, test))
     verdicts = Kept(checkout.folder / "target/mutants-verdicts.jsonl")
 
+    judged = Judged(HERE / "mutants.judged")
     likely = collections.defaultdict(collections.Counter)
 
     def judge(number):
@@ -340,6 +373,11 @@ def main():
         all_of_them = len(tests) == len(coming_by[number])
         verdicts.add(name, by or ("nobody" if all_of_them else f"nobody in {given.patience} s"))
         print(f"{len(verdicts.known)} of {len(breaks)}: {verdicts.known[name]}: {name}", flush=True)
+        of_file = [other for other in range(len(breaks)) if breaks[other]["file"] == breaks[number]["file"]]
+        if not any(other not in unfit and is_open(breaks[other]["name"]) for other in of_file):
+            unnoticed = [f"not built in: {breaks[other]['name']}" if other in unfit else breaks[other]["name"] for other in of_file
+                         if other in unfit or verdicts.known[breaks[other]["name"]].startswith("nobody")]
+            judged.add(breaks[number]["file"], len(of_file), map(lasting_name, unnoticed))
 
     def urgency(number):
         file = breaks[number]["file"]
@@ -350,17 +388,20 @@ def main():
         return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
 
     def is_wanted(number):
-        return number not in unfit and (not given.files or breaks[number]["file"] in given.files)
+        file = breaks[number]["file"]
+        return number not in unfit and (not given.files or file in given.files) and (given.again or not judged.has(file))
 
     left = [number for number in range(len(breaks)) if is_wanted(number) and is_open(breaks[number]["name"])]
     left.sort(key=urgency)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(judge, left))
-    unnoticed = [f"{verdict}: {name}" for name, verdict in verdicts.known.items()
-                 if verdict.startswith("nobody") and lasting_name(name) not in accepted]
-    print(f"{len(breaks)} breaks, {len(unfit)} that cannot be built in, {len(unnoticed)} unnoticed and not accepted")
-    print(*sorted(unnoticed), *sorted(f"not built in: {breaks[number]['name']}" for number in unfit), sep="\n")
-    sys.exit(1 if unnoticed else 0)
+    files = {one["file"] for one in breaks}
+    unnoticed = [name for file in files if judged.has(file) for name in judged.files[file][2] if name not in accepted]
+    unjudged = sorted(file for file in files if not judged.has(file))
+    print(f"{len(breaks)} breaks in {len(files)} files; files that are not judged as they are: {len(unjudged)}; unnoticed and "
+          f"not accepted: {len(unnoticed)}")
+    print(*sorted(unnoticed), *unjudged, sep="\n")
+    sys.exit(1 if unnoticed or unjudged else 0)
 
 
 if __name__ == "__main__":

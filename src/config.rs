@@ -256,8 +256,10 @@ const CONFIRM_ABOVE_USD: f64 = 10.0;
 /// What did not answer after so many repetitions will not.
 const MAX_GENERATIONS: u32 = 5;
 
-/// How long a create may take to show up in the API's list.
-const SETTLE: Duration = Duration::from_secs(180);
+/// How long after a create without a clear outcome its absence from the API's list means that there is no batch: the far
+/// end may go on with it for minutes, whatever a proxy said or the client waited for (API reference §3.6), and then it
+/// has to show up.
+const SETTLE: Duration = Duration::from_secs(300 + 180);
 
 /// Tests shorten it.
 fn settle() -> Duration {

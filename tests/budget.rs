@@ -137,6 +137,30 @@ fn an_unknown_price_keeps_no_budget() {
 }
 
 #[test]
+fn what_cannot_be_counted_beforehand_keeps_no_budget() {
+    let world = world(&[]);
+    let video = serde_json::json!({"fileData": {"mimeType": "video/mp4", "fileUri": "https://example.com/long.mp4"}});
+    let line = serde_json::json!({"key": "a", "request": {"contents": [{"parts": [video, {"text": "What is it?"}]}]}});
+    world.write("a.jsonl", &format!("{line}\n"));
+    let cause = over(&world, 5.0, &["create", "a.jsonl"]);
+    assert!(cause.contains("not all can be counted beforehand"), "{cause}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    world.reply(&["create", "a.jsonl"]);
+}
+
+#[test]
+fn a_create_of_unknown_price_that_was_lost_and_found_again_keeps_no_budget() {
+    let world = world(&["one", "two"]);
+    let table = r#"{"as_of": "2026-11-22", "default_model": "gemini-3.8-flash", "default_embedding_model": "none",
+        "models": [{"name": "gemini-3.8-flash", "prices": []}]}"#;
+    world.write("models.json", table);
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
+    world.reply(&["create", "a.jsonl", "--model", "gemini-3.8-flash", "--models", "models.json"]);
+    let cause = over(&world, 99.0, &["create", "b.jsonl"]);
+    assert!(cause.contains("the price of 1 batch of today's is unknown"), "{cause}");
+}
+
+#[test]
 fn a_create_that_was_lost_and_found_again_counts() {
     let world = world(&["one", "two"]);
     let budget = high(&world, "a.jsonl") * 1.5;

@@ -216,3 +216,21 @@ fn what_is_saved_is_the_price_of_single_calls_less_that_of_the_batch() {
     assert!(cost > 1290.0 * 30e-6, "{reply}");
     assert_eq!(reply["saved_usd"], cost, "nothing was cached, so a batch costs half");
 }
+
+#[test]
+fn one_long_prompt_among_short_ones_is_in_the_high_estimate_at_its_price() {
+    let world = World::new();
+    let line = |key: usize, words: usize| {
+        let text = "word ".repeat(words);
+        json!({"key": format!("k{key}"), "request": {"contents": [{"parts": [{"text": text}]}]}}).to_string()
+    };
+    let long = line(0, 240_000);
+    world.write("long.jsonl", &format!("{long}\n"));
+    let short: Vec<_> = (1..3).map(|key| line(key, 10)).collect();
+    world.write("mixed.jsonl", &format!("{long}\n{}\n", short.join("\n")));
+    let high = |file: &str| {
+        let reply = world.reply(&["create", file, "--dry-run", "--model", "gemini-3.1-pro-preview"]);
+        reply["estimate"]["high_usd"].as_f64().unwrap()
+    };
+    assert!(high("mixed.jsonl") > high("long.jsonl"), "the prompts of a job are not of one length");
+}

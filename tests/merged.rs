@@ -236,7 +236,15 @@ fn nothing_is_asked_again_while_the_answers_of_a_retry_cannot_be_had() {
     let second = retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
     let body = ErrorBody::Google { retry_after: None };
     world.simulator.faults().always(Call::Download, Fault::Status { code: 403, body });
-    let error = world.refusal(&["retry", &first]);
+    let other_model = ["retry", &first, "--model", "gemini-3.8-flash"];
+    for call in [&["retry", &first][..], &other_model] {
+        let error = world.refusal(call);
+        assert!(error["cause"].as_str().unwrap().contains(&second), "{error}");
+    }
+    // Not found once is not gone: it may be the key of another project, or too early.
+    world.simulator.faults().clear();
+    world.simulator.faults().always(Call::GetBatch, Fault::Status { code: 404, body });
+    let error = world.refusal(&other_model);
     assert!(error["cause"].as_str().unwrap().contains(&second), "{error}");
     assert_eq!(world.jobs_at_the_api(), 2);
     world.simulator.faults().clear();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use gemini_batch_mcp::ledger::lease::LEASE;
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
+use support::ledger::time_passes;
 use support::world::{Ran, World};
 
 const OVERLOADED: Fault = Fault::Status { code: 503, body: ErrorBody::Google { retry_after: None } };
@@ -60,6 +61,58 @@ fn another_model_or_a_new_run_is_another_job() {
     let found = world.reply(&["create", "r.jsonl"]);
     assert_eq!((&found["job"], &found["submission"]), (&run["job"], &"found".into()), "the newest run is found");
     assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+#[test]
+fn a_new_run_that_is_asked_for_again_is_the_run_that_was_begun() {
+    let world = world();
+    world.reply(&["create", "r.jsonl"]);
+    let again = ["create", "r.jsonl", "--new-run"];
+    world.simulator.faults().next(Call::CreateBatch, OVERLOADED);
+    for _ in 0..2 {
+        assert_eq!(world.refusal(&again)["kind"], "unclear_outcome");
+    }
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let settled = world.command().env("GEMINI_BATCH_SETTLE_SECONDS", "0").args(again).output().unwrap();
+    assert!(settled.status.success(), "{settled:?}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    // Now that it is there, once more is one more.
+    assert_eq!(world.reply(&again)["submission"], "created");
+    assert_eq!(world.jobs_at_the_api(), 3);
+    // Also after the ledger was lost: the runs are known by their names.
+    for file in ["ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm"] {
+        std::fs::remove_file(world.path("home").join(file)).ok();
+    }
+    assert_eq!(world.reply(&again)["submission"], "created");
+    assert_eq!(world.jobs_at_the_api(), 4);
+}
+
+#[test]
+fn an_early_error_gives_the_far_end_as_long_as_a_late_one() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, OVERLOADED);
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    time_passes(&world, Duration::from_secs(400));
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome", "it may be worked on for 300 s");
+    time_passes(&world, Duration::from_secs(100));
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "created");
+}
+
+#[test]
+fn a_create_of_unknown_outcome_that_was_cancelled_is_not_sent_again() {
+    let world = world();
+    world.simulator.faults().next(Call::CreateBatch, OVERLOADED);
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    let error = world.refusal(&["cancel", "r"]);
+    assert_eq!(error["kind"], "unclear_outcome", "{error}");
+    let settled = || {
+        let mut command = world.command();
+        command.env("GEMINI_BATCH_SETTLE_SECONDS", "0");
+        Ran::of(command.args(["run", "--json"]).output().unwrap())
+    };
+    settled();
+    assert_eq!(world.jobs_at_the_api(), 0);
+    assert_eq!(world.reply(&["cancel", "r"])["state"], "JOB_STATE_CANCELLED");
 }
 
 #[test]
@@ -461,12 +514,9 @@ fn a_create_that_may_still_be_worked_on_is_not_sent_again() {
     let shown = world.path("api").join("batches");
     std::fs::rename(&shown, world.path("hidden")).unwrap();
     std::fs::create_dir(&shown).unwrap();
-    let again = || {
-        let mut command = world.command();
-        command.env("GEMINI_BATCH_SETTLE_SECONDS", "0").args(["create", "r.jsonl", "--json"]).output().unwrap()
-    };
-    let refused: serde_json::Value = serde_json::from_slice(&again().stdout).unwrap();
-    assert_eq!(refused["error"]["kind"], "unclear_outcome", "{refused}");
+    // Longer than a create is waited for, but not long enough to show up after that.
+    time_passes(&world, Duration::from_secs(400));
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
     assert_eq!(world.simulator.log().count("POST", ":batchGenerateContent"), 1);
     std::fs::remove_dir(&shown).unwrap();
     std::fs::rename(world.path("hidden"), &shown).unwrap();

@@ -6,6 +6,7 @@ mod support;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::Value;
 use support::ledger::{open, time_passes};
@@ -90,7 +91,12 @@ fn what_the_tier_does_not_take_at_once_goes_out_in_parts() {
     assert!((2..=4).contains(&parts["parts"]["total"].as_i64().unwrap()), "{parts}");
     let sent = world.reply(&["create", "r.jsonl", "--tier", "1"]);
     assert!(world.jobs_at_the_api() >= 1);
-    let done = world.reply(&["status", handle(&sent), "--wait", "--timeout", "100", "--tier", "1"]);
+    // Whether there is room again is looked at once a minute.
+    for _ in 0..parts["parts"]["total"].as_i64().unwrap() {
+        world.run(&["status", handle(&sent), "--wait", "--timeout", "2", "--tier", "1"]);
+        time_passes(&world, Duration::from_secs(120));
+    }
+    let done = world.reply(&["status", handle(&sent), "--wait", "--timeout", "30", "--tier", "1"]);
     assert_eq!(done["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{done}");
     assert_eq!(world.jobs_at_the_api() as i64, parts["parts"]["total"].as_i64().unwrap());
 }
@@ -255,6 +261,94 @@ fn cancelling_holds_back_what_was_not_sent() {
     world.simulator.faults().clear();
     let refused = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     assert_eq!(refused["job"], created["job"]);
+}
+
+#[test]
+fn trouble_with_one_part_keeps_no_other_from_being_cancelled() {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    let created = five(&world);
+    let gone = Fault::Status { code: 404, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().nth(Call::CancelBatch, 1, gone);
+    let cut = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().nth(Call::CancelBatch, 2, cut);
+    let error = world.refusal(&["cancel", handle(&created)]);
+    assert_eq!(error["kind"], "auth", "what went wrong is told: {error}");
+    assert_eq!(world.simulator.log().calls(Call::CancelBatch), 3);
+    let status = world.run(&["status", handle(&created), "--json"]).json();
+    assert_ne!(status["jobs"][0]["state"], "JOB_STATE_CANCELLED", "two go on: {status}");
+    let again = world.reply(&["cancel", handle(&created)]);
+    assert_eq!(again["state"], "JOB_STATE_CANCELLED", "{again}");
+}
+
+#[test]
+fn a_result_file_that_cannot_be_had_holds_back_no_other_answers() {
+    let world = World::new();
+    let created = five(&world);
+    world.run(&["status", handle(&created), "--wait"]);
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::Download, refused);
+    let error = world.refusal(&["results", handle(&created), "--output", "out.jsonl"]);
+    assert_eq!(error["kind"], "auth", "so soon after the end it is another trouble: {error}");
+    let kept = std::fs::read_dir(world.path("home").join("jobs").join(handle(&created))).unwrap();
+    let kept = kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("results"));
+    assert_eq!(kept.count(), 2, "the other two are here");
+    let a_day_ago = (Utc::now() - TimeDelta::hours(25)).to_rfc3339();
+    open(&world).execute("UPDATE parts SET ended_at = ?1", [a_day_ago]).unwrap();
+    world.simulator.faults().next(Call::Download, refused);
+    let results = world.results(&[handle(&created), "--output", "out.jsonl"]);
+    assert_eq!(results["outcomes"], serde_json::json!({"answered": 3, "missing": 2}), "{results}");
+    assert!(results["cost_usd"].is_null(), "those were billed: {results}");
+    assert!(results["warnings"].to_string().contains("counts as missing here"), "{results}");
+}
+
+#[test]
+fn what_has_ended_comes_home_while_the_rest_waits() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(3600)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    world.run(&["status", handle(&created), "--wait", "--timeout", "2"]);
+    let early = world.run(&["results", handle(&created), "--json"]).json();
+    assert!(early["warnings"].to_string().contains("the answers of 1 of its 3 parts are safe"), "{early}");
+    assert_eq!(world.simulator.log().calls(Call::Download), 1);
+    // Whatever the API drops meanwhile.
+    lose_first_batch(&world, &created);
+    time_passes(&world, Duration::from_secs(7200));
+    all_answers(&world, handle(&created));
+}
+
+#[test]
+fn a_call_that_gives_up_leaves_the_parts_to_the_one_that_sends_them() {
+    let world = world();
+    world.simulator.faults().nth(Call::CreateBatch, 1, Fault::Delay(Duration::from_secs(3)));
+    let create = || {
+        let mut command = world.command();
+        command.args(["create", "r.jsonl", "--max-part-requests", "2", "--json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let first = create();
+    let started = Instant::now();
+    while world.simulator.log().calls(Call::CreateBatch) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "no part was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let second = create();
+    std::thread::sleep(Duration::from_millis(500));
+    let interrupt = std::process::Command::new("kill").args(["-INT", &second.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert!(!second.wait_with_output().unwrap().status.success(), "it was given up");
+    let first = first.wait_with_output().unwrap();
+    let reply: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(reply["parts"]["running"], 3, "{reply}");
+    assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+/// Five prompts in three parts, on their way.
+fn five(world: &World) -> Value {
+    let rows: Vec<_> = (1..=5).map(|n| serde_json::json!({"n": n}).to_string()).collect();
+    world.write("rows.jsonl", &rows.join("\n"));
+    world.reply(&["build", "rows.jsonl", "--template", "number {{n}}", "--output", "r.jsonl"]);
+    world.reply(&["create", "r.jsonl", "--max-part-requests", "2"])
 }
 
 /// Somebody else deletes the batch of the first part.

@@ -288,7 +288,7 @@ fn line_number(message: &str) -> Option<u64> {
 fn forbidden_hint(subject: Subject) -> &'static str {
     match subject {
         Subject::File => {
-            "files end 48 hours after their upload and belong to the project of the key: upload again with this key"
+            "files belong to the project of the key, and end 48 hours after they came: an upload can be made again, results cannot"
         }
         Subject::Batch | Subject::WholeBatch => {
             "a batch belongs to the project of the key that created it: use a key of that project"
@@ -300,7 +300,7 @@ fn forbidden_hint(subject: Subject) -> &'static str {
 fn missing_hint(subject: Subject) -> &'static str {
     match subject {
         Subject::Model | Subject::Create => "choose a model that the API lists now; names and shutdowns change",
-        Subject::File => "files end 48 hours after their upload: upload again",
+        Subject::File => "files end 48 hours after they came: an upload can be made again, results cannot",
         Subject::Batch | Subject::WholeBatch => {
             "check the name, and that the key is of the project that created the batch"
         }

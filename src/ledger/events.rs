@@ -14,6 +14,8 @@ pub(super) const CALL: &str = "call";
 
 /// What stands in the place of a handle where an event is about the ledger itself.
 const LEDGER: &str = "ledger";
+/// Tells, in SQL, which events say that the ledger was damaged or gone.
+pub(super) const LOST: &str = "events.handle = 'ledger' AND event IN ('set aside', 'lost')";
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,9 @@ pub enum Intended {
     New(JobRecord),
     /// The same content and run was remembered before, by any process.
     Known(JobRecord),
+    /// It repeats requests of this job, some of which are to be sent, or under way: they would be asked twice. Nothing was
+    /// recorded.
+    TooEarly(JobRecord),
     /// The same job, cut in other places: some of what is wanted is in no part of it. Nothing was recorded.
     CutOtherwise(JobRecord),
     /// It does not fit into the daily budget, with what is spent and promised today. Nothing was recorded.
@@ -57,6 +60,12 @@ impl Ledger {
     /// The job with exactly this handle, if there is one.
     pub fn by_handle(&self, handle: &Handle) -> Result<Option<JobRecord>> {
         self.one(&format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), handle.as_str())
+    }
+
+    /// A job with this hash at the end of its handle, whatever name stands before it.
+    pub fn by_hash(&self, hash: &str) -> Result<Option<JobRecord>> {
+        let its_job = "jobs.handle = (SELECT handle FROM jobs WHERE hash = ?1 ORDER BY handle LIMIT 1)";
+        self.one(&format!("{SELECT} WHERE {its_job} ORDER BY part"), hash)
     }
 
     /// The job of which this is a batch at the API.
@@ -230,8 +239,11 @@ fn first(connection: &Connection, sql: &str, given: impl rusqlite::Params) -> ru
 }
 
 fn exactly(connection: &Connection, handle: &Handle) -> rusqlite::Result<JobRecord> {
-    let job = first(connection, &format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), [handle.as_str()])?;
-    job.ok_or(rusqlite::Error::QueryReturnedNoRows)
+    by_handle(connection, handle)?.ok_or(rusqlite::Error::QueryReturnedNoRows)
+}
+
+fn by_handle(connection: &Connection, handle: &Handle) -> rusqlite::Result<Option<JobRecord>> {
+    first(connection, &format!("{SELECT} WHERE jobs.handle = ?1 ORDER BY part"), [handle.as_str()])
 }
 
 fn intended(tx: &Transaction<'_>, job: &NewJob, budget: Option<f64>) -> rusqlite::Result<Intended> {
@@ -241,6 +253,12 @@ fn intended(tx: &Transaction<'_>, job: &NewJob, budget: Option<f64>) -> rusqlite
         &format!("{SELECT} WHERE (content_hash = ?1 AND run = ?2) OR hash = ?3 ORDER BY jobs.handle, part"),
         params![job.content.as_str(), job.run, job.handle.hash()],
     )?;
+    if !known.as_ref().is_some_and(JobRecord::is_sent)
+        && let Some(repeated) = &job.retry_of
+        && let Some(repeated) = by_handle(tx, repeated)?.filter(is_open)
+    {
+        return Ok(Intended::TooEarly(repeated));
+    }
     if let Some(known) = known {
         return complete(tx, job, &known, budget);
     }
@@ -314,6 +332,11 @@ fn is_free(tx: &Transaction<'_>, job: &JobRecord) -> rusqlite::Result<bool> {
     tx.execute(over, params![lease, text(now), text(now + LEASE)])?;
     let held: bool = tx.query_row("SELECT EXISTS (SELECT 1 FROM leases WHERE name = ?1)", [lease], |row| row.get(0))?;
     Ok(!held && job.parts.iter().all(PartRecord::is_unsent))
+}
+
+/// Whether some of it is to be sent, may be at the API, or is being worked on there.
+fn is_open(job: &JobRecord) -> bool {
+    job.waiting().next().is_some() || job.unclear().is_some() || job.parts.iter().any(PartRecord::is_active)
 }
 
 /// Whether a retry of it was sent, or may be.

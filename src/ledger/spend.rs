@@ -1,12 +1,14 @@
 //! What is spent and what is promised, by the day.
 //!
 //! A part counts on the day (UTC) on which its create was sent, with its high estimate until what it cost is known.
-//! What waits to be sent counts as today's: it may go out at any moment. Jobs that were made elsewhere have no estimate,
-//! and are not this ledger's spending; one whose create was lost on the way, and was found again, has one.
+//! What waits to be sent counts as today's: it may go out at any moment. Jobs that were made elsewhere are not this
+//! ledger's spending. On a day on which the ledger was lost, nobody can tell them from its own: those of our names count,
+//! at an unknown price.
 
 use chrono::{NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, params};
 
+use super::events::LOST;
 use super::record::text;
 use super::steps::PartId;
 use super::{JobRecord, Ledger};
@@ -67,7 +69,8 @@ pub(super) fn spending(
                 coalesce(sum(CASE WHEN sent_at IS NULL THEN usd END), 0.0), \
                 coalesce(sum(usd IS NULL), 0) \
          FROM (SELECT sent_at, {PRICE} AS usd FROM parts JOIN jobs ON jobs.handle = parts.handle \
-               WHERE (origin = 'created' OR parts.high_usd IS NOT NULL) AND jobs.handle <> ?3 AND \
+               WHERE (origin = 'created' OR parts.high_usd IS NOT NULL OR (jobs.handle NOT LIKE 'batches/%' AND EXISTS \
+                      (SELECT 1 FROM events WHERE {LOST} AND at >= ?1 AND at < ?2))) AND jobs.handle <> ?3 AND \
                ((sent_at >= ?1 AND sent_at < ?2) OR (sent_at IS NULL AND step IN ('intended', 'uploaded') AND NOT held)))"
     );
     let without = without.map_or("", Handle::as_str);

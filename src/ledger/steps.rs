@@ -222,8 +222,11 @@ impl Ledger {
     /// The batch was found at the API under its name: it is taken for what was created.
     pub fn adopt(&self, part: PartId<'_>, found: &Adoption<'_>) -> Result<()> {
         self.write("adopting a batch", |tx| {
+            // What was sent from here is this ledger's spending, also if the reply was lost.
+            let not_from_here = "UPDATE jobs SET origin = 'adopted' WHERE handle = ?1 AND NOT EXISTS \
+                (SELECT 1 FROM parts WHERE parts.handle = ?1 AND sent_at IS NOT NULL)";
+            tx.execute(not_from_here, [part.handle.as_str()])?;
             has_it(tx, part, found)?;
-            tx.execute("UPDATE jobs SET origin = 'adopted' WHERE handle = ?1", [part.handle.as_str()])?;
             append(tx, Some(part.handle), "adopted", &part.named(found.remote_name))
         })
     }

@@ -145,6 +145,7 @@ fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_na
     intend(&ledger, &job("toys-sample", 1));
     for (name, retry_of) in [("once", first.handle.clone()), ("twice", handle("once"))] {
         let content = ContentHash::of_job(name, "m", Kind::Generate, 1);
+        ledger.hold(&retry_of, true, "given up").unwrap();
         let retry = NewJob { handle: handle(name), content, retry_of: Some(retry_of), ..job(name, 1) };
         intend(&ledger, &retry);
     }
@@ -154,6 +155,32 @@ fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_na
     let content = ContentHash::of_job("other", "m", Kind::Generate, 1);
     intend(&ledger, &NewJob { handle: handle("other"), content, ..job("other", 1) });
     assert!(ledger.find("toys").is_err());
+}
+
+#[test]
+fn what_is_about_to_be_sent_or_under_way_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let first = intend(&ledger, &in_parts("a")).0;
+    let part = |number| PartId { handle: &first.handle, number };
+    let retry = NewJob { retry_of: Some(first.handle.clone()), ..job("b", 1) };
+    let is_too_early = || matches!(ledger.would_intend(&retry, None).unwrap(), Intended::TooEarly(_));
+    assert!(is_too_early(), "all of it is about to be sent");
+    ledger.created(part(1), &found("batches/1")).unwrap();
+    ledger.hold(&first.handle, true, "given up").unwrap();
+    assert!(is_too_early(), "a part is under way");
+    ledger.observe(part(1), &seen(JobState::Succeeded, 2)).unwrap();
+    assert!(!is_too_early(), "the rest was given up");
+    ledger.unclear(part(2)).unwrap();
+    assert!(is_too_early(), "a part may be there");
+    ledger.absent(part(2)).unwrap();
+    assert!(intend(&ledger, &retry).1);
+    // And what is repeated is not sent after all.
+    intend(&ledger, &in_parts("a"));
+    assert!(ledger.job(&first.handle).unwrap().held);
+    // A retry that is there is found, whatever becomes of the first job.
+    ledger.created(id(&retry.handle), &found("batches/2")).unwrap();
+    assert!(!intend(&ledger, &retry).1);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use crate::error::Result;
+use super::gone::explained;
+use crate::error::{ErrorKind, Result};
 use crate::ledger::JobRecord;
 use crate::progress::Monitor;
 
@@ -42,7 +43,7 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
     app.allow_changes("cancelling a batch job")?;
     super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
-    let job = super::observe::refresh_now(app, job).await?;
+    let job = as_it_stands(app, job).await?;
     if job.is_withdrawn() {
         return Ok(withdrawn(&job));
     }
@@ -50,8 +51,8 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
         return Ok(reply(&job, "it had ended before; nothing was cancelled"));
     }
     let ledger = app.ledger()?;
-    if job.waiting().next().is_some() {
-        // First what is not sent, so that nobody sends it meanwhile.
+    if job.waiting().next().is_some() || job.unclear().is_some() {
+        // First what is not sent, or may turn out not to be, so that nobody sends it meanwhile.
         ledger.cancel_waiting(&job.handle)?;
     }
     if job.unclear().is_some() {
@@ -61,19 +62,39 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
         ledger.cancel_waiting(&job.handle)?;
         return Ok(withdrawn(&ledger.job(&job.handle)?));
     }
-    let gemini = app.gemini().await?;
-    for part in job.parts.iter().filter(|part| part.is_active()) {
-        if let Some(name) = part.remote_name.as_deref() {
-            gemini.cancel_batch(name).await?;
-        }
-    }
-    let job = super::observe::refresh_now(app, ledger.job(&job.handle)?).await?;
+    cancel_parts(app, &job).await?;
+    let job = as_it_stands(app, ledger.job(&job.handle)?).await?;
     let done = if job.state().is_terminal() {
         "cancelled; requests finished before are billed"
     } else {
         "cancelling was asked for; the API takes a moment, and requests finished before are billed"
     };
     Ok(reply(&job, done))
+}
+
+/// The job as it stands, or as it was last seen: trouble with one part keeps no other from being stopped.
+async fn as_it_stands(app: &App, job: JobRecord) -> Result<JobRecord> {
+    let handle = job.handle.clone();
+    if let Err(e) = super::observe::refresh_now(app, job).await {
+        tracing::debug!("looking at {handle} before it is cancelled: {e}");
+    }
+    app.ledger()?.job(&handle)
+}
+
+/// Has every part stopped that the API still works on, and then tells what went wrong with any of them.
+async fn cancel_parts(app: &App, job: &JobRecord) -> Result<()> {
+    let gemini = app.gemini().await?;
+    let is_theirs = job.is_foreign_to(&gemini.owner());
+    let mut trouble = None;
+    for name in job.parts.iter().filter(|part| part.is_active()).filter_map(|part| part.remote_name.as_deref()) {
+        match gemini.cancel_batch(name).await {
+            // It has ended meanwhile, or is there no more.
+            Err(e) if e.kind() == ErrorKind::WrongState || (e.kind() == ErrorKind::NotFound && !is_theirs) => {}
+            Err(e) => trouble = trouble.or(Some(explained(e, job, &gemini.owner()))),
+            Ok(()) => {}
+        }
+    }
+    trouble.map_or(Ok(()), Err)
 }
 
 /// Nothing of it had reached the API.

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+
 use super::App;
 use super::call_log::for_job;
 use super::gone::{explained, is_gone};
@@ -15,7 +17,7 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
-use crate::job::Handle;
+use crate::job::{Handle, JobState};
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::{ResultBody, ResultLine};
 use crate::ledger::{JobRecord, PartRecord};
@@ -26,6 +28,8 @@ const BUFFER: usize = 256 * 1024;
 /// What lacked so often is not looked for again before the pause is over: each look is a whole download.
 const TRIES: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(10 * 60);
+/// The API keeps results for 48 hours (API reference §6): what it refuses within this time is another trouble.
+const KEPT_FOR_SURE: TimeDelta = TimeDelta::hours(24);
 
 /// The result lines of a job, on this machine.
 pub(super) struct Collected {
@@ -41,10 +45,20 @@ pub(super) struct Collected {
 /// ended without results gives an empty file.
 pub(super) async fn collect(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Collected> {
     let mut all = Collected { paths: Vec::with_capacity(job.parts.len()), lacking: false };
+    let mut trouble = None;
     for part in &job.parts {
-        let (path, lacking) = collect_part(app, job, part, monitor).await?;
-        all.paths.push(path);
-        all.lacking |= lacking;
+        // Trouble with one part keeps no other from being brought home: the API drops results after a while.
+        match collect_part(app, job, part, monitor).await {
+            Ok((path, lacking)) => {
+                all.paths.push(path);
+                all.lacking |= lacking;
+            }
+            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+            Err(e) => trouble = trouble.or(Some(e)),
+        }
+    }
+    if let Some(e) = trouble {
+        return Err(e);
     }
     Ok(all)
 }
@@ -59,9 +73,11 @@ async fn collect_part(
     let all_there = part.collected_at.is_some();
     // What was deleted at the API is here, as far as it ever came.
     let lacking = !all_there && (part.is_gone() || part.done > part.failed);
-    let nothing_new = all_there || job.deleted_at.is_some() || app.lacking().is_believed(job, part);
-    if path.exists() && nothing_new {
+    if path.exists() && (all_there || job.deleted_at.is_some()) {
         return Ok((path, lacking));
+    }
+    if path.exists() && app.lacking().is_believed(job, part) {
+        return Ok((path, true));
     }
     let temporary = path.temporary()?;
     let fetched = match part.remote_name.as_deref() {
@@ -69,7 +85,7 @@ async fn collect_part(
         Some(name) => {
             let fetched = async {
                 match batch(app, job, part, name).await? {
-                    Some(batch) => fetch(app, &batch, temporary.as_file(), monitor).await,
+                    Some(batch) => had(app, part, fetch(app, &batch, part, temporary.as_file(), monitor).await),
                     // Nobody knows what it answered.
                     None => Ok(Fetched { complete: false, lacking: true }),
                 }
@@ -92,6 +108,39 @@ async fn collect_part(
         app.lacking().note(job, part);
     }
     Ok((path, fetched.lacking))
+}
+
+/// What the API refuses to give a day after the end, although it has the batch, it has dropped: those answers lack.
+fn had(app: &App, part: &PartRecord, fetched: Result<Fetched>) -> Result<Fetched> {
+    let is_old = part.ended_at.is_some_and(|ended| app.now() - ended > KEPT_FOR_SURE);
+    match fetched {
+        Err(e) if is_old && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) => {
+            tracing::warn!("the results of {} are lost: {e}", part.display_name);
+            Ok(Fetched { complete: false, lacking: true })
+        }
+        other => other,
+    }
+}
+
+/// Brings home what has ended of a job that goes on, as far as it can be had: the API keeps results for about two days,
+/// and the last part may end later. How many parts are here.
+pub(super) async fn what_has_ended(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<usize> {
+    let mut here = 0;
+    for part in job.parts.iter().filter(|part| part.state.is_terminal()) {
+        if part.collected_at.is_some() || app.lacking().is_believed(job, part) {
+            here += usize::from(part.collected_at.is_some());
+            continue;
+        }
+        match collect_part(app, job, part, monitor).await {
+            Ok((_, lacking)) => here += usize::from(!lacking),
+            Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+            Err(e) => {
+                tracing::info!("the results of {} are not here yet: {e}", part.display_name);
+                app.lacking().note(job, part);
+            }
+        }
+    }
+    Ok(here)
 }
 
 /// Parts whose answers lacked when this process looked: how often, and when last.
@@ -126,8 +175,8 @@ struct Fetched {
 async fn batch(app: &App, job: &JobRecord, part: &PartRecord, name: &str) -> Result<Option<RemoteBatch>> {
     let gemini = app.gemini().await?;
     match gemini.get_batch(name).await {
-        // What was taken for gone is again what the API says.
-        Ok(batch) if part.is_gone() => {
+        Ok(batch) => {
+            // How much of it was done is remembered, and what was taken for gone is again what the API says.
             let known = record(app, job.part_id(part), &batch)?;
             if !known.parts.iter().any(|known| known.number == part.number && known.is_active()) {
                 return Ok(Some(batch));
@@ -136,19 +185,27 @@ async fn batch(app: &App, job: &JobRecord, part: &PartRecord, name: &str) -> Res
             Err(Error::new(ErrorKind::WrongState, format!("collecting {}", job.handle), cause)
                 .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} waits for it", job.handle)))
         }
-        Ok(batch) => Ok(Some(batch)),
         Err(e) if is_gone(app, &e, job, part, &gemini.owner())? => Ok(None),
         Err(e) => Err(explained(e, job, &gemini.owner())),
     }
 }
 
 /// Writes the batch's results to the file.
-async fn fetch(app: &App, batch: &RemoteBatch, file: &File, monitor: &dyn Monitor) -> Result<Fetched> {
+async fn fetch(
+    app: &App,
+    batch: &RemoteBatch,
+    part: &PartRecord,
+    file: &File,
+    monitor: &dyn Monitor,
+) -> Result<Fetched> {
     let (gemini, name) = (app.gemini().await?, batch.name.as_str());
+    // A success of which the API counts nothing is of all requests.
+    let all = if batch.state == JobState::Succeeded { part.requests } else { 0 };
+    let succeeded = batch.counts.succeeded.unwrap_or(all);
     let mut sink = BufWriter::with_capacity(BUFFER, LineCounter { file, lines: 0, last_line: 0, length: 0 });
     match &batch.output {
         RemoteOutput::None => {
-            return Ok(Fetched { complete: false, lacking: batch.counts.succeeded.unwrap_or(0) > 0 });
+            return Ok(Fetched { complete: false, lacking: succeeded > 0 });
         }
         RemoteOutput::File(results) => drop(gemini.download(results, &mut sink, monitor).await?),
         RemoteOutput::Inline => drop(gemini.inline_results(name, &mut sink).await?),
@@ -164,7 +221,6 @@ async fn fetch(app: &App, batch: &RemoteBatch, file: &File, monitor: &dyn Monito
         .hint("make the same call again; nothing was written")
     })?;
     let lines = i64::try_from(lines).unwrap_or(i64::MAX);
-    let succeeded = batch.counts.succeeded.unwrap_or(0);
     let expected = succeeded.saturating_add(batch.counts.failed.unwrap_or(0));
     let complete = lines >= expected;
     let lacking = lines < succeeded || (!complete && lines - errors_in(name, file, monitor).await? < succeeded);

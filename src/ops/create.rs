@@ -23,7 +23,7 @@ use crate::job::outcome::counted;
 use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, NewPart};
+use crate::ledger::{JobRecord, NewJob, NewPart, Step};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -291,14 +291,15 @@ fn new_job(
     parts: Vec<NewPart>,
 ) -> Result<NewJob> {
     let (kind, sha256) = (checked.kind, checked.validation.sha256.as_str());
-    let content = ContentHash::of_job(sha256, model, kind, 1);
+    let of_run = |run: u32| ContentHash::of_job(sha256, model, kind, run);
+    let content = of_run(1);
     // All requests again, unchanged, are the same content: only as a further run are they another job.
     let repeated = retry_of
         .filter(|job| (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256), model, kind));
-    let run = run_to_use(app, &content, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
+    let run = run_to_use(app, &of_run, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
     Ok(NewJob {
-        handle: Handle::new(name, &ContentHash::of_job(sha256, model, kind, run)),
+        handle: Handle::new(name, &of_run(run)),
         content,
         run,
         model: model.to_owned(),
@@ -323,14 +324,34 @@ pub(super) fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a
     stem.strip_suffix(".requests").unwrap_or(stem)
 }
 
-/// The newest run; one more only when the caller wants to pay again, and the newest one was really submitted.
-fn run_to_use(app: &App, content: &ContentHash, new_run: bool) -> Result<u32> {
-    let newest = app.ledger()?.newest_run(content)?;
+/// The newest run; one more only when the caller wants to pay again, and nothing of the newest one is left to be sent or
+/// may be under way: the same call made again, after a lost reply or a failure halfway, goes on with the run it began.
+fn run_to_use(app: &App, of_run: impl Fn(u32) -> ContentHash, new_run: bool) -> Result<u32> {
+    let ledger = app.ledger()?;
+    let mut newest = ledger.newest_run(&of_run(1))?.map(|job| (job.run, job));
+    if !new_run {
+        return Ok(newest.map_or(1, |(run, _)| run));
+    }
+    // Of a job that came back from the API after the ledger was lost, the content is known by the hash in its handle.
+    loop {
+        let next = newest.as_ref().map_or(1, |(run, _)| run + 1);
+        let Some(job) = ledger.by_hash(Handle::new("", &of_run(next)).hash())? else { break };
+        newest = Some((next, job));
+    }
     Ok(match newest {
         None => 1,
-        Some(job) if new_run && job.is_sent() => job.run + 1,
-        Some(job) => job.run,
+        Some((run, job)) if is_over(app, &job)? => run + 1,
+        Some((run, _)) => run,
     })
+}
+
+/// Whether a run is at the API, whole or as far as it ever will be.
+fn is_over(app: &App, job: &JobRecord) -> Result<bool> {
+    if job.parts.iter().all(|part| part.step == Step::Created) {
+        return Ok(true);
+    }
+    let is_given_up = job.is_sent() && job.unclear().is_none() && job.held;
+    Ok(is_given_up && (job.cancelled || !app.ledger()?.retries_of(&job.handle)?.is_empty()))
 }
 
 fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {

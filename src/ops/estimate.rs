@@ -32,6 +32,8 @@ pub struct Load {
     pub requests: i64,
     /// Input tokens, estimated from the texts.
     pub input_tokens: i64,
+    /// Those of the longest request.
+    pub longest: i64,
     /// Input tokens of media, as far as they could be measured.
     pub media: MediaTokens,
     /// Requests with media, files or cached content whose tokens are not counted.
@@ -58,6 +60,7 @@ impl Load {
         Self {
             requests: signed(totals.generate + totals.embed),
             input_tokens: signed(totals.input_tokens),
+            longest: signed(totals.largest_input_tokens),
             media: totals.media,
             unmeasured: signed(totals.unmeasured),
             grounded: signed(totals.grounded),
@@ -78,6 +81,7 @@ impl Load {
         Self {
             requests: signed(requests),
             input_tokens: signed(proportional(self.input_tokens.unsigned_abs(), text, read)),
+            longest: self.longest,
             media: self.media.extended(requests, few),
             unmeasured: extended(self.unmeasured),
             grounded: extended(self.grounded),
@@ -201,14 +205,15 @@ impl Estimate {
             usage += output;
             usage
         });
-        let cost = |usage: &Usage| Cost::of_requests(usage, mean_prompt, price).usd();
+        let cost = |usage: &Usage, prompt: i64| Cost::of_requests(usage, prompt, price).usd();
         Self {
             model: model.to_owned(),
             input_tokens: input.input_tokens,
             output_tokens: expected.output_tokens,
-            low_usd: cost(&low),
-            expected_usd: cost(&expected),
-            high_usd: cost(&high),
+            low_usd: cost(&low, mean_prompt),
+            expected_usd: cost(&expected, mean_prompt),
+            // If one prompt is long, all may be priced as long ones.
+            high_usd: cost(&high, mean_prompt.max(load.longest)),
             basis: basis(load, kind, model, price, table.as_of),
             uncounted: load.uncounted(),
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::App;
+use super::collect::what_has_ended;
 use super::create::Submission;
 use super::lease::Lease;
 use super::submit::send_under_lease;
@@ -34,12 +35,13 @@ pub async fn advance(app: &App, monitor: &dyn Monitor) -> Result<usize> {
     }
     let mut sent = 0;
     let mut full = BTreeSet::new();
-    for job in app.ledger()?.to_be_sent()? {
+    let jobs = app.ledger()?.to_be_sent()?;
+    for job in &jobs {
         monitor.check("sending what waits")?;
         if full.contains(&job.model) {
             continue;
         }
-        if !is_due(&job, app.now()) {
+        if !is_due(job, app.now()) {
             full.insert(job.model.clone());
             continue;
         }
@@ -50,6 +52,10 @@ pub async fn advance(app: &App, monitor: &dyn Monitor) -> Result<usize> {
             Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
             Err(e) => tracing::info!("{} was not sent: {e}", job.handle),
         }
+    }
+    // It may take days until the last part has ended.
+    for job in jobs.iter().filter(|job| job.is_sent()) {
+        what_has_ended(app, job, monitor).await?;
     }
     Ok(sent)
 }

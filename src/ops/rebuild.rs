@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::vault::{Vault, lines};
 use super::{App, import};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::Timeouts;
 use crate::job::Handle;
 use crate::job::outcome::counted;
 use crate::ledger::JobRecord;
@@ -101,7 +100,7 @@ pub(super) async fn if_incomplete(app: &App, monitor: &dyn Monitor) {
 /// been under way then: for as long as one takes to show up at the API, none is sent.
 pub(super) fn mind_what_was_lost(app: &App, job: JobRecord) -> Result<JobRecord> {
     let ledger = app.ledger()?;
-    let shows_up_within = app.config().settle + Timeouts::default().create;
+    let shows_up_within = app.config().settle;
     let is_recent =
         ledger.lost_at()?.is_some_and(|at| (app.now() - at).to_std().is_ok_and(|age| age < shows_up_within));
     if !is_recent || !Vault::handles(app).iter().any(|kept| kept.hash() == job.handle.hash()) {

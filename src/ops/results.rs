@@ -45,7 +45,8 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     if !job.state().is_terminal() {
-        return Ok(not_yet(&job));
+        let here = super::collect::what_has_ended(app, &job, monitor).await?;
+        return Ok(not_yet(&job, here));
     }
     // Nothing is downloaded for a call that could not write its file.
     let format = args.format.as_deref().map(Format::parse).transpose()?;
@@ -85,7 +86,12 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     Ok(reply)
 }
 
-fn not_yet(job: &JobRecord) -> ResultsReply {
+/// Of how many parts the results are here, nothing is counted before all have ended.
+fn not_yet(job: &JobRecord, here: usize) -> ResultsReply {
+    let mut warnings = vec!["the job has not ended: there are no results yet, and nothing was written".to_owned()];
+    if here > 0 {
+        warnings.push(format!("the answers of {here} of its {} parts are safe on this machine", job.parts.len()));
+    }
     let mut outcomes = OutcomeCounts::default();
     outcomes.add(Outcome::Pending, job.requests);
     let next = match job.state() {
@@ -113,7 +119,7 @@ fn not_yet(job: &JobRecord) -> ResultsReply {
         saved_usd: None,
         samples: Vec::new(),
         failures: Vec::new(),
-        warnings: vec!["the job has not ended: there are no results yet, and nothing was written".to_owned()],
+        warnings,
         next,
     }
 }

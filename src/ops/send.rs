@@ -17,7 +17,7 @@ use super::requests::requests_of;
 use super::room::{Wait, wait_for_room};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, Timeouts, UploadSession};
+use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, UploadSession};
 use crate::job::Handle;
 use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
 use crate::progress::{Monitor, Progress};
@@ -109,20 +109,16 @@ impl Sending<'_> {
         Ok(Sent::Waits(wait))
     }
 
-    /// After a create of unknown outcome, absence means something only when the API had time to show the batch.
-    ///
-    /// A create whose process died may still be worked on at the far end, for as long as it would have been waited for.
+    /// After a create of unknown outcome, absence means something only when the API had time to make and show the batch.
     fn refuse_unsettled(&self) -> Result<()> {
-        let under_way = match self.part.step {
-            Step::Creating => Timeouts::default().create,
-            Step::Unclear => Duration::ZERO,
-            Step::Intended | Step::Uploaded | Step::Created => return Ok(()),
-        };
+        if !self.part.is_unclear() {
+            return Ok(());
+        }
         let ledger = self.app.ledger()?;
         // A step of the future is of a clock that was set back: the time is given from now on.
         ledger.restart_step(self.id())?;
         let age = (self.app.now() - self.part.step_at).to_std().unwrap_or_default();
-        match (self.app.config().settle + under_way).checked_sub(age) {
+        match self.app.config().settle.checked_sub(age) {
             None | Some(Duration::ZERO) => ledger.absent(self.id()),
             Some(left) => Err(unclear(&self.part.display_name, left)),
         }

@@ -17,6 +17,7 @@ use super::rebuild::mind_what_was_lost;
 use super::relay::Relay;
 use super::requests;
 use super::send::{Sent, send};
+use super::unfinished::refuse_unfinished;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
@@ -61,6 +62,10 @@ fn granted(wanted: &NewJob, intended: Intended, budget: Option<f64>) -> Result<(
     match intended {
         Intended::New(job) => Ok((job, true)),
         Intended::Known(job) => Ok((job, false)),
+        Intended::TooEarly(first) => refuse_unfinished(&first, "retrying").and(Err(Error::internal(
+            format!("retrying {}", first.handle),
+            "some of it is under way although it has ended",
+        ))),
         Intended::CutOtherwise(known) => Err(lookup::lacking(&known, wanted.requests())),
         Intended::OverBudget(today) => Err(over_budget(wanted, today, budget.unwrap_or_default())),
     }
@@ -73,11 +78,9 @@ async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
 
 /// Sends what there is room for. What cannot be sent now waits, with its requests beside the ledger.
 async fn send_parts(app: &App, handle: &Handle, monitor: &Relay) -> Result<Submission> {
-    let sent = async {
-        let lease = Lease::of_job(app, handle, monitor).await?;
-        send_under_lease(app, handle, &lease, monitor).await
-    };
-    match sent.await {
+    // A call that gives up while another one sends the job leaves it to that one.
+    let lease = Lease::of_job(app, handle, monitor).await?;
+    match send_under_lease(app, handle, &lease, monitor).await {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),
         // The caller is told that it failed: it goes out when it is asked for again, and not before.
         Err(e) if !monitor.is_alone() => app.ledger()?.hold(handle, true, e.cause()).and(Err(e)),
@@ -132,7 +135,8 @@ fn over_budget(job: &NewJob, today: Spending, budget: f64) -> Error {
             Cost::Usd(budget)
         ),
         None => format!(
-            "the price of {} is unknown, so the daily budget of {} cannot be kept",
+            "the price of {} is unknown, or not all can be counted beforehand (files by their address, caches, searches), so the \
+             daily budget of {} cannot be kept",
             job.model,
             Cost::Usd(budget)
         ),

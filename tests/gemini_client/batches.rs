@@ -150,7 +150,7 @@ async fn a_file_that_the_key_may_not_use_is_not_taken_for_a_model() {
     };
     let about_file = "You do not have permission to access the File 85na or it may not exist.";
     for (message, kind, hint) in [
-        (about_file, ErrorKind::NotFound, "upload again"),
+        (about_file, ErrorKind::NotFound, "an upload can be made again"),
         ("Generative Language API is blocked", ErrorKind::Auth, "AI Studio"),
     ] {
         let (_server, gemini) = scripted([refusal(message)]).await;

@@ -85,7 +85,8 @@ impl Family {
 
     /// Fails if there are retries whose answers may still be had: they would be asked for, and paid, again.
     pub(in crate::ops) fn refuse_unread(&self) -> Result<()> {
-        let Some((retry, e)) = self.unread.iter().find(|(_, e)| e.kind() != ErrorKind::NotFound) else { return Ok(()) };
+        // One that is gone for good is no error: its answers are missing.
+        let Some((retry, e)) = self.unread.first() else { return Ok(()) };
         let cause = format!(
             "the answers of its retry {retry} cannot be had now ({}), and would be paid for again",
             one_line(&clip(e.cause(), 200))
