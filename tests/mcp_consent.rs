@@ -322,3 +322,24 @@ fn two_questions_take_two_rounds_and_the_first_answer_is_kept() {
     let created = round(&mut server, "create_batch", &arguments, &bring(&price, "pay", yes("pay")));
     assert_eq!(created["structuredContent"]["estimate"]["model"], "gemini-3.8-flash", "{created}");
 }
+
+#[test]
+fn before_a_retry_and_a_removal_the_call_ends_with_a_question_too() {
+    let world = world();
+    world.write("planets.csv", "id,name\n1,Mars\n2,Venus [[simulate:failed]]\n");
+    let build = ["build", "planets.csv", "--template", "{{name}}", "--key", "id", "--model", "gemini-3.8-flash"];
+    world.reply(&[&build[..], &["--overwrite"]].concat());
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].clone();
+    world.run(&["status", job.as_str().unwrap(), "--wait"]);
+    let mut server = server(&world, "0");
+    let arguments = json!({"job": job});
+    for (tool, question, jobs) in [("retry_batch", "pay", 2), ("delete_batch", "remove", 1)] {
+        let asked = round(&mut server, tool, &arguments, &json!({}));
+        let no = bring(&asked, question, json!({"action": "decline"}));
+        let before = world.jobs_at_the_api();
+        is_declined(&round(&mut server, tool, &arguments, &no));
+        assert_eq!(world.jobs_at_the_api(), before, "{tool}");
+        let done = round(&mut server, tool, &arguments, &bring(&asked, question, yes(question)));
+        assert_eq!((&done["isError"], world.jobs_at_the_api()), (&json!(false), jobs), "{done}");
+    }
+}

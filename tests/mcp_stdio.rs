@@ -6,7 +6,7 @@ mod support;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gemini_batch_mcp::simulator::Pace;
+use gemini_batch_mcp::simulator::{Call, Fault, Pace};
 use rmcp::ServiceExt;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::transport::TokioChildProcess;
@@ -184,12 +184,17 @@ fn waiting_world() -> (World, Server) {
     let world = World::with(|options| options.pace = Pace::realistic());
     world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
     world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"]);
+    let server = server_of(&world);
+    (world, server)
+}
+
+fn server_of(world: &World) -> Server {
     let mut server = Server::start_with(|command| {
         command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
         command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", world.simulator.url());
     });
     server.initialize("2025-11-25");
-    (world, server)
+    server
 }
 
 #[test]
@@ -245,4 +250,39 @@ async fn a_client_library_lists_and_calls() {
     let result: CallToolResult = client.call_tool(call).await.unwrap();
     assert_eq!(result.is_error, Some(true));
     client.cancel().await.unwrap();
+}
+
+#[test]
+fn every_call_that_takes_long_tells_how_far_it_is() {
+    let world = World::new();
+    world.write("planets.csv", "id,name\n1,Mars\n2,Venus\n");
+    let mut server = server_of(&world);
+    let slow = Fault::Delay(Duration::from_millis(1200));
+    for call in [Call::CountTokens, Call::Finalize, Call::CreateBatch, Call::Download] {
+        world.simulator.faults().nth(call, 1, slow);
+    }
+    let mut told = |tool: &str, arguments: Value| {
+        let mut call = request("tools/call", &json!({"name": tool, "arguments": arguments}));
+        call["params"]["_meta"] = json!({"progressToken": tool});
+        server.send_line(&call.to_string());
+        let mut values = Vec::new();
+        loop {
+            let message: Value = serde_json::from_str(&server.next_line()).unwrap();
+            if message["id"] == call["id"] {
+                assert_eq!(message["result"]["isError"], false, "{message}");
+                assert!(!values.is_empty(), "{tool} told nothing");
+                assert!(values.is_sorted_by(|one, next| one < next), "{tool} told {values:?}");
+                return message["result"]["structuredContent"].clone();
+            }
+            assert_eq!(message["params"]["progressToken"], tool, "{message}");
+            values.push(message["params"]["progress"].as_f64().unwrap());
+        }
+    };
+    let built = told(
+        "build_jsonl",
+        json!({"source": "planets.csv", "template": "{{name}}?", "key": "id", "count_tokens": true}),
+    );
+    let created = told("create_batch", json!({"input": built["path"]}));
+    world.run(&["status", created["job"].as_str().unwrap(), "--wait"]);
+    told("get_results", json!({"job": created["job"], "output": "out.csv"}));
 }
