@@ -45,7 +45,7 @@ fn results_to_csv(results: &AllowedPath, output: &AllowedPath, count: usize) -> 
         write!(key, "row-{n}").unwrap();
         let raw = index.get(&key, &mut window).unwrap();
         let answer = raw.map_or_else(Answer::missing, |line| Answer::read(line, false));
-        writer.write(&Record { key: &key, answer: &answer, raw, source: &[], media: &[] }).unwrap();
+        writer.write(&Record { key: &key, asked: true, answer: &answer, raw, source: &[], media: &[] }).unwrap();
         summary.add(&key, &answer, None);
     }
     writer.finish().unwrap();

@@ -141,29 +141,32 @@ impl Ledger {
         })
     }
 
-    /// The API said clearly that it did not create the batch: it may be tried again, and nothing was spent.
-    pub fn refused(&self, part: PartId<'_>, why: &str) -> Result<()> {
-        self.write("recording a refusal", |tx| {
-            tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL, error = ?4 \
-                 WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
-                params![part.handle.as_str(), part.number, text(Utc::now()), why],
-            )?;
-            bring_state_up_to_date(tx, part.handle)?;
-            append(tx, Some(part.handle), "refused", &part.named(why))
-        })
+    /// The API said clearly to the holder of the lease that it did not create the batch: it may be tried again, and
+    /// nothing was spent.
+    pub fn refused(&self, part: PartId<'_>, lease: &str, owner: &str, why: &str) -> Result<Turn> {
+        self.not_sent(part, (lease, owner), "refused", Some(why))
     }
 
-    /// The batch is certainly not at the API, although a create was sent: it may be sent again, and nothing was spent.
-    pub fn absent(&self, part: PartId<'_>) -> Result<()> {
-        self.write("recording an absence", |tx| {
-            tx.execute(
-                "UPDATE parts SET step = 'uploaded', step_at = ?3, sent_at = NULL \
-                 WHERE handle = ?1 AND part = ?2 AND step <> 'created'",
-                params![part.handle.as_str(), part.number, text(Utc::now())],
-            )?;
-            bring_state_up_to_date(tx, part.handle)?;
-            append(tx, Some(part.handle), "absent", &part.named(""))
+    /// The batch is certainly not at the API, although a create was sent: the holder of the lease may send it again, and
+    /// nothing was spent.
+    pub fn absent(&self, part: PartId<'_>, lease: &str, owner: &str) -> Result<Turn> {
+        self.not_sent(part, (lease, owner), "absent", None)
+    }
+
+    /// Who lost the lease does not know what its next holder has sent meanwhile.
+    fn not_sent(&self, part: PartId<'_>, (lease, owner): (&str, &str), event: &str, why: Option<&str>) -> Result<Turn> {
+        self.write("recording that nothing was created", |tx| {
+            let sql = format!(
+                "UPDATE parts SET step = 'uploaded', step_at = ?5, sent_at = NULL, error = coalesce(?6, error) \
+                 WHERE handle = ?1 AND part = ?4 AND step <> 'created' AND {MINE}"
+            );
+            let given = params![part.handle.as_str(), lease, owner, part.number, text(Utc::now()), why];
+            let mine = tx.execute(&sql, given)? == 1;
+            if mine {
+                bring_state_up_to_date(tx, part.handle)?;
+                append(tx, Some(part.handle), event, &part.named(why.unwrap_or_default()))?;
+            }
+            Ok(turn(mine))
         })
     }
 
@@ -193,7 +196,7 @@ impl Ledger {
         self.write("recording a lost upload", |tx| {
             tx.execute(
                 "UPDATE parts SET step = 'intended', step_at = ?3, remote_file = NULL, file_expires = NULL, \
-                 upload_session = NULL WHERE handle = ?1 AND part = ?2",
+                 upload_session = NULL WHERE handle = ?1 AND part = ?2 AND step IN ('intended', 'uploaded')",
                 params![part.handle.as_str(), part.number, text(Utc::now())],
             )?;
             append(tx, Some(part.handle), "upload lost", &part.named(""))

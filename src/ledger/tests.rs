@@ -173,7 +173,10 @@ fn what_is_about_to_be_sent_or_under_way_is_not_repeated() {
     assert!(!is_too_early(), "the rest was given up");
     ledger.unclear(part(2)).unwrap();
     assert!(is_too_early(), "a part may be there");
-    ledger.absent(part(2)).unwrap();
+    assert_eq!(ledger.absent(part(2), "job", "me").unwrap(), Turn::Lost, "only who holds the lease can tell");
+    assert!(is_too_early());
+    assert!(ledger.lease("job", "me").unwrap());
+    assert_eq!(ledger.absent(part(2), "job", "me").unwrap(), Turn::Mine);
     assert!(intend(&ledger, &retry).1);
     // And what is repeated is not sent after all.
     intend(&ledger, &in_parts("a"));

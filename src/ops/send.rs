@@ -119,7 +119,7 @@ impl Sending<'_> {
         ledger.restart_step(self.id())?;
         let age = (self.app.now() - self.part.step_at).to_std().unwrap_or_default();
         match self.app.config().settle.checked_sub(age) {
-            None | Some(Duration::ZERO) => ledger.absent(self.id()),
+            None | Some(Duration::ZERO) => self.mine(ledger.absent(self.id(), &self.lease.name, &self.lease.owner)?),
             Some(left) => Err(unclear(&self.part.display_name, left)),
         }
     }
@@ -191,7 +191,7 @@ impl Sending<'_> {
     /// The API said clearly that it made nothing.
     fn refused(&self, e: Error) -> Result<Sent> {
         let ledger = self.app.ledger()?;
-        ledger.refused(self.id(), &e.to_string())?;
+        self.mine(ledger.refused(self.id(), &self.lease.name, &self.lease.owner, &e.to_string())?)?;
         if e.kind() == ErrorKind::Quota && may_pass(&e) {
             let enqueued = ledger.enqueued(&self.job.model, &self.owner)?.tokens;
             let asked = retry_after(&e).and_then(|wait| chrono::TimeDelta::from_std(wait).ok());
