@@ -5,11 +5,14 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::address::Address;
 use support::certificate;
-use support::http_server::{HttpServer, message};
-use support::program::{self, TOOLS, initialize, request, tool_names};
+use support::http_server::{HttpServer, message, status};
+use support::program::{self, PATIENCE, TOOLS, initialize, request, tool_names};
 use support::scripted::{Reply, Scripted};
 use support::session::Session;
 use support::signed::{self, from_now};
@@ -338,6 +341,56 @@ fn the_issuers_metadata_name_its_keys() {
     assert_eq!(post_with(&server, &signed::token(&claims), &initialize("2025-11-25")).0, 200);
     let asked: Vec<String> = issuer.seen().iter().map(|request| request.target.clone()).collect();
     assert_eq!(asked, ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/keys"]);
+}
+
+/// A server that takes the tokens of an issuer whose keys are at an address.
+fn with_keys_at(folder: &Path, address: &str) -> HttpServer {
+    let flags = ["--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", address];
+    HttpServer::with(command(folder), &flags)
+}
+
+#[test]
+fn a_client_that_hangs_up_does_not_keep_the_issuers_keys_from_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ((begun, asked), (answer, answered)) = (channel(), channel());
+    let issuer = runtime.block_on(Scripted::play(move |_| {
+        begun.send(()).unwrap();
+        answered.recv_timeout(PATIENCE).unwrap();
+        Reply::json(200, signed::key_set())
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_keys_at(folder.path(), &format!("{}/keys", issuer.base_url));
+    let login = format!("Bearer {}", signed::token(&claims("batch:read")));
+    let hello = initialize("2025-11-25").to_string();
+    let send = || server.send("POST", "/mcp", &[LEGACY.as_slice(), &[("Authorization", &login)]].concat(), &hello);
+    let first = send();
+    asked.recv_timeout(PATIENCE).unwrap();
+    drop(first);
+    let start = Instant::now();
+    while !server.log().contains("broke off") {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut others = [send(), send()];
+    answer.send(()).unwrap();
+    assert_eq!(others.each_mut().map(status), [200, 200]);
+    assert_eq!(issuer.seen().len(), 1);
+}
+
+#[test]
+fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
+    let (folder, nobody) = (tempfile::tempdir().unwrap(), Address::new());
+    let server = with_keys_at(folder.path(), &format!("{}/keys", nobody.url()));
+    let good = signed::token(&claims("batch:read"));
+    for _ in 0..2 {
+        let (code, answer) = post_with(&server, &good, &initialize("2025-11-25"));
+        assert_eq!(code, 503, "{answer}");
+        let seconds = answer.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+        assert!((1..=5).contains(&seconds.parse().unwrap()), "{answer}");
+        assert!(!answer.contains("www-authenticate"), "{answer}");
+    }
+    assert_eq!(post_with(&server, "x", &initialize("2025-11-25")).0, 401, "what is no token");
+    assert!(server.log().contains("public keys cannot be had"), "{}", server.log());
 }
 
 #[tokio::test]

@@ -107,8 +107,16 @@ fn connections_are_bounded_and_their_places_come_back() {
 
 #[test]
 fn a_client_that_sends_no_request_is_hung_up_on() {
-    let server = HttpServer::start();
-    let beginnings = ["", "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"];
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.env("GEMINI_BATCH_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let server = HttpServer::of(command);
+    let beginnings = [
+        "",
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\n",
+        // A notice that nobody can tell to be signed before it is there.
+        "POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+    ];
     let streams = beginnings.map(|beginning| {
         let mut stream = TcpStream::connect(&server.authority).unwrap();
         stream.write_all(beginning.as_bytes()).unwrap();

@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use support::address::Address;
 use support::http_server::HttpServer;
 use support::program::{PATIENCE, program};
 use support::scripted::{Reply, Scripted};
@@ -165,6 +166,17 @@ fn a_notice_with_a_token_of_googles_is_believed() {
     }
     // A secret's kind of signature is nothing here.
     assert_eq!(ask(&by_secret(SECRET, "a", 1, &body)), 401);
+}
+
+#[test]
+fn a_notice_that_cannot_be_checked_now_is_to_come_again() {
+    let (folder, nobody) = (tempfile::tempdir().unwrap(), Address::new());
+    let mut command = program(folder.path());
+    command.env("GOOGLE_GEMINI_BASE_URL", nobody.url()).env("GOOGLE_API_KEY", "a-key-for-tests");
+    let server = HttpServer::with(command, &["--webhook-audience", "https://me.example/webhook"]);
+    let signed = signed::token(&json!({"aud": "https://me.example/webhook", "exp": from_now(300)}));
+    let (code, answer) = server.ask("POST", "/webhook", &[("Webhook-Signature", &signed)], "{}");
+    assert!(code == 503 && answer.contains("retry-after: "), "{code} {answer}");
 }
 
 /// The other signature: the public key taken for a shared secret, an old trick (RFC 8725 §2.1).

@@ -18,9 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::household::household;
+
 /// Connections at a time: what is left of the usual 1,024 open files is for files.
 const MOST: usize = 512;
-/// Of those, one address may have so many, unless all come from this machine or from a proxy.
+/// Of those, one household may have so many, unless all come from this machine or from a proxy.
 pub(super) const MOST_OF_ONE: usize = 128;
 /// How long a client may take to agree on encryption, and to send the head of a request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -138,12 +140,13 @@ struct Place {
 }
 
 impl Places {
-    /// So many places for each address; `None` if one address may have all.
+    /// So many places for each household; `None` if one may have all.
     pub(super) fn new(most_of_one: Option<usize>) -> Self {
         Self { most_of_one: most_of_one.unwrap_or(MOST), taken: Arc::default() }
     }
 
     fn take(&self, of: IpAddr) -> Option<Place> {
+        let of = household(of);
         let mut taken = self.lock();
         let has_room = taken.values().sum::<usize>() < MOST;
         let count = taken.entry(of).or_default();
@@ -192,6 +195,17 @@ mod tests {
         assert!(places.take(address(2)).is_some());
         drop(first);
         assert!(places.take(address(1)).is_some());
+    }
+
+    #[test]
+    fn neighbours_in_one_network_share_its_places() {
+        let places = Places::new(Some(2));
+        let neighbour = |number: u128| IpAddr::from((0x2001_0db8_u128 << 96 | number).to_be_bytes());
+        let taken = [places.take(neighbour(1)), places.take(neighbour(2))];
+        assert!(places.take(neighbour(3)).is_none());
+        assert!(places.take(neighbour(1 << 64)).is_some(), "another network");
+        drop(taken);
+        assert!(places.lock().is_empty());
     }
 
     #[test]

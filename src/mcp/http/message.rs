@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -47,12 +48,17 @@ pub(super) async fn whole(request: Request, next: Next) -> Response {
     }
 }
 
-async fn read(request: Request, patience: Duration) -> Result<Request, Box<Response>> {
+/// The head and the body of a request, if that arrives whole in time and is no longer than it may be.
+pub(super) async fn arrived(request: Request, patience: Duration) -> Result<(Parts, Bytes), Box<Response>> {
     let (head, body) = request.into_parts();
     let read = Bytes::from_request(Request::from_parts(head.clone(), body), &());
     let late = |_| (StatusCode::REQUEST_TIMEOUT, "the message took too long to arrive\n").into_response();
     let read = tokio::time::timeout(patience, read).await.map_err(late)?;
-    let body = read.map_err(IntoResponse::into_response)?;
+    Ok((head, read.map_err(IntoResponse::into_response)?))
+}
+
+async fn read(request: Request, patience: Duration) -> Result<Request, Box<Response>> {
+    let (head, body) = arrived(request, patience).await?;
     if values(&body) > MOST_VALUES {
         return Err(
             (StatusCode::PAYLOAD_TOO_LARGE, "too many values in one message: put the data in a file\n").into_response()

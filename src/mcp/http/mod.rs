@@ -8,6 +8,7 @@
 mod connections;
 mod guard;
 mod health;
+mod household;
 mod jwt;
 mod legacy;
 mod login;
@@ -27,8 +28,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
@@ -96,6 +98,12 @@ impl End {
         self.stop.cancel();
         let _ = tokio::time::timeout(LAST, self.work.wait()).await;
     }
+}
+
+/// The answer to a client that may come again after a while.
+fn later(status: StatusCode, wait: Duration, words: &'static str) -> Response {
+    let seconds = wait.as_secs_f64().ceil().max(1.0).to_string();
+    (status, [(header::RETRY_AFTER, seconds)], words).into_response()
 }
 
 fn say(text: &str) {

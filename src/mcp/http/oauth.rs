@@ -14,7 +14,8 @@ use axum::routing::get;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::jwt::{self, Expected, Keys};
+use super::jwt::{self, Expected, Keys, Refused};
+use super::later;
 use crate::config::http::OAuthSettings;
 use crate::mcp::tasks::Owner;
 use crate::ops::signing_keys;
@@ -85,10 +86,16 @@ impl OAuth {
             Ok(claims) if claims.has(WRITE) => Ok((Granted { write: true }, self.owner(&claims))),
             Ok(claims) if claims.has(READ) => Ok((Granted { write: false }, self.owner(&claims))),
             Ok(_) => Err(self.refusal(Want::Scope(READ), uri, headers)),
-            Err(cause) => {
+            Err(Refused::Wrong(cause)) => {
                 tracing::info!("a token is refused: {cause:?}");
                 Err(self.refusal(Want::GoodToken, uri, headers))
             }
+            // Another token would be no better.
+            Err(Refused::Unchecked(again)) => Err(Box::new(later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                again,
+                "the issuer's keys cannot be had, so no token can be checked; the log says why\n",
+            ))),
         }
     }
 

@@ -1,18 +1,19 @@
 //! How many requests a client may send: so many a minute, saved up for a minute at most.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::connections::Peer;
+use super::household::household;
+use super::later;
 
 /// Addresses that are remembered. Those that sent nothing for a minute are not needed.
 const MOST: usize = 16_384;
@@ -71,23 +72,12 @@ impl Rate {
     }
 }
 
-/// Whoever has one address of IPv6 has its whole network of 2^64.
-fn household(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// Refuses what a client sends beyond its rate.
 pub(super) async fn limited(State(rate): State<Rate>, request: Request, next: Next) -> Response {
     let Some(client) = rate.client(&request) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     match rate.take(client, Instant::now()) {
         Ok(()) => next.run(request).await,
-        Err(wait) => {
-            let seconds = wait.as_secs_f64().ceil().to_string();
-            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], "too many requests\n").into_response()
-        }
+        Err(wait) => later(StatusCode::TOO_MANY_REQUESTS, wait, "too many requests\n"),
     }
 }
 

@@ -1,13 +1,15 @@
 //! Somebody's public keys, fetched when first needed and now and then after.
+//!
+//! A fetch is work of its own: whoever needs the keys waits for it, and it goes on when they hang up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -15,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 const LIFE: Duration = Duration::from_secs(3600);
 /// Between two fetches for a key that a good set does not have: whoever invents names of keys causes no flood.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Between two fetches while there is no good set at all.
+/// After a fetch that failed.
 const SHORT_PAUSE: Duration = Duration::from_secs(5);
 
 type Fetch = Box<dyn Fn() -> BoxFuture<'static, Result<Value>> + Send + Sync>;
@@ -30,7 +32,19 @@ pub(in super::super) struct Keys {
 #[derive(Default)]
 struct Known {
     set: Option<(JwkSet, Instant)>,
-    tried: Option<Instant>,
+    /// When the last fetch ended, if it failed.
+    failed: Option<Instant>,
+    /// Cancelled when the last fetch has ended, however it did.
+    fetched: Option<CancellationToken>,
+}
+
+/// What is known of a key.
+pub(super) enum Found {
+    Key(DecodingKey),
+    /// There is none of this name.
+    None,
+    /// Nobody can tell: the keys cannot be had. It is tried again after this time.
+    Unknown(Duration),
 }
 
 impl Keys {
@@ -42,33 +56,68 @@ impl Keys {
         Self { fetch: Arc::new(Box::new(move || Box::pin(fetch()))), known: Arc::default() }
     }
 
-    /// The key of this name, if there is one.
-    pub(super) async fn find(&self, kid: &str) -> Result<Option<DecodingKey>> {
-        let mut known = self.known.lock().await;
-        if known.is_worth_a_fetch(kid) {
-            known.tried = Some(Instant::now());
-            known.set = Some((read((self.fetch)().await?)?, Instant::now()));
+    /// The key of this name.
+    pub(super) async fn find(&self, kid: &str) -> Result<Found> {
+        if let Some(fetched) = self.fetch_for(kid) {
+            fetched.cancelled().await;
         }
-        let fresh = known.fresh();
-        match fresh.and_then(|set| set.find(kid)) {
-            Some(key) => DecodingKey::from_jwk(key).map(Some).map_err(|e| unreadable(&e.to_string())),
-            None => Ok(None),
+        let known = self.lock();
+        match (known.key(kid), known.failed) {
+            (Some(key), _) => DecodingKey::from_jwk(key).map(Found::Key).map_err(|e| unreadable(&e.to_string())),
+            (None, Some(at)) => Ok(Found::Unknown(SHORT_PAUSE.saturating_sub(at.elapsed()))),
+            (None, None) => Ok(Found::None),
         }
+    }
+
+    /// The end of the fetch that may bring a key of this name, if one is needed and under way by now.
+    fn fetch_for(&self, kid: &str) -> Option<CancellationToken> {
+        let mut known = self.lock();
+        if known.key(kid).is_some() {
+            return None;
+        }
+        let under_way = known.fetched.clone().filter(|fetched| !fetched.is_cancelled());
+        if under_way.is_some() || !known.is_worth_a_fetch() {
+            return under_way;
+        }
+        let fetched = CancellationToken::new();
+        known.fetched = Some(fetched.clone());
+        let (keys, ends) = (self.clone(), fetched.clone().drop_guard());
+        tokio::spawn(async move {
+            let set = (keys.fetch)().await.and_then(read);
+            keys.lock().take(set);
+            drop(ends);
+        });
+        Some(fetched)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn fresh(&self) -> Option<&JwkSet> {
-        self.set.as_ref().filter(|(_, at)| at.elapsed() < LIFE).map(|(set, _)| set)
+    fn fresh(&self) -> Option<&(JwkSet, Instant)> {
+        self.set.as_ref().filter(|(_, at)| at.elapsed() < LIFE)
     }
 
-    fn is_worth_a_fetch(&self, kid: &str) -> bool {
-        let pause = match self.fresh() {
-            Some(set) if set.find(kid).is_some() => return false,
-            Some(_) => PAUSE,
-            None => SHORT_PAUSE,
-        };
-        self.tried.is_none_or(|at| at.elapsed() >= pause)
+    fn key(&self, kid: &str) -> Option<&Jwk> {
+        self.fresh().and_then(|(set, _)| set.find(kid))
+    }
+
+    fn is_worth_a_fetch(&self) -> bool {
+        match (self.failed, self.fresh()) {
+            (Some(at), _) => at.elapsed() >= SHORT_PAUSE,
+            (None, Some((_, at))) => at.elapsed() >= PAUSE,
+            (None, None) => true,
+        }
+    }
+
+    fn take(&mut self, fetched: Result<JwkSet>) {
+        self.failed = fetched.is_err().then(Instant::now);
+        match fetched {
+            Ok(set) => self.set = Some((set, Instant::now())),
+            Err(e) => tracing::warn!("public keys cannot be had: {e}"),
+        }
     }
 }
 
@@ -98,23 +147,52 @@ mod tests {
         (keys, fetches)
     }
 
+    fn one_key() -> Result<Value> {
+        Ok(json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB"}]}))
+    }
+
     #[tokio::test]
     async fn keys_are_fetched_once_whatever_names_are_invented() {
-        let (keys, fetches) =
-            counted(|| Ok(json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB"}]})));
-        assert!(keys.find("a").await.unwrap().is_some());
+        let (keys, fetches) = counted(one_key);
+        assert!(matches!(keys.find("a").await, Ok(Found::Key(_))));
         for invented in ["b", "c", "d"] {
-            assert!(keys.find(invented).await.unwrap().is_none());
+            assert!(matches!(keys.find(invented).await, Ok(Found::None)));
         }
-        assert!(keys.find("a").await.unwrap().is_some());
+        assert!(matches!(keys.find("a").await, Ok(Found::Key(_))));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
     async fn keys_that_cannot_be_had_are_not_asked_for_at_every_token() {
         let (keys, fetches) = counted(|| Ok(json!({"error": "none here"})));
-        assert!(keys.find("a").await.is_err());
-        assert!(keys.find("a").await.unwrap().is_none());
+        for _ in 0..2 {
+            assert!(matches!(keys.find("a").await, Ok(Found::Unknown(again)) if again <= SHORT_PAUSE));
+        }
+        assert_eq!(fetches.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_goes_on_without_whoever_asked_first() {
+        let (asked, told) = (CancellationToken::new(), CancellationToken::new());
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let (begun, answered, counter) = (asked.clone(), told.clone(), fetches.clone());
+        let keys = Keys::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            begun.cancel();
+            let answered = answered.clone();
+            async move {
+                answered.cancelled().await;
+                one_key()
+            }
+        });
+        tokio::select! {
+            _ = keys.find("a") => panic!("there is no answer yet"),
+            () = asked.cancelled() => {}
+        }
+        let (second, third) = (keys.find("a"), keys.find("b"));
+        told.cancel();
+        let (second, third) = tokio::join!(second, third);
+        assert!(matches!((second, third), (Ok(Found::Key(_)), Ok(Found::None))));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
     }
 }

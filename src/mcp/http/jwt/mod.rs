@@ -9,9 +9,12 @@ mod verifier;
 pub(super) use keys::Keys;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jsonwebtoken::{AlgorithmFamily, Validation, decode, decode_header};
 use serde::de::DeserializeOwned;
+
+use keys::Found;
 
 /// Whom a token has to be for, and by whom it has to be made.
 #[derive(Debug, Clone)]
@@ -20,16 +23,30 @@ pub(super) struct Expected {
     pub(super) issuer: Option<String>,
 }
 
+/// Why a token is not taken.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is not good.
+    Wrong(String),
+    /// It may be good: the keys to tell by cannot be had before this time has passed.
+    Unchecked(Duration),
+}
+
 /// What a token says, once its signature, its end, its audience and its issuer are right; else why they are not.
-pub(super) async fn verified<T: DeserializeOwned>(token: &str, keys: &Keys, expected: &Expected) -> Result<T, String> {
+pub(super) async fn verified<T: DeserializeOwned>(token: &str, keys: &Keys, expected: &Expected) -> Result<T, Refused> {
     verifier::install();
-    let header = decode_header(token).map_err(|e| e.to_string())?;
-    let kid = header.kid.ok_or("it names no key")?;
-    let key = keys.find(&kid).await.map_err(|e| e.to_string())?.ok_or("it names a key that is not known")?;
+    let wrong = |why: &dyn ToString| Refused::Wrong(why.to_string());
+    let header = decode_header(token).map_err(|e| wrong(&e))?;
+    let kid = header.kid.ok_or_else(|| wrong(&"it names no key"))?;
+    let key = match keys.find(&kid).await.map_err(|e| wrong(&e))? {
+        Found::Key(key) => key,
+        Found::None => return Err(wrong(&"it names a key that is not known")),
+        Found::Unknown(again) => return Err(Refused::Unchecked(again)),
+    };
     if key.family() == AlgorithmFamily::Hmac {
-        return Err("it is signed with a key that is not public".to_owned());
+        return Err(wrong(&"it is signed with a key that is not public"));
     }
-    decode(token, &key, &rules(key.family(), expected)).map(|token| token.claims).map_err(|e| e.to_string())
+    decode(token, &key, &rules(key.family(), expected)).map(|token| token.claims).map_err(|e| wrong(&e))
 }
 
 /// The algorithms are the key's, whatever the token claims (RFC 8725 §3.1).

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::jwt::{self, Expected, Keys};
+use super::{later, message};
 use crate::config::http::WebhookSettings;
 use crate::error::Result;
 use crate::ops::{App, notified, signing_keys};
@@ -29,6 +29,8 @@ use signature::Secrets;
 
 /// A notice takes some hundred bytes.
 const LONGEST: usize = 64 * 1024;
+/// How long it may take to arrive: nobody logs in before it is read.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// How far a notice's time may be from ours (Standard Webhooks; API reference §9).
 const STALE_S: i64 = 300;
 /// Looks at jobs at a time. What is above is dropped: whoever waits for the job looks for itself.
@@ -76,6 +78,8 @@ enum Refusal {
     Unsigned,
     Stale,
     Unreadable,
+    /// Google's keys cannot be had before this time has passed.
+    Unchecked(Duration),
 }
 
 impl IntoResponse for Refusal {
@@ -84,6 +88,9 @@ impl IntoResponse for Refusal {
             Self::Unsigned => (StatusCode::UNAUTHORIZED, "the signature is missing or wrong\n"),
             Self::Stale => (StatusCode::BAD_REQUEST, "the time of the notice is too far from now\n"),
             Self::Unreadable => (StatusCode::BAD_REQUEST, "this is no notice\n"),
+            Self::Unchecked(again) => {
+                return later(StatusCode::SERVICE_UNAVAILABLE, again, "the signature cannot be checked now\n");
+            }
         }
         .into_response()
     }
@@ -103,8 +110,12 @@ struct Subject {
     id: Option<String>,
 }
 
-async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> Response {
-    let id = match receiver.id_of_signed(&headers, &body).await {
+async fn receive(State(receiver): State<Arc<Receiver>>, request: Request) -> Response {
+    let (head, body) = match message::arrived(request, ARRIVAL).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => return *refusal,
+    };
+    let id = match receiver.id_of_signed(&head.headers, &body).await {
         Ok(id) => id,
         Err(refusal) => {
             tracing::debug!("a notice is refused: {refusal:?}");
@@ -136,7 +147,7 @@ impl Receiver {
         let tokens =
             signatures.split_whitespace().map(|one| one.rsplit_once(',').map_or(one, |(_version, token)| token));
         for token in tokens.filter(|token| token.matches('.').count() == 2).take(2) {
-            if self.is_of_google(token).await {
+            if self.is_of_google(token).await? {
                 let hash = digest(&SHA256, token.as_bytes());
                 return Ok(format!("token {}", crate::job::id::hex(hash.as_ref())));
             }
@@ -145,16 +156,17 @@ impl Receiver {
     }
 
     /// Whether a token is signed by Google, for us, and has not ended.
-    async fn is_of_google(&self, token: &str) -> bool {
-        let Some((keys, expected)) = &self.google else { return false };
+    async fn is_of_google(&self, token: &str) -> Result<bool, Refusal> {
+        let Some((keys, expected)) = &self.google else { return Ok(false) };
         let checked = jwt::verified::<serde::de::IgnoredAny>(token, keys, expected);
         match tokio::time::timeout(PATIENCE, checked).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(cause)) => {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(jwt::Refused::Wrong(cause))) => {
                 tracing::debug!("the token of a notice is refused: {cause}");
-                false
+                Ok(false)
             }
-            Err(_) => false,
+            Ok(Err(jwt::Refused::Unchecked(again))) => Err(Refusal::Unchecked(again)),
+            Err(_) => Err(Refusal::Unchecked(PATIENCE)),
         }
     }
 
