@@ -16,8 +16,8 @@
 //!     may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the client
 //!     knows how to ask.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
-//!     `mcp/http/rate.rs`, `mcp/http/login.rs` and `mcp/http/oauth.rs`, `mcp/http/message.rs` (its body, in bounds) and
-//!     `mcp/http/scopes.rs`.
+//!     `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs`,
+//!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`.
 //!   - Older clients have sessions there: what is said on which stream (`mcp/http/sessions/streams.rs`), one session
 //!     (`mcp/http/sessions/session.rs`), all of them (`mcp/http/sessions/registry.rs`), in use or not
 //!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one.
@@ -26,7 +26,7 @@
 //!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.
 //! - [`ops`]: the verbs, one file each, called by tools and commands alike.
 //!   - `ops/app.rs`: what every verb needs, opened when first needed. `ops/call_log.rs`: what is called of the API is
-//!     written down.
+//!     written down. `ops/ending.rs`: a server that ends waits for what is under way.
 //!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
 //!     (`ops/build/rows.rs`, over `ops/dataset.rs`), what is asked (`ops/build/request.rs`, `ops/build/kinds.rs`), rows
 //!     that are requests already (`ops/build/ready.rs`), media (`ops/build/attach.rs`, looked for by

@@ -9,13 +9,23 @@ use gemini_batch_mcp::config::{Caller, Config};
 use gemini_batch_mcp::error::{Error, Result};
 use gemini_batch_mcp::mcp;
 use gemini_batch_mcp::ops::App;
+use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+
+/// Threads of a server. Little is done on them: what takes long has threads of its own.
+const WORKERS: usize = 4;
+const STACK: usize = 2 << 20;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log();
-    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // Who runs one command waits for it anyway; of a server's clients none is to wait for what another has to wait for.
+    let mut runtime = match cli.command {
+        None | Some(Command::Serve(_)) => Builder::new_multi_thread(),
+        Some(_) => Builder::new_current_thread(),
+    };
+    let exit = match runtime.worker_threads(WORKERS).thread_stack_size(STACK).enable_all().build() {
         Ok(runtime) => {
             let exit = runtime.block_on(run(cli));
             // A thread may still wait for input that never comes.

@@ -43,9 +43,16 @@ pub trait Monitor: Send + Sync {
     }
 }
 
-/// A monitor that listens to nothing and never cancels.
+/// A monitor that listens to nothing, and never cancels unless it has its order to stop from elsewhere.
 #[derive(Debug, Default)]
 pub struct Silent(CancellationToken);
+
+impl Silent {
+    /// Work that nobody watches, until this is cancelled.
+    pub fn until(stop: CancellationToken) -> Self {
+        Self(stop)
+    }
+}
 
 impl Monitor for Silent {
     fn report(&self, _progress: &Progress) {}

@@ -6,9 +6,10 @@ mod support;
 use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
-use gemini_batch_mcp::simulator::Pace;
+use gemini_batch_mcp::simulator::{Call as SimulatorCall, ErrorBody, Fault, Pace};
 use serde_json::{Value, json};
 use support::http_server::{HttpServer, MODERN_STATUS_CALL, message, status};
+use support::ledger;
 use support::program::{self, PATIENCE, initialize, modern, request};
 use support::world::World;
 
@@ -148,10 +149,31 @@ fn a_legacy_call_ends_when_its_own_client_cancels_it() {
     assert!(nobody_asks(&world), "the call goes on although it is cancelled");
 }
 
-#[cfg(unix)]
-fn terminate(server: &HttpServer) {
-    let kill = std::process::Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+#[test]
+fn who_needs_no_ledger_does_not_wait_for_one_that_another_process_holds() {
+    let (world, server) = waiting_world();
+    let holder = ledger::open(&world);
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let arguments = json!({"input": "requests.jsonl", "model": "gemini-3-flash-preview"});
+    let create = request("tools/call", &json!({"name": "create_batch", "arguments": arguments})).to_string();
+    // More than the server has threads.
+    let mut calls: Vec<_> = (0..9).map(|_| server.send("POST", "/mcp", &LEGACY, &create)).collect();
+    for call in &mut calls {
+        assert_eq!(status(call), 200);
+    }
+    for _ in 0..40 {
+        let asked = Instant::now();
+        assert_eq!(server.ask("GET", "/healthz", &[], "").0, 200);
+        assert_eq!(server.post("/mcp", &LEGACY[2..], &request("ping", &json!({}))).0, 200);
+        assert!(asked.elapsed() < Duration::from_secs(2), "everybody waits: {:?}", asked.elapsed());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    holder.execute_batch("COMMIT").unwrap();
+    for mut call in calls {
+        let mut answer = String::new();
+        call.read_to_string(&mut answer).unwrap();
+        assert_eq!(message(&answer)["result"]["structuredContent"]["submission"], "found", "{answer}");
+    }
 }
 
 #[cfg(unix)]
@@ -160,7 +182,7 @@ fn a_call_in_flight_is_answered_although_the_server_is_told_to_stop() {
     let (_world, mut server) = waiting_world();
     let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 2).to_string());
     assert_eq!(status(&mut answer), 200);
-    terminate(&server);
+    server.terminate();
     let rest: Vec<String> = answer.lines().map_while(Result::ok).collect();
     let data = rest.iter().find(|line| line.starts_with("data: {")).unwrap_or_else(|| panic!("no answer: {rest:?}"));
     assert_eq!(message(data)["result"]["structuredContent"]["all_ended"], false);
@@ -174,10 +196,36 @@ fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it() {
     let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 3000).to_string());
     polled_again(&world);
     let told = Instant::now();
-    terminate(&server);
+    server.terminate();
     assert!(program::wait_for_end(&mut server.child).success());
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
     let mut rest = String::new();
     assert!(answer.read_to_string(&mut rest).is_ok() && rest.ends_with("0\r\n\r\n"), "the stream broke off: {rest}");
     assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_sent_behind_an_answer_is_sent_whole_before_the_server_ends() {
+    let world = World::new();
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(SimulatorCall::CreateBatch, full);
+    let waits = world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"]);
+    assert_eq!(waits["submission"], "queued", "{waits}");
+    ledger::time_passes(&world, Duration::from_secs(120));
+    world.simulator.faults().next(SimulatorCall::CreateBatch, Fault::Delay(Duration::from_secs(1)));
+    let mut server = HttpServer::of(world.command());
+    let list = request("tools/call", &json!({"name": "list_batches", "arguments": {"remote": false}}));
+    let (_, answer) = server.post("/mcp", &LEGACY[2..], &list);
+    assert_eq!(message(&answer)["result"]["isError"], false, "{answer}");
+    let start = Instant::now();
+    while world.simulator.log().under_way(SimulatorCall::CreateBatch) == 0 {
+        assert!(start.elapsed() < PATIENCE, "it is not sent");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.terminate();
+    assert!(program::wait_for_end(&mut server.child).success());
+    let job = &world.reply(&["list", "--local"])["jobs"][0];
+    assert_eq!((&job["state"], world.jobs_at_the_api()), (&json!("JOB_STATE_PENDING"), 1), "{job}");
 }

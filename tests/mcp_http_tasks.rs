@@ -11,9 +11,10 @@ use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::{Value, json};
 use support::http_server::{HttpServer, MODERN_STATUS_CALL, message};
 use support::ledger::{open, time_passes};
-use support::program::{PATIENCE, Server};
+use support::program::{PATIENCE, Server, wait_for_end};
 use support::signed::{self, from_now};
 use support::tasks::{WaitingWorld, about, call, ended, id_of};
+use support::world::World;
 
 const ISSUER: &str = "https://as.example";
 const AUDIENCE: &str = "https://batch.example.com/mcp";
@@ -177,4 +178,71 @@ fn for_somebody_without_a_name_there_are_no_tasks() {
     let short = call("check_status", &json!({"wait": true, "timeout_seconds": 3}));
     let answer = message(&ask_as(&server, Some(&nameless), &short).1);
     assert_eq!(answer["result"]["structuredContent"]["all_ended"], false, "{answer}");
+}
+
+/// A world with a request file, and a call that makes a job of it.
+fn world_with_requests() -> (World, Value) {
+    let world = World::new();
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    (world, call("create_batch", &json!({"input": "requests.jsonl", "model": "gemini-3-flash-preview"})))
+}
+
+/// Ends a server that is in a hurry.
+#[cfg(unix)]
+fn hurried_end(mut server: HttpServer) {
+    let start = Instant::now();
+    while server.child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < PATIENCE, "the server does not end");
+        server.terminate();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_of_the_server_waits_for_a_task_that_is_almost_done() {
+    let (world, create) = world_with_requests();
+    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_millis(2500)));
+    let mut first = HttpServer::of(world.command());
+    let id = id_of(&ask(&first, &create));
+    first.terminate();
+    assert!(wait_for_end(&mut first.child).success());
+    let task = ask(&HttpServer::of(world.command()), &about("tasks/get", &id));
+    assert_eq!(task["result"]["result"]["structuredContent"]["submission"], "created", "{task}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wait_that_the_end_of_its_server_has_stopped_goes_on_in_the_next_one_at_once() {
+    let waiting = WaitingWorld::new();
+    let first = HttpServer::of(waiting.world.command());
+    let id = id_of(&ask(&first, &wait()));
+    hurried_end(first);
+    let second = HttpServer::of(waiting.world.command());
+    assert_eq!(ask(&second, &about("tasks/get", &id))["result"]["status"], "working");
+    waiting.job_ends();
+    let task = ended(|| ask(&second, &about("tasks/get", &id)));
+    assert_eq!(task["result"]["structuredContent"]["all_ended"], true, "{task}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_submission_that_the_end_of_its_server_has_stopped_goes_out_from_the_next_one() {
+    let (world, create) = world_with_requests();
+    world.simulator.faults().next(Call::Finalize, Fault::DelayBeforeActing(Duration::from_secs(20)));
+    let first = HttpServer::of(world.command());
+    let id = id_of(&ask(&first, &create));
+    hurried_end(first);
+    let second = HttpServer::of(world.command());
+    let task = ask(&second, &about("tasks/get", &id));
+    assert_eq!(task["result"]["status"], "failed", "{task}");
+    assert!(task["result"]["statusMessage"].as_str().unwrap().contains("Call create_batch again"), "{task}");
+    ask(&second, &call("list_batches", &json!({"remote": false})));
+    let start = Instant::now();
+    while world.jobs_at_the_api() == 0 {
+        assert!(start.elapsed() < PATIENCE, "it does not go out");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let again = ask(&second, &create);
+    assert_eq!((&again["result"]["isError"], world.jobs_at_the_api()), (&json!(false), 1), "{again}");
 }

@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::io::BufRead;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::program::{Server, modern, request};
+use support::http_server::{HttpServer, Sse, status};
+use support::program::{self, PATIENCE, Server, modern, request};
 use support::world::World;
 
 fn server(world: &World) -> Server {
@@ -54,13 +57,14 @@ fn what_another_process_does_is_told_to_a_stream() {
     let job = job(&world);
     let mut server = server(&world);
     let uri = format!("batch://jobs/{job}/results");
-    let wanted = ["batch://jobs", &uri, "batch://jobs/no-0123456789ab/status", "file:///etc/passwd"];
+    let wanted = ["batch://jobs", "batch://jobs", &uri, "batch://jobs/no-0123456789ab/status", "file:///etc/passwd"];
     let mut listen = modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": wanted}}));
     listen["id"] = json!("ear");
     server.send_line(&listen.to_string());
     let heard = next(&mut server);
     assert_eq!(heard["method"], "notifications/subscriptions/acknowledged", "{heard}");
-    assert_eq!(heard["params"]["notifications"], json!({"resourceSubscriptions": ["batch://jobs", uri]}));
+    let accepted = json!({"resourceSubscriptions": ["batch://jobs", "batch://jobs", uri]});
+    assert_eq!(heard["params"]["notifications"], accepted);
     world.reply(&["results", &job]);
     let mut told = Vec::new();
     while told.len() < 2 {
@@ -68,6 +72,7 @@ fn what_another_process_does_is_told_to_a_stream() {
         assert_eq!(message["method"], "notifications/resources/updated", "{message}");
         assert_eq!(message["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "ear");
         let uri = message["params"]["uri"].clone();
+        assert!(uri != "batch://jobs" || !told.contains(&uri), "what was asked for twice is told twice");
         // The state and the arrival of the results may be seen one after the other.
         if !told.contains(&uri) {
             told.push(uri);
@@ -78,4 +83,66 @@ fn what_another_process_does_is_told_to_a_stream() {
     server.send_line(&cancel.to_string());
     let alive = server.ask(&modern("resources/read", json!({"uri": uri})));
     assert!(alive["result"]["contents"][0]["text"].is_string(), "{alive}");
+}
+
+/// What a client of 2026-07-28 hears at `/mcp` that listens there.
+fn listen(server: &HttpServer, uris: &[String]) -> Sse {
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "subscriptions/listen"),
+    ];
+    let listen = modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": uris}}));
+    let mut stream = server.send("POST", "/mcp", &headers, &listen.to_string());
+    assert_eq!(status(&mut stream), 200);
+    Sse { stream, path: String::new() }
+}
+
+fn accepted(ear: &mut Sse) -> Value {
+    let heard = ear.message();
+    assert_eq!(heard["method"], "notifications/subscriptions/acknowledged", "{heard}");
+    heard["params"]["notifications"]["resourceSubscriptions"].clone()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_listener_over_http_is_told_of_changes_and_does_not_hold_up_the_end_of_the_server() {
+    let world = World::new();
+    let uris = [format!("batch://jobs/{}/results", job(&world))];
+    let mut server = HttpServer::of(world.command());
+    let mut ear = listen(&server, &uris);
+    assert_eq!(accepted(&mut ear), json!(uris));
+    let told = ear.message();
+    assert_eq!((&told["method"], &told["params"]["uri"]), (&json!("notifications/resources/updated"), &json!(uris[0])));
+    server.terminate();
+    let start = Instant::now();
+    assert!(ear.message()["result"].is_object(), "it is not told that this is the end");
+    assert!(program::wait_for_end(&mut server.child).success());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn nobody_listens_to_more_than_can_be_looked_at() {
+    let world = World::new();
+    let job = job(&world);
+    let server = HttpServer::of(world.command());
+    let uris: Vec<_> = (0..150).map(|offset| format!("batch://jobs/{job}/results/all/{offset}")).collect();
+    let mut ears: Vec<_> = (0..64).map(|_| listen(&server, &uris[..1])).collect();
+    assert_eq!(accepted(ears.last_mut().unwrap()), json!(uris[..1]));
+    assert!(is_refused(listen(&server, &uris)), "one more than there is room for");
+    // Whoever hangs up makes room.
+    ears.clear();
+    let (start, mut ear) = (Instant::now(), listen(&server, &uris));
+    assert_eq!(accepted(&mut ear), json!(uris[..100]), "more resources than are looked at");
+    while is_refused(ear) {
+        assert!(start.elapsed() < PATIENCE, "no place comes back");
+        ear = listen(&server, &uris);
+    }
+}
+
+/// Whether a listener is told, at once, that there is no room.
+fn is_refused(ear: Sse) -> bool {
+    ear.stream.get_ref().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    ear.stream.lines().map_while(Result::ok).any(|line| line.contains("64 clients are listening"))
 }

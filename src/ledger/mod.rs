@@ -45,7 +45,7 @@ pub use steps::{Adoption, PartId, Turn};
 use crate::error::{Error, ErrorKind, Result};
 use files::Files;
 use opening::{Open, is_busy, is_damage};
-use patience::Patience;
+use patience::{Patience, aside};
 
 /// The ledger.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Ledger {
     /// read of it is in the new one; [`take_notes`](Self::take_notes) says so.
     pub fn open(folder: &Path) -> Result<Self> {
         let files = Files::in_folder(folder)?;
-        let (open, note) = opening::open(&files)?;
+        let (open, note) = aside(|| opening::open(&files))?;
         Ok(Self { open: Mutex::new(open), files, notes: Mutex::new(note.into_iter().collect()) })
     }
 
@@ -117,9 +117,14 @@ impl Ledger {
 
     /// Runs something on the ledger, from its start again while other processes are in the way, and once more when
     /// the ledger turned out damaged and was exchanged.
-    fn run<T>(&self, act: &str, mut body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let mut open = self.lock();
+    fn run<T>(&self, act: &str, body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        aside(|| self.run_here(act, body))
+    }
+
+    fn run_here<T>(&self, act: &str, mut body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        // Whoever waited for others of this process has waited, too.
         let patience = Patience::new();
+        let mut open = self.lock();
         let mut exchanged = false;
         loop {
             let outcome = self.on_this_file(&mut open, act, &mut body);

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// A transaction takes milliseconds; this long in a row nobody else is lucky unless something is wrong.
 pub(super) const LONGEST: Duration = Duration::from_secs(20);
 /// Microseconds between two tries.
@@ -35,6 +37,12 @@ impl Patience {
 pub(super) fn wait_for_others(tries: i32) -> bool {
     step();
     tries < TRIES
+}
+
+/// Does what may have to wait. Where this is a thread of a server, it gives the server's other work to another one first.
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let is_of_a_server = Handle::try_current().is_ok_and(|at| at.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if is_of_a_server { tokio::task::block_in_place(work) } else { work() }
 }
 
 fn step() {

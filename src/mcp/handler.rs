@@ -184,8 +184,7 @@ impl ServerHandler for BatchServer {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        subscriptions::listen(&self.app, context).await;
-        Ok(())
+        subscriptions::listen(&self.app, context).await
     }
 
     async fn list_skills(
@@ -212,7 +211,7 @@ impl BatchServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let name = request.name.clone();
+        let (name, _until_answered) = (request.name.clone(), self.app.ending().wait_for_this());
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
         ops::queue::nudge(&self.app);
@@ -245,4 +244,15 @@ async fn sound<T>(what: &str, work: impl Future<Output = Result<T, ErrorData>>) 
         let text = format!("{what}: a bug stopped this call; the log on stderr says where");
         Err(ErrorData::internal_error(text, None))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bug_is_answered() {
+        let answer = sound::<()>("tools/call", async { panic!("a bug") }).await;
+        assert!(answer.unwrap_err().message.contains("a bug stopped this call"));
+    }
 }

@@ -14,9 +14,10 @@ use super::BatchServer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 
-/// How long calls in flight may go on once the client has closed standard input. Nobody may be left to
-/// hear their answers, and clients kill a server that lingers for two seconds.
+/// How long calls in flight may go on once the client has closed standard input, and how long they have to end after
+/// that. Nobody may be left to hear their answers, and clients kill a server that lingers for two seconds.
 const GRACE: Duration = Duration::from_millis(500);
+const LAST: Duration = Duration::from_secs(1);
 
 /// Serves one client until it closes standard input. Nothing but the protocol goes to standard output.
 pub async fn serve(app: App) -> Result<()> {
@@ -31,9 +32,10 @@ pub async fn serve_on(
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<()> {
     let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
-    let end = CancellationToken::new();
+    let (end, ending) = (CancellationToken::new(), app.ending().clone());
     let input = EndTold { input, end: end.clone() };
-    let service = match BatchServer::new(app).at_home().serve((input, output)).await {
+    let server = BatchServer::new(app).at_home();
+    let service = match server.serve_with_ct((input, output), ending.stop().clone()).await {
         Ok(service) => service,
         // A client that leaves before it says hello did nothing wrong.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -42,15 +44,18 @@ pub async fn serve_on(
             return Err(failed(e.to_string()).hint(hint));
         }
     };
+    let in_good_order = async || ending.in_good_order(GRACE, std::future::pending(), LAST).await;
+    let over = async {
+        end.cancelled().await;
+        in_good_order().await;
+    };
     tokio::select! {
-        quit = service.waiting() => quit.map(drop).map_err(|e| failed(e.to_string())),
-        () = a_while_after(&end) => Ok(()),
+        quit = service.waiting() => {
+            in_good_order().await;
+            quit.map(drop).map_err(|e| failed(e.to_string()))
+        }
+        () = over => Ok(()),
     }
-}
-
-async fn a_while_after(end: &CancellationToken) {
-    end.cancelled().await;
-    tokio::time::sleep(GRACE).await;
 }
 
 /// Standard input that tells when it has ended.

@@ -3,13 +3,14 @@
 //! While somebody listens, what is remembered of the jobs is looked at every two seconds: that shows what any
 //! process has seen. The API itself is asked as often as the age of a job says, once for all who listen (`ops::status`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{ErrorData, ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::http::InSession;
@@ -22,8 +23,11 @@ use crate::progress::Silent;
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two calls that ask the API, if it is due.
 const ASK: Duration = Duration::from_secs(30);
-/// Resources that one client may subscribe to.
+/// Resources that one client may subscribe to, or listen to at a time.
 const MOST: usize = 100;
+/// Calls that listen at a time. Over HTTP each holds a connection, and others are to find one.
+const MOST_LISTENING: usize = 64;
+static LISTENING: Semaphore = Semaphore::const_new(MOST_LISTENING);
 /// Jobs whose state changes the list of jobs.
 const NEWEST_JOBS: usize = 30;
 
@@ -58,22 +62,33 @@ impl Subscriptions {
     }
 }
 
-/// What can be subscribed to of what was asked for.
+/// What can be subscribed to of what was asked for, as far as that is looked at.
 pub(super) fn accepted(app: &App, requested: &SubscriptionFilter) -> SubscriptionFilter {
-    let uris = requested.resource_subscriptions.iter().flatten();
-    let known = uris.filter(|uri| Watched::new(app, uri).is_some()).take(MOST);
+    let known = distinct(requested).into_iter().take(MOST).filter(|uri| Watched::new(app, uri).is_some());
     SubscriptionFilter::builder().resource_subscriptions(known.cloned().collect::<Vec<_>>()).build()
 }
 
-/// Serves one `subscriptions/listen` (2026-07-28) until the client has had enough.
-pub(super) async fn listen(app: &App, context: SubscriptionContext) {
-    let uris = context.accepted().resource_subscriptions.iter().flatten();
-    let watched: Vec<_> = uris.filter_map(|uri| Watched::new(app, uri)).collect();
+/// Each resource once, in the order in which they are named.
+fn distinct(filter: &SubscriptionFilter) -> Vec<&String> {
+    let mut seen = HashSet::new();
+    filter.resource_subscriptions.iter().flatten().filter(|uri| seen.insert(*uri)).collect()
+}
+
+/// Serves one `subscriptions/listen` (2026-07-28) until the client has had enough, or the server ends.
+pub(super) async fn listen(app: &App, context: SubscriptionContext) -> Result<(), ErrorData> {
+    let Ok(_place) = LISTENING.try_acquire() else {
+        let words = format!("{MOST_LISTENING} clients are listening, and that is all there is room for; read instead");
+        return Err(ErrorData::invalid_request(words, None));
+    };
+    // What the client named twice stands twice in what the SDK accepts.
+    let watched = distinct(context.accepted()).into_iter().filter_map(|uri| Watched::new(app, uri)).collect();
     let listener = Listener::Stream(context.sink().clone());
     tokio::select! {
         () = watch(app.clone(), watched, listener) => {}
         () = context.cancelled() => {}
+        () = app.ending().closing().cancelled() => {}
     }
+    Ok(())
 }
 
 /// Who is told of changes.

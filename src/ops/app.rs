@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::call_log::CallLog;
 use super::collect::Lacking;
+use super::ending::Ending;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};
@@ -51,6 +52,7 @@ struct Inner {
     /// Held by whoever moves the queue on in this process.
     at_the_queue: Arc<tokio::sync::Mutex<()>>,
     lacking: Lacking,
+    ending: Ending,
 }
 
 impl App {
@@ -69,6 +71,7 @@ impl App {
                 simulator: OnceCell::new(),
                 at_the_queue: Arc::default(),
                 lacking: Lacking::default(),
+                ending: Ending::default(),
             }),
         })
     }
@@ -129,6 +132,11 @@ impl App {
     /// Whether the API can be asked at all.
     pub fn can_connect(&self) -> bool {
         self.inner.config.simulate || self.inner.config.key.is_some()
+    }
+
+    /// How the server ends that serves this; what is to be waited for then is begun with it.
+    pub fn ending(&self) -> &Ending {
+        &self.inner.ending
     }
 
     /// The turn of moving the queue on, unless somebody in this process has it.

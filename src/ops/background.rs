@@ -1,17 +1,18 @@
-//! Work that a caller waits for only so long: it goes on behind the answer.
+//! Work that a caller waits for only so long: it goes on behind the answer, and the end of the server waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
+use super::ending::Ending;
 use super::relay::Relay;
 use crate::error::{Error, Result};
 use crate::progress::Monitor;
 
 /// Runs `work` on a task of its own and passes its progress on. `None` when it takes longer than `patience`, unless
-/// the caller has time: then it goes on, and nobody can cancel it any more. Until then, cancelling the call cancels the work.
+/// the caller has time: then it goes on, and only the end of the server stops it. Until then, cancelling the call cancels
+/// the work.
 pub(super) async fn in_background<T, F>(
+    ending: &Ending,
     patience: Option<Duration>,
     monitor: &dyn Monitor,
     work: impl FnOnce(Arc<Relay>) -> F,
@@ -20,10 +21,10 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    let cancellation = CancellationToken::new();
+    let cancellation = ending.stop().child_token();
     let (relay, mut news) = Relay::new(cancellation.clone());
     let relay = Arc::new(relay);
-    let mut task = tokio::spawn(work(Arc::clone(&relay)));
+    let mut task = ending.spawn(work(Arc::clone(&relay)));
     let patience = async {
         match patience {
             Some(patience) => tokio::time::sleep(patience).await,
@@ -57,6 +58,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::progress::{Progress, Silent};
 
@@ -81,7 +84,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok(7)
         };
-        in_background(Some(Duration::ZERO), monitor, work).await.unwrap()
+        in_background(&Ending::default(), Some(Duration::ZERO), monitor, work).await.unwrap()
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ pub mod data_files;
 mod dataset;
 pub mod delete;
 pub mod doctor;
+mod ending;
 pub mod estimate;
 pub mod export;
 mod find;
@@ -60,3 +61,4 @@ mod vault;
 mod watch;
 
 pub use app::App;
+pub use ending::Ending;

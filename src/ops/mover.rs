@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::queue;
@@ -43,10 +42,10 @@ impl Mover {
         let pause = queue::next_pause(&self.app);
         self.next = Instant::now() + pause.unwrap_or(AGAIN);
         let Some(turn) = pause.and_then(|_| self.app.turn_at_the_queue()) else { return };
-        let (relay, news) = Relay::new(CancellationToken::new());
+        let (relay, news) = Relay::new(self.app.ending().stop().child_token());
         let (app, relay) = (self.app.clone(), Arc::new(relay));
         let monitor = Arc::clone(&relay);
-        let task = tokio::spawn(async move {
+        let task = self.app.ending().spawn(async move {
             let _until_the_end = turn;
             let sent = queue::advance(&app, &*monitor).await;
             match &sent {

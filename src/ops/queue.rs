@@ -89,17 +89,18 @@ pub(super) fn set_back(app: &App, handle: &Handle, error: &Error) -> Result<()> 
     job.waiting().try_for_each(|part| ledger.wait(job.part_id(part), until, &error.to_string()))
 }
 
-/// Moves the queue on behind a call of a server, for as long as something waits. One at a time.
+/// Moves the queue on behind a call of a server, for as long as something waits and the server is to go on. One at a time.
 pub fn nudge(app: &App) {
     let Some(turn) = app.turn_at_the_queue() else { return };
-    let app = app.clone();
-    tokio::spawn(async move {
+    let (app, ending) = (app.clone(), app.ending().clone());
+    ending.clone().spawn(async move {
         let _until_the_end = turn;
-        while let Some(pause) = next_pause(&app) {
-            if let Err(e) = advance(&app, &Silent::default()).await {
+        let monitor = Silent::until(ending.stop().clone());
+        while let Some(pause) = next_pause(&app).filter(|_| !ending.closing().is_cancelled()) {
+            if let Err(e) = advance(&app, &monitor).await {
                 tracing::warn!("the queue could not be moved on: {e}");
             }
-            tokio::time::sleep(pause).await;
+            ending.closing().run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     });
 }

@@ -44,7 +44,7 @@ pub(super) async fn submit(
         return found(app, job).await;
     }
     let (working, handle) = (app.clone(), job.handle.clone());
-    let work = in_background(app.config().patience, monitor, move |monitor| async move {
+    let work = in_background(app.ending(), app.config().patience, monitor, move |monitor| async move {
         send_parts(&working, &handle, &monitor).await
     });
     let submission = work.await?.unwrap_or(Submission::Queued);
@@ -82,6 +82,8 @@ async fn send_parts(app: &App, handle: &Handle, monitor: &Relay) -> Result<Submi
     let lease = Lease::of_job(app, handle, monitor).await?;
     match send_under_lease(app, handle, &lease, monitor).await {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),
+        // The server ends: whoever runs next sends it.
+        Err(e) if app.ending().stop().is_cancelled() => Err(e),
         // The caller is told that it failed: it goes out when it is asked for again, and not before.
         Err(e) if !monitor.is_alone() => app.ledger()?.hold(handle, true, e.cause()).and(Err(e)),
         Err(e) => queue::set_back(app, handle, &e).and(Err(e)),

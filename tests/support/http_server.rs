@@ -66,6 +66,13 @@ impl HttpServer {
         (output.status.code().unwrap_or(-1), String::from_utf8(output.stderr).unwrap())
     }
 
+    /// Tells it to stop, in good order.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
     /// Everything it wrote to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

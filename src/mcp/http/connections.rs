@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::household::household;
+use crate::ops::Ending;
 
 /// Connections at a time: what is left of the usual 1,024 open files is for files.
 const MOST: usize = 512;
@@ -53,7 +53,8 @@ pub(super) struct Door {
 impl Door {
     /// Takes up connections until told to close, each as work of its own; those that are idle end then, others after
     /// their answer.
-    pub(super) async fn serve(self, router: Router, work: &TaskTracker, closing: &CancellationToken) {
+    pub(super) async fn serve(self, router: Router, ending: &Ending) {
+        let closing = ending.closing();
         loop {
             let (stream, remote) = tokio::select! {
                 () = closing.cancelled() => return,
@@ -69,7 +70,7 @@ impl Door {
             match (self.places.take(remote.ip()), stream.local_addr()) {
                 (Some(place), Ok(local)) => {
                     let (router, tls, closing) = (router.clone(), self.tls.clone(), closing.clone());
-                    work.spawn(async move {
+                    ending.spawn(async move {
                         converse(stream, tls, router, peer(remote, local), &closing).await;
                         drop(place);
                     });

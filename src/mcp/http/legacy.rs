@@ -19,10 +19,10 @@ use futures_util::StreamExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::message::Spoken;
 use super::sessions::SESSION;
+use crate::ops::Ending;
 
 /// The first revision whose calls end with their connection.
 const MODERN: &str = "2026-07-28";
@@ -34,7 +34,7 @@ const MOST_ALONE: usize = 64;
 pub(super) struct LegacyCalls {
     in_flight: Arc<Mutex<HashMap<CallName, CancellationToken>>>,
     alone: Arc<Semaphore>,
-    work: TaskTracker,
+    ending: Ending,
 }
 
 /// A client's name and the id it gave the call, as JSON.
@@ -42,8 +42,8 @@ type CallName = (String, String);
 
 impl LegacyCalls {
     /// Calls that are work to be waited for.
-    pub(super) fn new(work: TaskTracker) -> Self {
-        Self { in_flight: Arc::default(), alone: Arc::new(Semaphore::new(MOST_ALONE)), work }
+    pub(super) fn new(ending: &Ending) -> Self {
+        Self { in_flight: Arc::default(), alone: Arc::new(Semaphore::new(MOST_ALONE)), ending: ending.clone() }
     }
 
     /// Ends a call, if it is in flight.
@@ -115,8 +115,7 @@ pub(super) fn is_modern(headers: &HeaderMap) -> bool {
 /// The same body, read to its end even if nobody takes it, unless the call is cancelled.
 fn going_on(body: Body, call: InFlight) -> Body {
     let (to_client, taken) = mpsc::channel::<Result<Bytes, Infallible>>(1);
-    let work = call.calls.work.clone();
-    work.spawn(async move {
+    call.calls.ending.clone().spawn(async move {
         let mut body = body.into_data_stream();
         tokio::select! {
             () = hand_over(&mut body, &to_client, &call) => {}

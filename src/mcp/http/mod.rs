@@ -35,7 +35,6 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
 use super::{BatchServer, unguessable};
@@ -53,18 +52,10 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(2);
 
-/// How the server ends: first it takes nothing new, then it stops what is left.
-struct End {
-    closing: CancellationToken,
-    stop: CancellationToken,
-    /// Connections, and calls that go on without one.
-    work: TaskTracker,
-}
-
 /// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
 pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
-    let end = End { closing: CancellationToken::new(), stop: CancellationToken::new(), work: TaskTracker::new() };
-    let router = router(app, settings, &end)?;
+    let ending = app.ending().clone();
+    let router = router(app, settings)?;
     let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let act = || format!("listening on {}", settings.address);
@@ -78,26 +69,12 @@ pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     let most_of_one = (settings.is_exposed() && !settings.behind_proxy).then_some(MOST_OF_ONE);
     let door = Door { listener, tls, places: Places::new(most_of_one) };
     tokio::select! {
-        () = door.serve(router, &end.work, &end.closing) => {}
+        () = door.serve(router, &ending) => {}
         () = stop_signal() => {}
     }
-    end.in_good_order().await;
+    // A second signal is heard.
+    ending.in_good_order(GRACE, stop_signal(), LAST).await;
     Ok(())
-}
-
-impl End {
-    /// Lets calls in flight end by themselves for a while, then stops them. A second signal is heard.
-    async fn in_good_order(self) {
-        self.closing.cancel();
-        self.work.close();
-        tokio::select! {
-            () = self.work.wait() => return,
-            () = tokio::time::sleep(GRACE) => {}
-            () = stop_signal() => {}
-        }
-        self.stop.cancel();
-        let _ = tokio::time::timeout(LAST, self.work.wait()).await;
-    }
 }
 
 /// The answer to a client that may come again after a while.
@@ -112,16 +89,17 @@ fn say(text: &str) {
 }
 
 /// All paths, behind one guard.
-fn router(app: App, settings: &HttpSettings, end: &End) -> Result<Router> {
+fn router(app: App, settings: &HttpSettings) -> Result<Router> {
+    let ending = app.ending();
     let server = BatchServer::new(app.clone());
     let mut open = health::router(app.clone()).merge(webhook::router(&app, &settings.webhook)?);
-    let config = streamable(&end.stop);
-    let sessions = sessions::InSessions::new(server.clone(), config.clone(), end.closing.clone(), end.work.clone());
+    let config = streamable(ending.stop());
+    let sessions = sessions::InSessions::new(server.clone(), config.clone(), ending);
     let mut calls = Router::new().route_service("/mcp", without_session(&server, config));
     calls = calls
-        .layer(from_fn_with_state(legacy::LegacyCalls::new(end.work.clone()), legacy::as_legacy_expects))
+        .layer(from_fn_with_state(legacy::LegacyCalls::new(ending), legacy::as_legacy_expects))
         .layer(from_fn_with_state(sessions, sessions::within));
-    calls = calls.merge(sse::router(server.clone(), end.closing.clone(), end.stop.clone()));
+    calls = calls.merge(sse::router(server.clone()));
     let login = match &settings.access {
         Access::Anyone => Login::None,
         Access::Token(token) => Login::Token(Arc::new(login::Token::new(token)?)),

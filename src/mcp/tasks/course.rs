@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::progress;
+use crate::ops::Ending;
 use crate::progress::Progress;
 
 /// How long such a call is answered as any other.
@@ -24,9 +25,10 @@ pub(in crate::mcp) struct Course {
 }
 
 impl Course {
-    pub(super) fn new() -> Self {
+    /// A course that goes on until it is told to stop, or the server ends.
+    pub(super) fn new(ending: &Ending) -> Self {
         Self {
-            stop: CancellationToken::new(),
+            stop: ending.stop().child_token(),
             latest: watch::Sender::new(None),
             begun: CancellationToken::new(),
             left: CancellationToken::new(),
@@ -34,8 +36,8 @@ impl Course {
     }
 
     /// That of a call which is a task already.
-    pub(super) fn of_task() -> Self {
-        let course = Self::new();
+    pub(super) fn of_task(ending: &Ending) -> Self {
+        let course = Self::new(ending);
         course.left.cancel();
         course
     }

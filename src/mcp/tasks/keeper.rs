@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const TELL: Duration = Duration::from_secs(5);
 
 /// Sees the work to its end and writes down what it answered. Stops it when its owner, or its time, has ended the task.
+/// Of what the end of this server has stopped nothing is written down: it is as if its process had died.
 pub(super) async fn keep(app: App, mut task: TaskRecord, hold: Hold, mut work: Work, course: Arc<Course>) {
     let mut told = Instant::now();
     let answer = loop {
@@ -39,6 +40,9 @@ pub(super) async fn keep(app: App, mut task: TaskRecord, hold: Hold, mut work: W
         }
     };
     let answer = answer.unwrap_or_else(|e| Err(ErrorData::internal_error(format!("{}: {e}", task.tool), None)));
+    if app.ending().stop().is_cancelled() && !has_succeeded(&answer) {
+        return;
+    }
     let (state, words) = end(answer);
     // If that fails, as on a full disk, the task is taken for one whose process died.
     logged(tasks::end(&app, &task.id, &state, &words));
@@ -49,6 +53,10 @@ pub(super) async fn keep(app: App, mut task: TaskRecord, hold: Hold, mut work: W
 fn is_wanted(app: &App, task: &TaskRecord) -> bool {
     let found = tasks::find(app, &task.id, &task.owner).ok().flatten();
     app.now() < task.expires_at && found.is_none_or(|found| found.state == TaskState::Working)
+}
+
+fn has_succeeded(answer: &Result<CallToolResponse, ErrorData>) -> bool {
+    matches!(answer, Ok(CallToolResponse::Complete(result)) if result.is_error != Some(true))
 }
 
 /// What an answer makes of a task.

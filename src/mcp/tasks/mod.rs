@@ -64,7 +64,7 @@ pub(super) async fn call(
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     let (tool, arguments) = (request.name.to_string(), request.arguments.clone().unwrap_or_default());
-    let (course, given_up) = (Arc::new(Course::new()), context.ct.clone());
+    let (course, given_up) = (Arc::new(Course::new(server.app.ending())), context.ct.clone());
     let mut work = begin(server, request, context, &course);
     let stops_with_the_call = course.stop.clone().drop_guard();
     tokio::select! {
@@ -76,7 +76,7 @@ pub(super) async fn call(
                 course.leave();
                 stops_with_the_call.disarm();
                 let seed = seed(server, &task);
-                tokio::spawn(keep(server.app.clone(), task, hold, work, course));
+                server.app.ending().spawn(keep(server.app.clone(), task, hold, work, course));
                 return Ok(CreateTaskResult::new(seed).into());
             }
             // It stays a call like any other.
@@ -105,7 +105,7 @@ fn begin(
     context.ct = course.stop.clone();
     context.extensions.insert(course.clone());
     let server = server.clone();
-    tokio::spawn(async move { server.answer(request, context).await })
+    server.app.ending().clone().spawn(async move { server.answer(request, context).await })
 }
 
 fn remembered(
@@ -173,10 +173,10 @@ fn begin_again(
     context: RequestContext<RoleServer>,
 ) {
     tracing::info!("{} is made again: the process that worked on its task ended", task.tool);
-    let course = Arc::new(Course::of_task());
+    let course = Arc::new(Course::of_task(server.app.ending()));
     let request = CallToolRequestParams::new(task.tool.clone()).with_arguments(arguments);
     let work = begin(server, request, context, &course);
-    tokio::spawn(keep(server.app.clone(), task.clone(), hold, work, course));
+    server.app.ending().spawn(keep(server.app.clone(), task.clone(), hold, work, course));
 }
 
 /// Ends a task (`tasks/cancel`): what waits for a job or collects it stops, the job goes on.

@@ -24,8 +24,6 @@ use rmcp::model::ClientCapabilities;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::legacy::is_modern;
 use super::message::Spoken;
@@ -33,6 +31,7 @@ use super::pulse::{Pulse, Refusal};
 use crate::mcp::BatchServer;
 use crate::mcp::consent::can_ask;
 use crate::mcp::tasks::Owner;
+use crate::ops::Ending;
 use registry::{Limits, Sessions};
 use session::Session;
 use streams::Place;
@@ -89,14 +88,8 @@ pub(super) struct InSessions {
 
 impl InSessions {
     /// `config`: that of requests without a session.
-    pub(super) fn new(
-        server: BatchServer,
-        config: StreamableHttpServerConfig,
-        closing: CancellationToken,
-        work: TaskTracker,
-    ) -> Self {
-        let stop = config.cancellation_token.clone();
-        let sessions = Sessions::new(closing, stop, work, Limits::default());
+    pub(super) fn new(server: BatchServer, config: StreamableHttpServerConfig, ending: &Ending) -> Self {
+        let sessions = Sessions::new(ending.clone(), Limits::default());
         // Where a stream stands is told by the session, which knows it.
         let config = config.with_legacy_session_mode(true).with_sse_retry(None);
         let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions.clone()), config);

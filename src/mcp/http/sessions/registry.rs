@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId, SessionManager};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::session::{Session, SessionTransport};
 use super::streams::Place;
@@ -16,6 +14,7 @@ use crate::mcp::http::LAST;
 use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, quiet};
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
+use crate::ops::Ending;
 
 /// Sessions at a time. Each agent has one; of far more most were left behind.
 const MOST_SESSIONS: usize = 128;
@@ -32,9 +31,7 @@ tokio::task_local! {
 /// All sessions. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sessions {
-    closing: CancellationToken,
-    stop: CancellationToken,
-    work: TaskTracker,
+    ending: Ending,
     limits: Limits,
     open: Arc<Mutex<HashMap<SessionId, Arc<Session>>>>,
     /// Those that their clients ended.
@@ -55,8 +52,8 @@ impl Default for Limits {
 
 impl Sessions {
     /// Sessions that are work, as long as calls are in flight, once the server is closing.
-    pub(super) fn new(closing: CancellationToken, stop: CancellationToken, work: TaskTracker, limits: Limits) -> Self {
-        Self { closing, stop, work, limits, open: Arc::default(), ended: Arc::default() }
+    pub(super) fn new(ending: Ending, limits: Limits) -> Self {
+        Self { ending, limits, open: Arc::default(), ended: Arc::default() }
     }
 
     /// The session of that name, if it is this caller's. It does not make room for another before the caller spoke.
@@ -70,7 +67,7 @@ impl Sessions {
     /// Whether one more can be opened, if need be in the place of one that rests.
     pub(super) fn has_room(&self) -> bool {
         let open = lock(&self.open);
-        !self.closing.is_cancelled() && (open.len() < self.limits.most || longest_idle(&open).is_some())
+        !self.ending.closing().is_cancelled() && (open.len() < self.limits.most || longest_idle(&open).is_some())
     }
 
     /// Ends a session as its client wishes.
@@ -93,7 +90,7 @@ impl Sessions {
         let secret = unguessable().ok_or(Refused::NoRandomness)?;
         let can_be_asked = CAN_BE_ASKED.try_with(|can| *can).unwrap_or(false);
         let id: SessionId = if can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
-        let (session, transport) = Session::new(self.stop.child_token());
+        let (session, transport) = Session::new(self.ending.stop().child_token());
         {
             let mut open = lock(&self.open);
             if open.len() >= self.limits.most {
@@ -103,9 +100,9 @@ impl Sessions {
             open.insert(id.clone(), session.clone());
         }
         let (all, name) = (self.clone(), id.clone());
-        self.work.spawn(async move {
+        self.ending.spawn(async move {
             tokio::select! {
-                () = quiet(session.pulse.subscribe(), all.limits.idle, &all.closing) => {}
+                () = quiet(session.pulse.subscribe(), all.limits.idle, all.ending.closing()) => {}
                 () = session.end.cancelled() => {}
             }
             all.close(&name);

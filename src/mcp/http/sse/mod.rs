@@ -34,8 +34,8 @@ struct Address {
 }
 
 /// `/sse` and `/message`. Once it is closing, sessions end as soon as no call of theirs is in flight.
-pub(super) fn router(server: BatchServer, closing: CancellationToken, stop: CancellationToken) -> Router {
-    let sessions = Sessions::new(server, closing, stop, Limits::default());
+pub(super) fn router(server: BatchServer) -> Router {
+    let sessions = Sessions::new(server, Limits::default());
     Router::new().route("/sse", get(open)).route("/message", post(receive)).with_state(sessions)
 }
 

@@ -39,8 +39,6 @@ impl Default for Limits {
 #[derive(Clone)]
 pub(super) struct Sessions {
     server: BatchServer,
-    closing: CancellationToken,
-    stop: CancellationToken,
     limits: Limits,
     open: Arc<Mutex<HashMap<String, Session>>>,
 }
@@ -60,13 +58,8 @@ pub(super) enum Said {
 }
 
 impl Sessions {
-    pub(super) fn new(
-        server: BatchServer,
-        closing: CancellationToken,
-        stop: CancellationToken,
-        limits: Limits,
-    ) -> Self {
-        Self { server, closing, stop, limits, open: Arc::default() }
+    pub(super) fn new(server: BatchServer, limits: Limits) -> Self {
+        Self { server, limits, open: Arc::default() }
     }
 
     /// Opens a session, unless there are too many: what the client will hear, and what ends the session.
@@ -82,12 +75,12 @@ impl Sessions {
             }
             open.insert(id.to_owned(), session.clone());
         }
-        let end = self.stop.child_token();
+        let end = self.server.app.ending().stop().child_token();
         let (all, id, ended) = (self.clone(), id.to_owned(), end.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = all.serve(incoming, outgoing, &session.pulse, &ended) => {}
-                () = quiet(felt, all.limits.idle, &all.closing) => {}
+                () = quiet(felt, all.limits.idle, all.server.app.ending().closing()) => {}
             }
             ended.cancel();
             all.lock().remove(&id);

@@ -175,7 +175,7 @@ impl Receiver {
         let (true, Some(named)) = (notice.kind.starts_with("batch."), notice.data.id) else { return };
         let Ok(place) = self.looks.clone().try_acquire_owned() else { return };
         let app = self.app.clone();
-        tokio::spawn(async move {
+        self.app.ending().spawn(async move {
             if let Err(error) = notified::notified(&app, &named).await {
                 tracing::warn!("looking at a job after a notice: {error}");
             }

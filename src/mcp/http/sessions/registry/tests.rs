@@ -8,8 +8,7 @@ const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 
 fn sessions(most: usize, idle: Duration) -> Sessions {
-    let token = CancellationToken::new;
-    Sessions::new(token(), token(), TaskTracker::new(), Limits { most, idle })
+    Sessions::new(Ending::default(), Limits { most, idle })
 }
 
 fn call(id: i64) -> Incoming {
@@ -108,16 +107,17 @@ async fn a_server_that_closes_waits_for_calls_and_not_for_listeners() {
     drop(other);
     drop(sessions.create_stream(&busy, call(1)).await.unwrap());
     let _standing = sessions.create_standalone_stream(&listening).await.unwrap();
-    sessions.closing.cancel();
-    sessions.work.close();
+    let ending = sessions.ending.clone();
+    let end = tokio::spawn(async move { ending.in_good_order(LONG, std::future::pending(), LONG).await });
     ended(&sessions, &listening).await;
     assert!(sessions.known(&busy).is_ok() && !sessions.has_room());
     let answer = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}});
     transport.send(serde_json::from_value(answer).unwrap()).await.unwrap();
     ended(&sessions, &busy).await;
-    assert!(tokio::time::timeout(SHORT, sessions.work.wait()).await.is_err(), "what goes on is not waited for");
+    tokio::time::sleep(SHORT).await;
+    assert!(!end.is_finished(), "what goes on is not waited for");
     drop(transport);
-    tokio::time::timeout(LONG, sessions.work.wait()).await.expect("the server waits for nothing");
+    tokio::time::timeout(LONG / 2, end).await.expect("the server waits for nothing").unwrap();
 }
 
 #[tokio::test]

@@ -15,8 +15,7 @@ fn sessions(hello: Duration, idle: Duration) -> (Sessions, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::simulated(folder.path().join("home"), folder.path().to_owned());
     let server = BatchServer::new(App::new(config).unwrap());
-    let token = CancellationToken::new;
-    (Sessions::new(server, token(), token(), Limits { hello, idle }), folder)
+    (Sessions::new(server, Limits { hello, idle }), folder)
 }
 
 fn message(value: Value) -> Incoming {
@@ -100,7 +99,7 @@ async fn a_session_whose_server_closes_ends_at_once_if_it_rests() {
     let (mut stream, end) = sessions.open("a").unwrap();
     greet(&sessions, "a").await;
     stream.recv().await.unwrap();
-    sessions.closing.cancel();
+    sessions.server.app.ending().closing().cancel();
     assert!(ended(&sessions, "a", &end).await < LONG / 2);
 }
 
