@@ -67,7 +67,8 @@
 //!     is completed from the API's list and from those files.
 //!   - `ops/doctor.rs`: what work needs, looked at: the API (`ops/doctor/api.rs`), this machine (`ops/doctor/here.rs`).
 //!     `ops/statusline.rs`: one line, at once, and who was told what before.
-//!   - `ops/schema_file.rs`, `ops/nearest.rs`: a schema in a file of the caller's; a name that is not there.
+//!   - `ops/schema_file.rs`, `ops/nearest.rs`, `ops/bounds.rs`: a schema in a file of the caller's; a name that is not
+//!     there; a number that is too small.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
 //!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be

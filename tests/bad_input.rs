@@ -87,7 +87,7 @@ fn a_schema_file_that_is_none_is_told_alike_by_builds_and_results() {
 #[test]
 fn hints_name_the_flags_of_the_shell() {
     let world = world();
-    world.write("rows.csv", "id,text\na,one\na,two\n");
+    world.write("rows.csv", "id,text\n,one\na,two\n");
     let text = world.run(&BUILD).stderr;
     assert!(text.contains("pass --skip-bad-rows to leave") && !text.contains("on_bad_row"), "{text}");
     let text = world.run(&[&BUILD[..], &["--model", "gemini-embedding-001"]].concat()).stderr;

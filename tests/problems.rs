@@ -84,6 +84,48 @@ fn a_list_of_the_last_build_is_replaced_and_any_other_file_is_not() {
 }
 
 #[test]
+fn a_key_that_is_none_is_not_answered_by_leaving_its_rows_out() {
+    let world = World::new();
+    let rows = |repeated: usize| -> String {
+        let id = |n: usize| if n < repeated { 0 } else { n };
+        (0..=50).map(|n| format!("{}\n", json!({"id": id(n), "n": n}))).collect()
+    };
+    let hint = |repeated: usize| {
+        world.write("rows.jsonl", &rows(repeated));
+        let error = world.refusal(&["build", "rows.jsonl", "--template", "{{ n }}", "--key", "id"]);
+        error["hint"].as_str().unwrap().to_owned()
+    };
+    let many = hint(20);
+    assert!(many.starts_with("give a key that is unique: another column, or several by a template"), "{many}");
+    assert!(!many.contains("skip"), "{many}");
+    let few = hint(2);
+    assert!(few.starts_with("give a key that is unique") && few.contains("on_bad_row: \"skip\""), "{few}");
+    // As it says: several columns, or none.
+    for key in [vec!["--key", "{{ id }}-{{ n }}"], vec![]] {
+        world.reply(&[&["build", "rows.jsonl", "--template", "{{ n }}", "--overwrite"][..], &key].concat());
+    }
+}
+
+#[test]
+fn the_list_of_an_earlier_build_goes_when_no_row_is_bad_any_more() {
+    let world = world();
+    world.refusal(&BUILD);
+    let list = world.read("rows.requests.problems.jsonl");
+    world.write("rows.jsonl", "{\"id\":\"a\",\"name\":\"Lamp\"}\n");
+    let reply = world.reply(&BUILD);
+    assert!(reply["warnings"].to_string().contains("rows.requests.problems.jsonl listed the bad rows of an earlier"));
+    assert!(!world.path("rows.requests.problems.jsonl").exists() && reply["problems_file"].is_null(), "{reply}");
+    // Whatever else is there stays, also behind lines like ours.
+    for mine in [format!("{list}{{\"row\":1,\"cause\":\"x\",\"mine\":true}}\n"), String::new(), format!("{list}note\n")]
+    {
+        world.write("rows.requests.problems.jsonl", &mine);
+        let reply = world.reply(&BUILD);
+        assert!(!reply["warnings"].to_string().contains("removed"), "{reply}");
+        assert_eq!(world.read("rows.requests.problems.jsonl"), mine);
+    }
+}
+
+#[test]
 fn a_bad_row_is_not_named_as_the_one_that_has_the_key() {
     let world = World::new();
     world.write(

@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
+use support::program::Server;
 use support::world::{Ran, World};
 
 /// A world with a job called products, and its handle.
@@ -83,6 +84,41 @@ fn a_file_that_is_no_request_file_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn rows_given_for_requests_are_told_from_requests_that_are_wrong() {
+    let world = World::new();
+    world.write("rows.jsonl", "{\"id\": 1, \"name\": \"Lamp\"}\n{\"id\": 2, \"name\": \"Desk\"}\n");
+    let rows = text(&world.refusal(&["create", "rows.jsonl"]), "hint").to_owned();
+    assert!(rows.contains("look like rows of data") && rows.contains("rows.jsonl\", \"template\""), "{rows}");
+    // A form that a build can mend, and two that say too little.
+    for (name, line, hint) in [
+        ("openai.jsonl", r#"{"custom_id": "a", "body": {"messages": []}}"#, "writes a mended file"),
+        ("half.jsonl", r#"{"key": "a"}"#, "mend these lines"),
+        ("answers.jsonl", r#"{"key": "a", "response": {"text": "b"}}"#, "mend these lines"),
+    ] {
+        world.write(name, line);
+        let error = world.refusal(&["create", name]);
+        assert!(text(&error, "hint").contains(hint), "{name}: {error}");
+    }
+}
+
+#[test]
+fn wrong_requests_of_a_call_are_told_by_their_number_and_not_by_a_file_of_ours() {
+    let world = World::new();
+    let mut agent = Server::start_with(|command| {
+        command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
+    });
+    agent.initialize("2025-11-25");
+    let good = json!({"key": "a", "request": {"contents": [{"parts": [{"text": "hi"}]}]}});
+    let wrong = json!({"key": "b", "request": {"contents": "hi"}});
+    let answer = agent.call("create_batch", &json!({"requests": [good, wrong], "dry_run": true}));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let told = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(told.contains("request 2: ") && !told.contains("line 2"), "{told}");
+    assert!(!told.contains("home") && !told.contains(".jsonl"), "{told}");
+    assert!(told.contains("put them right in the call") && told.contains("build_jsonl"), "{told}");
+}
+
+#[test]
 fn an_edited_file_is_another_job_and_no_retry_is_made_of_it() {
     let (world, job) = world();
     let before = world.read("products.jsonl");
@@ -99,6 +135,10 @@ fn an_edited_file_is_another_job_and_no_retry_is_made_of_it() {
     std::fs::remove_file(world.path("products.jsonl")).unwrap();
     let error = world.refusal(&["retry", &job]);
     assert_eq!(error["kind"], "not_found", "{error}");
+    let cause = text(&error, "cause");
+    assert!(cause.starts_with("its request file was at ") && cause.contains("products.jsonl"), "{error}");
+    assert!(text(&error, "hint").starts_with("put the file back there, unchanged; without it "), "{error}");
+    assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 1, "as the hint says");
     world.write("products.jsonl", &before);
     assert_eq!(world.reply(&["retry", &job])["submission"], "created");
 }
@@ -112,11 +152,31 @@ fn a_model_without_batches_is_refused_before_the_upload() {
     assert_eq!(live["kind"], "invalid_argument", "{live}");
     assert!(text(&live, "cause").contains("it takes no batches"), "{live}");
     assert!(text(&live, "hint").contains("gemini-3-flash-preview"), "{live}");
-    let none = error("gemini-9-nobody");
+    assert!(!text(&live, "hint").contains("did you mean"), "it is no slip: {live}");
+    let none = error("gemini-3.8-flahs");
     assert!(text(&none, "cause").contains("no such model"), "{none}");
+    assert!(text(&none, "hint").starts_with("did you mean gemini-3.8-flash"), "{none}");
     assert!(text(&error("gemini-embedding-001"), "cause").contains("makes vectors"));
     assert_eq!((world.jobs_at_the_api(), world.simulator.log().count("POST", "/upload/")), (0, 0));
     assert_eq!(world.reply(&["list", "--local"])["jobs"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_slip_in_the_model_is_not_answered_by_giving_up_the_limit() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    for (model, told) in [
+        ("gemini-3.8-flahs", "did you mean gemini-3.8-flash"),
+        ("gpt-9", "models with a price are gemini-3-flash-preview, gemini-"),
+    ] {
+        let error = world.refusal(&["create", "r.jsonl", "--model", model, "--max-cost-usd", "5"]);
+        assert_eq!(error["kind"], "budget");
+        assert!(text(&error, "cause").starts_with(&format!("{model} is not in the price table of ")), "{error}");
+        assert!(text(&error, "hint").starts_with(told) && !text(&error, "hint").contains("max_cost_usd"), "{error}");
+    }
+    assert!(world.simulator.log().entries().is_empty());
+    let warned = world.reply(&["build", "--prompt", "one", "--output", "s.jsonl", "--model", "gemini-3.8-flahs"]);
+    assert!(warned["warnings"].to_string().contains("(did you mean gemini-3.8-flash"), "{warned}");
 }
 
 #[test]

@@ -16,12 +16,13 @@ mod watch;
 mod words;
 
 pub(super) use media_life::media_life;
-pub(super) use ready::hint;
+pub(super) use ready::Lines;
 pub use words::{BuildArgs, BuildKind, BuildReply, OnBadRow};
 
 use serde_json::Value;
 
 use super::App;
+use super::bounds::at_most;
 use super::dataset::is_made_of;
 use super::estimate::Estimate;
 use super::model::{availability, input_limit, suits};
@@ -41,6 +42,7 @@ use uploads::place;
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
     kinds::refuse_stray_voice(&args)?;
+    let limit = limit(&args)?;
     let mut rows = Rows::find(app, &args, monitor).await?;
     let output = output_file(app, &args, &rows)?;
     let problems = refuse_source(&rows, problems_file(app.roots(), &output)?)?;
@@ -79,7 +81,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         request: asked.request,
         ready: asked.ready,
         input_limit: input_limit(app, &model, kind),
-        limit: limit(&args),
+        limit,
         on_bad_row: args.on_bad_row,
         output: output.clone(),
         overwrite: args.overwrite,
@@ -152,12 +154,13 @@ async fn attach(
     }
     let skip_bad = args.on_bad_row == OnBadRow::Skip;
     let stage = "looking for attached files";
-    let survey = Survey { request: request.clone(), key, limit: limit(args), skip_bad, attach, stage };
+    let survey = Survey { request: request.clone(), key, limit: limit(args)?, skip_bad, attach, stage };
     place(app, rows, survey, monitor).await
 }
 
-fn limit(args: &BuildArgs) -> u64 {
-    args.limit.map_or(u64::MAX, i64::unsigned_abs)
+fn limit(args: &BuildArgs) -> Result<u64> {
+    let Some(limit) = args.limit else { return Ok(u64::MAX) };
+    at_most("building requests", ("limit", limit), 1..=i64::MAX).map(|limit| limit as u64)
 }
 
 fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> {

@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use tempfile::NamedTempFile;
 
 use super::App;
+use super::build::Lines;
 use super::estimate::Load;
 use super::off_thread::off_thread;
 use super::vault::Vault;
@@ -53,6 +54,7 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
     .await?;
     match validation.kind {
         Some(kind) if validation.is_valid() => Ok(Checked { validation, kind, modified, keys }),
+        _ if Vault::keeps(app, input) => Err(bad_requests(&validation)),
         _ => Err(bad_lines(input, &validation)),
     }
 }
@@ -64,31 +66,49 @@ pub(super) fn modified(file: &File) -> Option<DateTime<Utc>> {
 }
 
 fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
+    let place = |finding: &Finding| format!("line {}, column {}: ", finding.line, finding.column);
+    let is_table =
+        input.as_path().extension().is_some_and(|end| ["csv", "tsv", "json"].iter().any(|table| end == *table));
+    let hint = match Lines::of(input) {
+        _ if is_table => rows_hint(input),
+        Lines::Rows => rows_hint(input),
+        Lines::Requests => format!(
+            "build_jsonl {{\"source\": \"{input}\"}} writes a mended file of these requests and says what it did; nothing was sent"
+        ),
+        Lines::Unclear => "mend these lines, or build the file anew with build_jsonl; nothing was sent".to_owned(),
+    };
+    Error::new(ErrorKind::InvalidInput, format!("checking {input}"), listed(validation, place)).hint(hint)
+}
+
+fn rows_hint(input: &AllowedPath) -> String {
+    format!(
+        "these look like rows of data, not requests: build_jsonl {{\"source\": \"{input}\", \"template\": \"…{{{{ column }}}}…\"}} \
+         makes a request file of them; nothing was sent"
+    )
+}
+
+/// Requests that were given in the call: there is no file that the caller could mend, or even read.
+fn bad_requests(validation: &Validation) -> Error {
+    let place = |finding: &Finding| format!("request {}: ", finding.line);
+    Error::new(ErrorKind::InvalidInput, "checking the requests", listed(validation, place)).hint(
+        "put them right in the call, each as {\"key\": \"a\", \"request\": {\"contents\": [{\"parts\": [{\"text\": \"…\"}]}]}}; or \
+         build_jsonl with the same list as `rows` writes them mended to its `output`, which is the `input` then. Nothing was sent",
+    )
+}
+
+/// How many errors there are, and the first of them, each with its place.
+fn listed(validation: &Validation, place: impl Fn(&Finding) -> String) -> String {
     let mut findings: Vec<_> = validation.findings.iter().collect();
     findings.sort_by_key(|finding| finding.severity == Severity::Warning);
-    let listed: Vec<_> = findings.into_iter().take(MOST_LISTED).map(describe).collect();
+    let place = |finding: &Finding| if finding.line == 0 { String::new() } else { place(finding) };
+    let findings = findings.into_iter().take(MOST_LISTED);
+    let listed: Vec<_> = findings.map(|finding| describe(finding, &place(finding))).collect();
     let errors = counted(signed(validation.errors), "error");
-    let cause = format!("{errors}, any of which fails the whole job:\n{}", listed.join("\n"));
-    let extension = input.as_path().extension().and_then(|extension| extension.to_str());
-    let hint = match extension {
-        Some("csv" | "tsv" | "json") => {
-            format!(
-                "this looks like a data set; build_jsonl {{\"source\": \"{input}\", \"template\": \"…\"}} makes a request file of it"
-            )
-        }
-        _ => super::build::hint(input).unwrap_or_else(|| {
-            "mend these lines, or build the file anew with build_jsonl; nothing was sent".to_owned()
-        }),
-    };
-    Error::new(ErrorKind::InvalidInput, format!("checking {input}"), cause).hint(hint)
+    format!("{errors}, any of which fails the whole job:\n{}", listed.join("\n"))
 }
 
 /// "line 3, column 40: request.generationConfig.temprature: no such field (did you mean temperature?)".
-fn describe(finding: &Finding) -> String {
-    let place = match finding.line {
-        0 => String::new(),
-        line => format!("line {line}, column {}: ", finding.column),
-    };
+fn describe(finding: &Finding, place: &str) -> String {
     let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
     let warning = if finding.severity == Severity::Warning { "perhaps: " } else { "" };
     let hint = finding.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));

@@ -10,7 +10,7 @@ use super::App;
 use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::model::{availability, suits, takes_batches};
+use super::model::{availability, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
 use super::sample::create_sample;
@@ -171,7 +171,7 @@ pub(super) async fn submit_file(
     let counted = origin.as_ref().filter(same_model).and_then(|origin| origin.counted);
     let load = Load { counted, ..checked.load() };
     let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
-    refuse_over_limit(args.max_cost_usd, &estimate, &load)?;
+    refuse_over_limit(app, args.max_cost_usd, &estimate, &load)?;
 
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
@@ -254,7 +254,7 @@ fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, ki
     bare_name(asked.or(built_for).unwrap_or(app.models().default_for(kind))).to_owned()
 }
 
-fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Result<()> {
+fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &Load) -> Result<()> {
     let Some(limit) = limit else { return Ok(()) };
     if !limit.is_finite() || limit < 0.0 {
         let cause = format!("max_cost_usd is {limit}, and has to be an amount in US dollars, 0 or more");
@@ -275,8 +275,8 @@ fn refuse_over_limit(limit: Option<f64>, estimate: &Estimate, load: &Load) -> Re
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
         ),
         None => refuse(
-            format!("the price of {} is unknown, so max_cost_usd cannot be kept", estimate.model),
-            "choose a model with a known price, or leave max_cost_usd out. Nothing was sent",
+            format!("{}, so max_cost_usd cannot be kept", unpriced(app, &estimate.model)),
+            &format!("{}. Nothing was sent", priced(app, &estimate.model)),
         ),
     }
 }

@@ -3,6 +3,7 @@
 pub mod answer_lines;
 mod app;
 mod background;
+mod bounds;
 pub mod build;
 mod call_log;
 pub mod cancel;

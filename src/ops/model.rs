@@ -1,9 +1,9 @@
 //! Whether a model may be used, told before anything is spent.
 
-use super::App;
+use super::{App, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::job::models::Availability;
+use crate::job::models::{Availability, bare_name};
 
 /// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
@@ -11,10 +11,8 @@ const INPUT_LIMIT: i64 = 1_048_576;
 /// Refuses a model that is shut down, or will be before the job could end; warns of one that soon will be.
 pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
     let Some(known) = app.models().get(model) else {
-        return Ok(Some(format!(
-            "{model} is not in the price table of {}: its price is unknown, and whether it takes batches",
-            app.models().as_of
-        )));
+        let meant = meant(app, model).map_or(String::new(), |meant| format!(" ({meant})"));
+        return Ok(Some(format!("{}, and whether it takes batches{meant}", unpriced(app, model))));
     };
     match known.availability(app.today()) {
         Availability::Open => Ok(None),
@@ -27,6 +25,34 @@ pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
             Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), text).hint(hint))
         }
     }
+}
+
+/// Why the price of a model is unknown.
+pub(super) fn unpriced(app: &App, model: &str) -> String {
+    match app.models().get(model) {
+        None => format!("{model} is not in the price table of {}: its price is unknown", app.models().as_of),
+        Some(_) => format!("the price of {model} is unknown"),
+    }
+}
+
+/// Which models have a price, those first that this one may be a slip of.
+pub(super) fn priced(app: &App, model: &str) -> String {
+    meant(app, model).unwrap_or_else(|| {
+        let usable = super::models::usable(app);
+        let has_price =
+            |name: &&String| app.models().get(name).is_some_and(|model| model.price_on(app.today()).is_some());
+        let names: Vec<_> = usable.iter().filter(has_price).map(String::as_str).collect();
+        format!("models with a price are {}", names.join(", "))
+    })
+}
+
+/// "did you mean gemini-3.8-flash?", if a model is called nearly so.
+fn meant(app: &App, model: &str) -> Option<String> {
+    let usable = super::models::usable(app);
+    let others = usable.iter().filter(|name| *name != bare_name(model));
+    let near = nearest::of(bare_name(model), others.map(|name| (name.as_str(), name)));
+    let near: Vec<_> = near.into_iter().map(String::as_str).collect();
+    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
 /// Refuses a model that does not do what the requests ask for.
@@ -48,14 +74,20 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
         return Ok(());
     }
     let default = app.models().default_for(kind);
-    let refuse = |cause: String| {
-        Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause)
-            .hint(format!("pass model: \"{default}\", or another that the API lists with batches; nothing was sent")))
+    let refuse = |meant: Option<String>, cause: String| {
+        let meant = meant.map_or(String::new(), |meant| format!("{meant} Else "));
+        Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause).hint(format!(
+            "{meant}pass model: \"{default}\", or another that the API lists with batches; nothing was sent"
+        )))
     };
     match app.gemini().await?.model(model).await {
         Ok(known) if known.takes_batches(kind) || known.methods.is_empty() => Ok(()),
-        Ok(known) => refuse(format!("it takes no batches to {}, only {}", kind.as_str(), known.methods.join(", "))),
-        Err(e) if e.kind() == ErrorKind::NotFound => refuse(format!("the API has no such model: {}", e.cause())),
+        Ok(known) => {
+            refuse(None, format!("it takes no batches to {}, only {}", kind.as_str(), known.methods.join(", ")))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            refuse(meant(app, model), format!("the API has no such model: {}", e.cause()))
+        }
         Err(_) => Ok(()),
     }
 }

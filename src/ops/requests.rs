@@ -71,7 +71,21 @@ pub(super) fn input_of(app: &App, job: &JobRecord) -> Result<AllowedPath> {
         Error::new(ErrorKind::NotFound, reading(job), "the job was made elsewhere, its request file is not known here")
             .hint("submit the requests with create_batch from the file they came from")
     })?;
-    Vault::or_roots(app)?.existing(path)
+    Vault::or_roots(app)?.existing(path).map_err(|e| not_there(job, path, e))
+}
+
+/// The file was moved, deleted, or is none that this program may read.
+fn not_there(job: &JobRecord, path: &str, e: Error) -> Error {
+    let way_out = match e.kind() {
+        ErrorKind::NotFound => "put the file back there, unchanged",
+        ErrorKind::PathNotAllowed => "start with --root FOLDER (or GEMINI_BATCH_ROOTS) naming its folder too",
+        _ => return e,
+    };
+    let cause = format!("its request file was at {path}: {}", e.cause());
+    Error::new(e.kind(), reading(job), cause).hint(format!(
+        "{way_out}; without it check_status, get_results, cancel_batch and delete_batch of {} work as before",
+        job.handle
+    ))
 }
 
 /// What was hashed and estimated is what is to be paid for.

@@ -43,6 +43,11 @@ impl Vault {
         Roots::new(app.roots().folders().iter().chain(kept.folders()).cloned())
     }
 
+    /// Whether this is a file of ours, which no caller knows.
+    pub(super) fn keeps(app: &App, file: &AllowedPath) -> bool {
+        Self::folder(app, String::new()).is_ok_and(|kept| file.as_path().starts_with(kept.roots.base()))
+    }
+
     fn folder(app: &App, name: String) -> Result<Self> {
         let folder: PathBuf = app.config().home.join("jobs").join(name);
         std::fs::create_dir_all(&folder).map_err(|e| {

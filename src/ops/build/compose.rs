@@ -110,8 +110,9 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     }
     lines.maker.refuse_withheld()?;
     if writer.requests() == 0 {
-        return Err(Error::new(ErrorKind::InvalidInput, "building requests", "there is no row to make a request of")
-            .hint("check that the source has rows, and that they are not all left out"));
+        let passed_over = source.notes().into_iter().map(|note| format!(": {note}")).collect::<String>();
+        let cause = format!("there is no row to make a request of{passed_over}");
+        return Err(Error::new(ErrorKind::InvalidInput, "building requests", cause).hint(task.rows.where_from()));
     }
     let mut warnings = lines.warnings();
     warnings.extend(source.notes());

@@ -21,12 +21,18 @@ const MOST_BYTES: usize = 400;
 const MOST_CAUSES: usize = 200;
 /// Rows named for each cause.
 const MOST_ROWS: usize = 4;
+/// One row in so many that repeats a key is a slip in the data; more, and the key is none.
+const FEW: u64 = 20;
+const UNIQUE: &str = "give a key that is unique: another column, or several by a template such as \"{{ a }}-{{ b }}\"; rows of \
+    data without key are called row-1, row-2…";
 /// A list of ours has short lines.
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// The rows that are bad, as they turn up.
 pub(super) struct BadRows {
     pub(super) count: i64,
+    /// Those whose key came before.
+    pub(super) repeated: i64,
     causes: Vec<Cause>,
     list: List,
 }
@@ -45,7 +51,7 @@ struct Cause {
 impl BadRows {
     /// None so far. Those of `source` will be listed in `list`.
     pub(super) fn new(source: Option<String>, list: AllowedPath) -> Self {
-        Self { count: 0, causes: Vec::new(), list: List { source, path: list, file: None } }
+        Self { count: 0, repeated: 0, causes: Vec::new(), list: List { source, path: list, file: None } }
     }
 
     /// Takes one in.
@@ -91,12 +97,19 @@ impl BadRows {
         let mut cause = format!("{bad}, no request file was written:\n{}", self.listed().join("\n"));
         cause.extend(list.map(|list| format!("\nall of them are listed in {list}")));
         cause.extend(warning.map(|warning| format!("\n{warning}")));
-        let hint = if good == 0 {
-            "no row makes a request: mend the template, the key or the source"
-        } else {
-            "mend the rows or the template, or pass on_bad_row: \"skip\" to leave these rows out"
+        Ok(Error::new(ErrorKind::InvalidInput, "building requests", cause).hint(self.way_out(good)))
+    }
+
+    /// To leave rows out is no advice where they are bad only by what was chosen as their key.
+    fn way_out(&self, good: u64) -> String {
+        let mend = match (good, self.repeated) {
+            (0, _) => return "no row makes a request: mend the template, the key or the source".to_owned(),
+            (_, 0) => "mend the rows or the template",
+            _ => UNIQUE,
         };
-        Ok(Error::new(ErrorKind::InvalidInput, "building requests", cause).hint(hint))
+        let are_few = self.repeated.unsigned_abs().saturating_mul(FEW) <= good;
+        let skip = if are_few { "; or pass on_bad_row: \"skip\" to leave these rows out" } else { "" };
+        format!("{mend}{skip}")
     }
 }
 
@@ -169,12 +182,10 @@ impl List {
     }
 
     fn finish(&mut self) -> Result<(Option<String>, Option<String>)> {
-        let Some(file) = self.file.take() else { return Ok((None, None)) };
+        let Some(file) = self.file.take() else { return Ok((None, self.clear()?)) };
         let act = || format!("writing {}", self.path);
         let file = file.into_inner().map_err(|e| Error::io(act(), e.into_error()))?;
-        // A list of the last build would mislead; anything else is not ours to replace.
-        let ours = self.path.exists() && self.path.open().is_ok_and(is_list);
-        match self.path.persist_if_new(file, ours) {
+        match self.path.persist_if_new(file, self.is_ours()) {
             Ok(_) => Ok((Some(self.path.to_string()), None)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 Ok((None, Some(format!("the bad rows are listed nowhere: {} is there and is no such list", self.path))))
@@ -182,16 +193,42 @@ impl List {
             Err(e) => Err(e),
         }
     }
+
+    /// A list of the last build would mislead; anything else is not ours to replace.
+    fn is_ours(&self) -> bool {
+        self.path.exists() && self.path.open().is_ok_and(is_list)
+    }
+
+    /// Takes the list of the last build away, where no row is bad any more. Says so.
+    fn clear(&self) -> Result<Option<String>> {
+        if !self.is_ours() {
+            return Ok(None);
+        }
+        std::fs::remove_file(self.path.as_path()).map_err(|e| Error::io(format!("removing {}", self.path), e))?;
+        Ok(Some(format!("{} listed the bad rows of an earlier build, and was removed", self.path)))
+    }
 }
 
-/// Whether a file starts as the lists of bad rows do.
+/// Whether a file holds a list of bad rows, and nothing else.
 fn is_list(file: File) -> bool {
-    let mut line = String::new();
-    let read = BufReader::new(file.take(LONGEST_LINE)).read_line(&mut line);
-    let entry: Map<String, Value> = serde_json::from_str(&line).unwrap_or_default();
-    let known = |name: &String| ["source", "row", "line", "column", "cause"].contains(&name.as_str());
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 0.. {
+        line.clear();
+        match lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) => return number > 0,
+            Ok(_) if is_entry(&line) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn is_entry(line: &[u8]) -> bool {
+    let entry: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+    let known = |name: &String| ["source", "row", "line", "place", "column", "cause"].contains(&name.as_str());
     let has = |name: &str, is: fn(&Value) -> bool| entry.get(name).is_some_and(is);
-    read.is_ok() && entry.keys().all(known) && has("row", Value::is_u64) && has("cause", Value::is_string)
+    entry.keys().all(known) && has("row", Value::is_u64) && has("cause", Value::is_string)
 }
 
 #[cfg(test)]

@@ -170,13 +170,33 @@ impl Tally {
     }
 }
 
-/// What to do about a file of request lines that cannot be sent as they are; none if they are something else.
-pub(in crate::ops) fn hint(input: &AllowedPath) -> Option<String> {
+/// What a file of lines is that cannot be sent as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Lines {
+    /// Requests, of whatever make: a build mends them.
+    Requests,
+    /// Rows of data, to make requests of.
+    Rows,
+    /// Nothing that the first line would tell.
+    Unclear,
+}
+
+impl Lines {
+    /// Goes by the first line.
+    pub(in crate::ops) fn of(input: &AllowedPath) -> Self {
+        match first(input) {
+            None => Self::Unclear,
+            Some(first) if Form::of(&first).is_some() => Self::Requests,
+            // Half a request line, or one of results.
+            Some(first) if ["request", "response"].iter().any(|name| first.contains_key(*name)) => Self::Unclear,
+            Some(first) if first.keys().all(|name| name == "key") => Self::Unclear,
+            Some(_) => Self::Rows,
+        }
+    }
+}
+
+fn first(input: &AllowedPath) -> Option<Map<String, Value>> {
     let reading = Reading { format: Some(Format::Jsonl), ..Reading::default() };
     let mut source = source::open(input, &reading).ok()?;
-    let first = source.next_row().ok()??.ok()?.to_map();
-    Form::of(&first)?;
-    Some(format!(
-        "build_jsonl {{\"source\": \"{input}\"}} writes a mended file of these requests and says what it did; nothing was sent"
-    ))
+    Some(source.next_row().ok()??.ok()?.to_map())
 }

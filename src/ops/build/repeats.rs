@@ -19,11 +19,14 @@ const STRIDE: u64 = 4096;
 #[derive(Default)]
 pub(super) struct Repeats {
     rows: Vec<(RowProblem, String)>,
+    /// All of them.
+    count: i64,
 }
 
 impl Repeats {
     /// Takes one in, or gives it back when there are too many to look at twice.
     pub(super) fn push(&mut self, row: &Row<'_>, rule: &KeyRule, key: &str) -> Result<(), RowProblem> {
+        self.count += 1;
         let column = rule.column();
         if self.rows.len() >= MOST_TOLD {
             return Err(row.problem(column, format!("its key {key:?} came before; keys must be unique")));
@@ -40,6 +43,7 @@ impl Repeats {
         bad: &mut BadRows,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        bad.repeated = self.count;
         let Some(last) = self.rows.last().map(|(problem, _)| problem.row) else { return Ok(()) };
         let firsts = firsts(open()?, (skeleton, rule), self.rows.iter().map(|(_, key)| key.as_str()), last, monitor)?;
         for (mut problem, key) in self.rows {

@@ -76,6 +76,17 @@ impl Rows {
         }
     }
 
+    /// What to do where there is none.
+    pub(super) fn where_from(&self) -> String {
+        match self {
+            Self::Dataset(Dataset::Answers { handle, .. }) => format!(
+                "retry_batch {{\"job\": \"{handle}\"}} submits what has no answer again; get_results {{\"job\": \"{handle}\", \"limit\": 3}} \
+                 tells why it has none"
+            ),
+            _ => "check that the source has rows, and that they are not all left out".to_owned(),
+        }
+    }
+
     /// Whether this file is what the rows come from.
     pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
         matches!(self, Self::Dataset(dataset) if dataset.is_file(file))
