@@ -123,6 +123,10 @@ fn words(arguments: &Map<String, Value>, positional: &str) -> String {
                 words.push_str(if value == &Value::Bool(false) { " --without-retries" } else { "" });
                 continue;
             }
+            ("remote", _) => {
+                words.push_str(if value == &Value::Bool(false) { " --local" } else { "" });
+                continue;
+            }
             _ => {}
         }
         let values = match value {

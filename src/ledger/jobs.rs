@@ -112,6 +112,11 @@ impl Ledger {
         })
     }
 
+    /// How many jobs there are.
+    pub fn count_jobs(&self) -> Result<i64> {
+        self.read("counting jobs", |connection| connection.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)))
+    }
+
     /// Jobs, newest first, in these states (all, if none is given), made before a moment.
     pub fn list(&self, states: &[JobState], before: Option<DateTime<Utc>>, limit: usize) -> Result<Vec<JobRecord>> {
         let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
+use super::bounds::at_most;
 use super::part_counts::PartCounts;
 use super::status::UNFINISHED;
 use super::storage::{Listing, Storage};
@@ -37,7 +38,7 @@ pub struct ListArgs {
 /// A page of jobs, newest first.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ListReply {
-    /// The jobs: job, state, model, requests, created, remote_name, parts, retry_of, cost_usd (once its results were accounted for), known (both, here: not at the API or not asked, api: made elsewhere).
+    /// The jobs: job, state, model, requests, created, remote_name, parts, retry_of, cost_usd (once its results were accounted for), known, if the API was asked (both, here: not there, api: made elsewhere).
     #[schemars(with = "Vec<Map<String, Value>>")]
     pub jobs: Vec<ListedJob>,
     /// Pass it to get the next page. Left out on the last one.
@@ -84,8 +85,9 @@ pub struct ListedJob {
     /// What it cost in USD, once its results were accounted for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-    /// Where it is known: `both`, `here` (not at the API any more, or not asked), `api` (made elsewhere).
-    pub known: String,
+    /// Where it is known: `both`, `here` (not at the API), `api` (made elsewhere). Left out where the API did not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<&'static str>,
 }
 
 /// A day's money, in USD: what it cost, or its high estimate where that is not known yet.
@@ -115,12 +117,10 @@ impl fmt::Display for Today {
 
 impl fmt::Display for ListReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.jobs.is_empty() {
-            writeln!(f, "no jobs")?;
-        }
         for job in &self.jobs {
             let requests = job.requests.map_or("? requests".to_owned(), |n| counted(n, "request"));
-            write!(f, "{} {} {requests} {} {} ({})", job.job, job.state, job.model, job.created, job.known)?;
+            write!(f, "{} {} {requests} {} {}", job.job, job.state, job.model, job.created)?;
+            job.known.map_or(Ok(()), |known| write!(f, " ({known})"))?;
             let parts = job.parts.map(|parts| parts.to_string());
             let cost = job.cost_usd.map(|usd| Cost::Usd(usd).to_string());
             let retry_of = job.retry_of.as_ref().map(|first| format!("retry of {first}"));
@@ -147,7 +147,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists jobs, newest first. The API is asked once, for its newest jobs; older ones come from the ledger.
 pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<ListReply> {
-    let limit = usize::try_from(args.limit.unwrap_or(USUAL_LIMIT).clamp(1, LONGEST_LIMIT)).unwrap_or(1);
+    let limit = at_most("listing jobs", ("limit", args.limit.unwrap_or(USUAL_LIMIT)), 1..=LONGEST_LIMIT)?;
     let states = asked_states(args.state.as_deref())?;
     let before = args.cursor.as_deref().map(read_cursor).transpose()?;
     let mut warnings = Vec::new();
@@ -155,25 +155,48 @@ pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<Li
     if ask {
         super::rebuild::if_incomplete(app, monitor).await;
     }
-    let remote = if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Vec::new() };
-    let elsewhere = take_note(app, &remote)?;
+    let remote =
+        if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Remote::default() };
+    let elsewhere = take_note(app, &remote.batches)?;
     let storage = if ask && app.can_connect() { storage(app, &mut warnings).await? } else { None };
 
     let mut local = app.ledger()?.list(&states, before, limit + 1)?;
     let more = local.len() > limit;
     local.truncate(limit);
     let cursor = more.then(|| local.last().map(|job| job.created_at.to_rfc3339())).flatten();
-    let mut jobs: Vec<_> = local.iter().map(|job| listed(job, &remote, ask)).collect();
-    jobs.extend(elsewhere.into_iter().filter(|job| states.is_empty() || states.contains(&job.state)).map(foreign));
+    let mut jobs: Vec<_> = local.iter().map(|job| listed(job, &remote)).collect();
+    let of_states = |job: &&&RemoteBatch| states.is_empty() || states.contains(&job.state);
+    jobs.extend(elsewhere.iter().filter(of_states).map(|batch| foreign(batch)));
     jobs.sort_by(|a, b| b.created.cmp(&a.created));
     let next = match &cursor {
-        Some(cursor) => {
-            format!("list_batches {{\"cursor\": \"{cursor}\"}} for older ones; check_status or get_results with a job")
-        }
-        None if jobs.is_empty() => "build_jsonl makes a request file, create_batch submits it".to_owned(),
+        Some(cursor) => format!("{} for older ones; check_status or get_results with a job", next_page(&args, cursor)),
+        None if jobs.is_empty() => why_none(app, &args, elsewhere.len())?,
         None => "check_status or get_results with a job".to_owned(),
     };
     Ok(ListReply { jobs, cursor, storage, today: today(app)?, warnings, next })
+}
+
+/// The same call, for the page that begins at the cursor.
+fn next_page(args: &ListArgs, cursor: &str) -> String {
+    let asked = [
+        ("state", args.state.as_deref().map(Value::from)),
+        ("limit", args.limit.map(Value::from)),
+        ("remote", args.remote.map(Value::from)),
+        ("cursor", Some(cursor.into())),
+    ];
+    let call: Map<_, _> = asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    format!("list_batches {}", Value::Object(call))
+}
+
+/// What to do where nothing is listed: there may be other jobs.
+fn why_none(app: &App, args: &ListArgs, elsewhere: usize) -> Result<String> {
+    let all = app.ledger()?.count_jobs()? + i64::try_from(elsewhere).unwrap_or(i64::MAX);
+    Ok(match &args.state {
+        _ if all == 0 => "there are no jobs yet: build_jsonl makes a request file, create_batch submits it".to_owned(),
+        _ if args.cursor.is_some() => "there are no older jobs; list_batches begins anew".to_owned(),
+        Some(state) => format!("none of {} is {state}; list_batches without state lists them", counted(all, "job")),
+        None => "check_status or get_results with a job".to_owned(),
+    })
 }
 
 /// What lies at the API. A list of jobs is worth having without it.
@@ -226,17 +249,25 @@ fn read_cursor(cursor: &str) -> Result<DateTime<Utc>> {
     })
 }
 
-/// The newest jobs at the API. Without a key, or when it fails, the list is the ledger's unless the API was asked for.
-async fn remote_jobs(app: &App, demanded: bool, warnings: &mut Vec<String>) -> Result<Vec<RemoteBatch>> {
+/// The newest jobs at the API.
+#[derive(Default)]
+struct Remote {
+    batches: Vec<RemoteBatch>,
+    /// There are no others.
+    is_all: bool,
+}
+
+/// Asks for them. Without a key, or when it fails, the list is the ledger's unless the API was asked for.
+async fn remote_jobs(app: &App, demanded: bool, warnings: &mut Vec<String>) -> Result<Remote> {
     if !app.can_connect() && !demanded {
         warnings.push("no API key is set: only jobs remembered on this machine are listed".to_owned());
-        return Ok(Vec::new());
+        return Ok(Remote::default());
     }
     match async { app.gemini().await?.list_batches(100, None).await }.await {
-        Ok(page) => Ok(page.items),
+        Ok(page) => Ok(Remote { is_all: page.next.is_none(), batches: page.items }),
         Err(e) if !demanded => {
             warnings.push(format!("the API could not be asked ({e}): only jobs remembered on this machine are listed"));
-            Ok(Vec::new())
+            Ok(Remote::default())
         }
         Err(e) => Err(e),
     }
@@ -273,8 +304,8 @@ fn is_awaited(app: &App, batch: &RemoteBatch) -> Result<bool> {
     Ok(part.is_some_and(|part| part.remote_name.is_none()))
 }
 
-fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
-    let there = remote.iter().find(|batch| job.remote_names().any(|name| name == batch.name));
+fn listed(job: &JobRecord, remote: &Remote) -> ListedJob {
+    let there = remote.batches.iter().find(|batch| job.remote_names().any(|name| name == batch.name));
     ListedJob {
         job: job.handle.to_string(),
         state: there.filter(|_| job.parts.len() == 1).map_or(job.state(), |batch| batch.state).to_string(),
@@ -285,7 +316,7 @@ fn listed(job: &JobRecord, remote: &[RemoteBatch], asked: bool) -> ListedJob {
         parts: PartCounts::of(job),
         retry_of: job.retry_of.as_ref().map(ToString::to_string),
         cost_usd: job.settled_usd.and_then(|usd| Cost::Usd(usd).usd()),
-        known: if asked && there.is_some() { "both" } else { "here" }.to_owned(),
+        known: if there.is_some() { Some("both") } else { remote.is_all.then_some("here") },
     }
 }
 
@@ -300,6 +331,6 @@ fn foreign(batch: &RemoteBatch) -> ListedJob {
         parts: None,
         retry_of: None,
         cost_usd: None,
-        known: "api".to_owned(),
+        known: Some("api"),
     }
 }
