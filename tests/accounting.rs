@@ -141,6 +141,21 @@ fn a_data_set_that_changed_still_gets_its_answers_and_says_so() {
 }
 
 #[test]
+fn a_data_set_that_is_gone_is_told_with_where_it_was() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one")]);
+    std::fs::rename(world.path("rows.csv"), world.path("moved.csv")).unwrap();
+    let error = world.refusal(&["results", &handle, "--join", "--output", "out.csv"]);
+    assert_eq!(error["kind"], "not_found");
+    let cause = error["cause"].as_str().unwrap();
+    assert!(cause.starts_with("its data set was at ") && cause.contains("rows.csv"), "{error}");
+    assert!(error["hint"].as_str().unwrap().starts_with("put it back there; or leave join out"), "{error}");
+    results(&world, &[&handle, "--output", "out.csv"]);
+    std::fs::rename(world.path("moved.csv"), world.path("rows.csv")).unwrap();
+    results(&world, &[&handle, "--join", "--output", "joined.csv"]);
+}
+
+#[test]
 fn a_cancelled_job_has_every_key_missing() {
     let world = World::with(|options| options.pace = gemini_batch_mcp::simulator::Pace::realistic());
     world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
@@ -300,6 +315,13 @@ fn a_failed_job_accounts_for_every_key_with_and_without_results() {
     let reply = results(&world, &[&handle, "--output", "out.jsonl"]);
     assert_eq!(reply["outcomes"], json!({"answered": 0, "missing": 2}), "{reply}");
     assert_eq!(world.lines("out.jsonl").len(), 2);
+    // Why, as the status has it; a job that ended well has no such word.
+    let told = world.run(&["status", &handle, "--json"]).json()["jobs"][0]["error"].clone();
+    assert!(told.is_string() && reply["error"] == told, "{reply}");
+    let text = world.run(&["results", &handle, "--limit", "1"]).stdout;
+    assert!(text.lines().nth(1).unwrap().starts_with("error of the job: "), "{text}");
+    let well = finished(&world, &[("a", "one")]);
+    assert!(results(&world, &[&well, "--limit", "1"])["error"].is_null());
 }
 
 #[test]

@@ -135,6 +135,35 @@ fn values_of_a_field_are_counted() {
 }
 
 #[test]
+fn a_look_at_answers_is_not_about_those_that_failed() {
+    let world = World::new();
+    let failed = (0..9).map(|n| (format!("f{n}"), format!("[[simulate:failed]] {n}")));
+    let answered = (0..9).map(|n| (format!("a{n}"), format!("[[simulate:echo]]{{\"kind\": \"toy\", \"n\": {n}}}")));
+    let rows: String =
+        failed.chain(answered).map(|(id, text)| json!({"id": id, "text": text}).to_string() + "\n").collect();
+    world.write("rows.jsonl", &rows);
+    world.reply(&["build", "rows.jsonl", "--template", "{{ text }}", "--key", "id"]);
+    let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &handle, "--wait"]);
+    let counted = results(&world, &[&handle, "--count-by", "kind", "--limit", "2"]);
+    assert_eq!(counted["counts"], json!({"(no answer)": 9, "toy": 9}), "{counted}");
+    // The next page is of the same look.
+    assert!(counted["next"].as_str().unwrap().contains(r#""count_by":"kind""#), "{counted}");
+    for flags in [vec!["--count-by", "kind"], vec!["--where", "kind=toy"], vec!["--search", "TOY"], vec!["--key", "a1"]]
+    {
+        let reply = results(&world, &[&[handle.as_str()], flags.as_slice()].concat());
+        assert!(reply["failures"].is_null(), "{flags:?}: {reply}");
+        let warnings = reply["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let told =
+            format!(r#"9 requests without a usable answer: get_results {{"job": "{handle}", "limit": 3}} tells why"#);
+        assert_eq!(warnings[0], told);
+    }
+    let why = results(&world, &[&handle, "--limit", "3"]);
+    assert_eq!(why["failures"][0]["count"], 9, "as it said: {why}");
+}
+
+#[test]
 fn a_reply_stays_small_however_large_the_answers_and_says_what_is_missing() {
     let world = World::new();
     let huge = |letter: &str| format!("start {} \"quoted\\\" \u{1F600}", letter.repeat(4_000));

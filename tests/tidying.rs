@@ -214,6 +214,25 @@ fn what_was_paid_for_and_did_not_come_is_not_thrown_away() {
 }
 
 #[test]
+fn what_did_not_come_before_its_batch_was_deleted_is_not_said_to_come() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--prompt", "[[simulate:failed]] two", "--output", "r.jsonl"]);
+    let job = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    // As they come to somebody else: the answer, then the error, which is cut off here.
+    world.results(&[&job, "--limit", "1", "--home", "elsewhere", "--keep-uploads"]);
+    let lines = std::fs::read_to_string(world.path("elsewhere/jobs").join(&job).join("results.jsonl")).unwrap();
+    let answer = lines.lines().next().unwrap();
+    assert!(answer.contains("response"), "{lines}");
+    world.simulator.faults().always(Call::Download, Fault::EndBodyAfter(answer.len() as u64 + 1));
+    world.reply(&["delete", &job]);
+    let results = world.results(&[&job, "--limit", "1"]);
+    assert_eq!(results["outcomes"], json!({"answered": 1, "missing": 1}), "{results}");
+    let warnings = results["warnings"].to_string();
+    assert!(warnings.contains("does not come any more") && !warnings.contains("may still come"), "{results}");
+}
+
+#[test]
 fn an_upload_whose_job_was_never_made_can_be_removed() {
     let world = World::new();
     world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);

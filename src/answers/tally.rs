@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::error::Result;
+use crate::job::Outcome;
 use crate::job::outcome::grouped;
 use crate::job::text::clip;
 
+use super::Answer;
 use super::select::FieldPath;
 
 /// Values told apart: bounds the memory.
@@ -33,11 +35,14 @@ impl Tally {
         Ok(Self { field: FieldPath::parse(field)?, counts: HashMap::new(), beyond: 0 })
     }
 
-    /// Counts one answer: each element where the field is a list. An answer without JSON or without the field
-    /// counts as that.
-    pub fn add(&mut self, answer: Option<&Value>) {
-        let Some(answer) = answer else { return self.note("(not JSON)") };
-        let values = self.field.values(answer);
+    /// Counts one answer and what it is as JSON: each element where the field is a list. None at all, one without
+    /// JSON or without the field counts as that.
+    pub fn add(&mut self, answer: &Answer<'_>, json: Option<&Value>) {
+        let Some(json) = json else {
+            let is_none = answer.outcome != Outcome::Answered && answer.cell().is_empty();
+            return self.note(if is_none { "(no answer)" } else { "(not JSON)" });
+        };
+        let values = self.field.values(json);
         if values.is_empty() {
             self.note("(no such field)");
         }
@@ -106,12 +111,16 @@ mod tests {
     #[test]
     fn values_are_counted_most_frequent_first() {
         let mut tally = Tally::of("kind").unwrap();
-        for answer in [json!({"kind": "toy"}), json!({"kind": ["toy", "gift"]}), json!({"kind": null}), json!({})] {
-            tally.add(Some(&answer));
+        let answer = Answer::bare(Outcome::Answered);
+        for json in [json!({"kind": "toy"}), json!({"kind": ["toy", "gift"]}), json!({"kind": null}), json!({})] {
+            tally.add(&answer, Some(&json));
         }
-        tally.add(None);
-        tally.add(Some(&json!({"kind": "toy"})));
-        let expected = json!({"toy": 3, "(no such field)": 1, "(not JSON)": 1, "(null)": 1, "gift": 1});
+        tally.add(&answer, None);
+        tally.add(&Answer::missing(), None);
+        tally.add(&Answer { text: Some("{\"kind\": ".into()), ..Answer::bare(Outcome::Truncated) }, None);
+        tally.add(&answer, Some(&json!({"kind": "toy"})));
+        let expected =
+            json!({"toy": 3, "(not JSON)": 2, "(no answer)": 1, "(no such field)": 1, "(null)": 1, "gift": 1});
         assert_eq!(counts(&tally), expected);
         assert_eq!(counts(&tally).as_object().unwrap().keys().next().unwrap(), "toy");
     }
@@ -119,9 +128,10 @@ mod tests {
     #[test]
     fn rare_values_are_one_sum_and_memory_is_bounded() {
         let mut tally = Tally::of("n").unwrap();
+        let answer = Answer::bare(Outcome::Answered);
         for n in 0..12_000 {
-            tally.add(Some(&json!({"n": n})));
-            tally.add(Some(&json!({"n": "often"})));
+            tally.add(&answer, Some(&json!({"n": n})));
+            tally.add(&answer, Some(&json!({"n": "often"})));
         }
         assert_eq!(tally.counts.len(), MOST_VALUES);
         let counts = counts(&tally);

@@ -18,12 +18,13 @@ pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::bounds::at_most;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
 use crate::answers::{Filter, Format, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
-use crate::job::text::one_line;
+use crate::job::text::{clip, one_line};
 use crate::job::{JobState, Kind, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
@@ -33,6 +34,8 @@ use answer_file::{Done, Join, View, account, join, prepare};
 
 const USUAL_SAMPLES: i64 = 3;
 const MOST_SAMPLES: i64 = 50;
+/// Bytes of the error of a job.
+const MOST_ERROR_BYTES: usize = 400;
 /// Bytes of a call named as the next one.
 const MOST_CALL_BYTES: usize = 600;
 
@@ -65,6 +68,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
     let mut reply = reply(&args, &job, done);
+    reply.error = job.error().map(|error| one_line(&clip(error, MOST_ERROR_BYTES)));
     reply.manifest = manifest.path;
     reply.warnings.extend(manifest.warning);
     if let Some(whole) = whole {
@@ -103,6 +107,7 @@ fn not_yet(job: &JobRecord, here: usize) -> ResultsReply {
     ResultsReply {
         job: job.handle.to_string(),
         state: job.state().to_string(),
+        error: None,
         path: None,
         format: None,
         bytes: None,
@@ -125,21 +130,30 @@ fn not_yet(job: &JobRecord, here: usize) -> ResultsReply {
 }
 
 fn wanted(args: &ResultsArgs) -> Result<Wanted> {
+    const ACT: &str = "choosing answers";
     let filter = Filter::new(&args.outcomes, &args.keys).holding(args.search.as_deref())?.with_fields(&args.fields)?;
     Ok(Wanted {
         look: is_look(args) || !filter.is_empty(),
         filter,
         keys: args.keys.clone(),
-        offset: usize::try_from(args.offset).unwrap_or(0),
-        limit: usize::try_from(args.limit.unwrap_or(USUAL_SAMPLES).clamp(0, MOST_SAMPLES)).unwrap_or(0),
+        offset: at_most(ACT, ("offset", args.offset), 0..=i64::MAX)?,
+        limit: at_most(ACT, ("limit", args.limit.unwrap_or(USUAL_SAMPLES)), 0..=MOST_SAMPLES)?,
         tally: args.count_by.as_deref().map(Tally::of).transpose()?,
     })
 }
 
 /// Whether somebody wants to see answers rather than to have them all.
 fn is_look(args: &ResultsArgs) -> bool {
-    let filtered = !args.keys.is_empty() || args.search.is_some() || !args.fields.is_empty();
-    filtered || args.count_by.is_some() || args.offset > 0 || args.limit.is_some()
+    is_about_answers(args) || args.limit.is_some()
+}
+
+/// Whether it is answers of a kind that somebody looks at: why others have none is not the question.
+fn is_about_answers(args: &ResultsArgs) -> bool {
+    !args.keys.is_empty()
+        || args.search.is_some()
+        || !args.fields.is_empty()
+        || args.count_by.is_some()
+        || args.offset > 0
 }
 
 /// The file to write, none when somebody looks at answers.
@@ -213,10 +227,12 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
             job.handle
         ),
     };
-    let failures = summary.failures().into_iter().take(MOST_FAILURES).map(Failure::from).collect();
+    let most = if is_about_answers(args) { 0 } else { MOST_FAILURES };
+    let failures = summary.failures().into_iter().take(most).map(Failure::from).collect();
     ResultsReply {
         job: job.handle.to_string(),
         state: job.state().to_string(),
+        error: None,
         path: file.as_ref().map(|(path, ..)| path.to_string()),
         format: file.as_ref().map(|(_, _, written)| written.format.to_owned()),
         bytes: file.as_ref().and_then(|(.., written)| i64::try_from(written.bytes).ok()),
@@ -307,6 +323,7 @@ fn next_page(args: &ResultsArgs, reply: &ResultsReply) -> Option<String> {
         add("keys", (!args.keys.is_empty()).then(|| json!(args.keys)));
         add("search", args.search.clone().map(Value::from));
         add("where", (!args.fields.is_empty()).then(|| args.fields.clone().into()));
+        add("count_by", args.count_by.clone().map(Value::from));
         add("schema", args.schema.clone().map(Value::from));
         add("merge_retries", args.merge_retries.map(Value::from));
         add("limit", args.limit.map(Value::from));

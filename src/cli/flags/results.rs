@@ -144,6 +144,7 @@ mod tests {
         ResultsReply {
             job: "a-1".to_owned(),
             state: state.to_owned(),
+            error: None,
             path: None,
             format: None,
             bytes: None,

@@ -214,7 +214,7 @@ impl<'m> Account<'m> {
         if self.filter.lets_through(key, &answer, json.as_ref()) {
             self.counted.selected += 1;
             if let Some(tally) = &mut self.counted.tally {
-                tally.add(json.as_ref());
+                tally.add(&answer, json.as_ref());
             }
             if let Some(writer) = &mut self.writer {
                 writer.write(&Record { key, asked: true, answer: &answer, raw: line, source, media: &[] })?;

@@ -111,7 +111,15 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     }
     let reading = serde_json::from_value(origin.reading).unwrap_or_default();
     // Boxed: a source may be a job, whose answers are results again.
-    let mut rows = Box::pin(Dataset::find(app, &source, reading, monitor)).await?;
+    let found = Box::pin(Dataset::find(app, &source, reading, monitor)).await;
+    let mut rows = found.map_err(|e| match e.kind() {
+        ErrorKind::NotFound | ErrorKind::PathNotAllowed => {
+            let cause = format!("its data set was at {source}: {}", e.cause());
+            Error::new(e.kind(), format!("joining the answers of {}", job.handle), cause)
+                .hint("put it back there; or leave join out, and format source: the answers carry their keys")
+        }
+        _ => e,
+    })?;
     // The build left its own output out of the folder that it read. The requests of a retry lie in none.
     if let Some(requests) = job.input_path.as_deref().and_then(|path| app.roots().existing(path).ok()) {
         let problems = problems_file(app.roots(), &requests).ok();
@@ -190,9 +198,7 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
         counted.summary.cost = Cost::Unknown;
         counted.summary.live_cost = Cost::Unknown;
     }
-    if task.family.misses_results() {
-        warnings.push(LACKING.to_owned());
-    }
+    warnings.extend(task.family.lacking_told().map(str::to_owned));
     if counted.unfenced > 0 {
         let answers = crate::job::outcome::counted(counted.unfenced, "answer");
         warnings.push(format!("{answers} stood in a Markdown code fence, which was taken off"));
@@ -226,8 +232,6 @@ fn writer(task: &Task, path: &AllowedPath, format: Format, shape: Shape, overwri
 
 const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
     say something else than what was asked";
-const LACKING: &str = "the API counts more finished requests than the results it gave, or has a batch no more: what it answered \
-    is billed and counts as missing here; it may still come, so a retry leaves it out unless outcomes names missing";
 
 /// Accounts for every request: beside its row where there is one, then the others. Returns what is odd.
 fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<JoinedRows>) -> Result<Vec<String>> {

@@ -57,7 +57,13 @@ fn fit_failures(reply: &mut ResultsReply) {
     let listed: i64 = reply.failures.iter().map(|failure| failure.count).sum();
     if unanswered > listed {
         let rest = counted(unanswered - listed, "request");
-        reply.warnings.push(format!("{rest} without an answer for other reasons than those listed in failures"));
+        reply.warnings.push(match reply.failures.is_empty() {
+            true => format!(
+                "{rest} without a usable answer: get_results {{\"job\": \"{}\", \"limit\": 3}} tells why",
+                reply.job
+            ),
+            false => format!("{rest} without an answer for other reasons than those listed in failures"),
+        });
     }
 }
 

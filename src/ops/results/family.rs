@@ -17,6 +17,11 @@ use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
+const LACKING: &str = "the API counts more finished requests than the results it gave, or has a batch no more: what it answered \
+    is billed and counts as missing here; it may still come, so a retry leaves it out unless outcomes names missing";
+const DELETED: &str = "the API counted more finished requests than the results it gave before the batch was deleted there: what \
+    is not here counts as missing and does not come any more";
+
 /// A job that has ended, with its results on this machine.
 pub(in crate::ops) struct Member {
     pub(in crate::ops) job: JobRecord,
@@ -99,6 +104,13 @@ impl Family {
     /// Whether results are missing that the API says to have.
     pub(in crate::ops) fn misses_results(&self) -> bool {
         self.members.iter().any(|member| member.lacking)
+    }
+
+    /// What there is to know of them.
+    pub(in crate::ops) fn lacking_told(&self) -> Option<&'static str> {
+        let mut lacking = self.members.iter().filter(|member| member.lacking).peekable();
+        lacking.peek()?;
+        Some(if lacking.all(|member| member.job.deleted_at.is_some()) { DELETED } else { LACKING })
     }
 
     /// How to have them all the same: a retry leaves them out unless it is told otherwise.

@@ -64,6 +64,9 @@ pub struct ResultsReply {
     pub job: String,
     /// Its state. Unless it has ended there are no results yet, and nothing was written.
     pub state: String,
+    /// Error of the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The file with the answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -155,6 +158,9 @@ pub struct Failure {
 impl fmt::Display for ResultsReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "job {} {}: {}", self.job, self.state, self.outcomes)?;
+        if let Some(error) = &self.error {
+            writeln!(f, "error of the job: {error}")?;
+        }
         if let (Some(path), Some(bytes)) = (&self.path, self.bytes) {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
         }
