@@ -85,6 +85,9 @@ fn what_a_prompt_lacks_or_does_not_know_is_named() {
         ("enrich_dataset", json!({"dataset": "planets.csv", "task": " "}), "task is missing"),
         ("retry_failures", json!({"job": "a", "jobs": "b"}), "jobs is not known"),
         ("translate", json!({}), "no prompt translate"),
+        ("generate_many", json!({"task": "x", "max_cost_usd": "abc"}), "max_cost_usd is no amount in US dollars"),
+        ("retry_failures", json!({"job": "a", "max_cost_usd": "-1"}), "max_cost_usd is no amount in US dollars"),
+        ("run_pipeline", json!({"dataset": "a", "stages": "b", "max_cost_usd": "inf"}), "max_cost_usd is no amount"),
     ] {
         let answer = get(&mut server, name, &arguments);
         assert_eq!(answer["error"]["code"], -32602, "{answer}");

@@ -119,6 +119,7 @@ fn a_sample_as_large_as_the_file_is_refused_and_a_bad_file_is_found_before() {
     let world = world();
     let ran = world.run(&["create", "products.requests.jsonl", "--sample", "400"]);
     assert!(ran.code == 2 && ran.stderr.contains("has 400 requests"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: ask for 1 to 399, or leave sample out"), "{ran:?}");
     let mut text = world.read("products.requests.jsonl");
     text.push_str("{\"key\":\"x\"}\n");
     world.write("bad.jsonl", &text);

@@ -79,6 +79,20 @@ fn ends_are_news_until_somebody_was_told_of_them() {
 }
 
 #[test]
+fn the_line_is_data_where_data_is_asked_for() {
+    let world = World::new();
+    let none = world.reply(&["statusline"]);
+    assert_eq!(none, json!({"line": ""}));
+    let job = job(&world, "one");
+    comes_to(&world, &job, "JOB_STATE_RUNNING", 1);
+    let told = world.reply(&["statusline"]);
+    assert_eq!(told["line"], line(&world));
+    let numbers = ["running", "requests", "done", "succeeded", "failed"].map(|name| told[name].as_i64().unwrap());
+    assert_eq!(numbers, [1, 2, 1, 0, 0], "{told}");
+    assert!(told["today_usd"].as_f64().unwrap() > 0.0, "{told}");
+}
+
+#[test]
 fn an_agent_that_was_told_was_told_by_whichever_tool() {
     let world = World::new();
     let jobs = ["one", "two", "three", "four"].map(|name| job(&world, name));

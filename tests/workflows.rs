@@ -151,7 +151,14 @@ fn monitoring_from_another_process_without_waiting() {
     let status = ran.json();
     assert_eq!(status["jobs"][0]["job"], *handle);
     assert_eq!(status["jobs"][0]["state"], "JOB_STATE_PENDING");
-    assert!(status["next_check_after_s"].as_i64().unwrap() > 0);
+    let wait = status["next_check_after_s"].as_i64().unwrap();
+    assert_eq!(
+        status["next"].as_str().unwrap(),
+        format!("check_status {{\"jobs\":[\"{handle}\"]}} in {wait} s; do other work meanwhile")
+    );
+    let shell = format!("next: gemini-batch-mcp status {handle} in ");
+    let text = world.run(&["status", &handle]).stdout;
+    assert!(text.contains(&shell), "{text}");
     let early = world.run(&["results", &handle, "--json"]);
     assert_eq!(early.code, 3, "{early:?}");
     assert_eq!(early.json()["outcomes"], json!({"answered": 0, "pending": 2}));
@@ -201,6 +208,79 @@ fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!((rows.len(), &rows[1][1], &rows[1][3]), (3, "Desk", "P-2"));
     assert!(rows[1][4].contains("Describe Desk"), "the first answer is a column: {:?}", &rows[1]);
+}
+
+#[test]
+fn a_stage_without_any_answer_to_go_on_says_what_became_of_them() {
+    let world = World::new();
+    world.write("rows.csv", "id,text\na,[[simulate:failed]] one\nb,[[simulate:failed]] two\nc,[[simulate:blocked]]\n");
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"]);
+    let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &first, "--wait"]);
+    let source = format!("job:{first}");
+    let error = world.refusal(&["build", &source, "--template", "{{ answer }}", "--output", "second.jsonl"]);
+    let cause = error["cause"].as_str().unwrap();
+    assert!(
+        cause.contains("3 requests of the earlier job have no answer and are left out: 2 failed, 1 blocked"),
+        "{error}"
+    );
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.starts_with(&format!("retry_batch {{\"job\": \"{first}\"}}")), "{error}");
+    assert!(!world.path("second.jsonl").exists());
+}
+
+#[test]
+fn pages_of_jobs_keep_what_was_asked_and_an_empty_one_says_why() {
+    let world = World::new();
+    let none = world.reply(&["list", "--local"]);
+    assert!(none["next"].as_str().unwrap().starts_with("there are no jobs yet: build_jsonl"), "{none}");
+    let mut handles = Vec::new();
+    for prompt in ["one", "two", "three"] {
+        world.reply(&["build", "--prompt", prompt, "--output", "r.jsonl", "--overwrite"]);
+        handles.push(world.reply(&["create", "r.jsonl", "--name", prompt])["job"].clone());
+    }
+    world.reply(&["status", "--wait"]);
+    handles.reverse();
+    let mut agent = agent(&world);
+    let mut call = json!({"state": "SUCCEEDED", "limit": 2});
+    let page = tool(&mut agent, "list_batches", &call);
+    assert_eq!(page["jobs"][0]["known"], "both", "{page}");
+    let next = page["next"].as_str().unwrap().strip_prefix("list_batches ").unwrap();
+    let asked = serde_json::Deserializer::from_str(next).into_iter::<Value>().next().unwrap().unwrap();
+    call["cursor"] = page["cursor"].clone();
+    assert_eq!(asked, call, "the next page is of the same list");
+    let last = tool(&mut agent, "list_batches", &asked);
+    let jobs: Vec<_> = [&page, &last].iter().flat_map(|page| page["jobs"].as_array().unwrap()).collect();
+    assert_eq!(jobs.iter().map(|job| job["job"].clone()).collect::<Vec<_>>(), handles);
+    assert!(jobs[2]["known"].is_null(), "a later page does not ask the API, and says nothing of it: {last}");
+    let text = world.run(&["list", "--local", "--state", "succeeded", "--limit", "2"]).stdout;
+    assert!(text.contains("next: gemini-batch-mcp list --state succeeded --limit 2 --local --cursor "), "{text}");
+    let failed = tool(&mut agent, "list_batches", &json!({"state": "FAILED"}));
+    assert_eq!(failed["next"], "none of 3 jobs is FAILED; list_batches without state lists them");
+    let text = world.run(&["list", "--local", "--state", "unfinished"]).stdout;
+    assert!(text.contains("none of 3 jobs is unfinished") && !text.contains("no jobs"), "{text}");
+}
+
+#[test]
+fn numbers_below_what_makes_sense_are_refused_with_what_does() {
+    let world = World::new();
+    world.write("rows.csv", "id\na\n");
+    let mut agent = agent(&world);
+    for (name, arguments, cause) in [
+        ("list_batches", json!({"limit": -1}), "limit is -1, it must be 1 to 100"),
+        ("get_results", json!({"job": "a", "limit": -1}), "limit is -1, it must be 0 to 50"),
+        ("get_results", json!({"job": "a", "offset": -1}), "offset is -1, it must be 0 or more"),
+        (
+            "build_jsonl",
+            json!({"source": "rows.csv", "template": "{{ id }}", "limit": 0}),
+            "limit is 0, it must be 1 or more",
+        ),
+    ] {
+        let answer = agent.call(name, &arguments);
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+        assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains(cause), "{name}: {answer}");
+    }
+    assert!(!world.path("rows.requests.jsonl").exists());
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn execute(cli: &Cli, output: Output, monitor: &TerminalMonitor) -> Result
         Some(Command::Doctor) => return doctor(Config::read(&cli.flags, Caller::Agent), output).await,
         Some(Command::Demo(args)) => return demo::demo(args, output, monitor).await,
         Some(Command::Simulate(args)) => return simulate::simulate(&cli.flags, args, output, monitor).await,
-        Some(Command::Statusline) => return statusline(&Config::read(&cli.flags, Caller::Person)?),
+        Some(Command::Statusline) => return statusline(&Config::read(&cli.flags, Caller::Person)?, &output),
         Some(Command::Completions { shell }) => return papers::completions(*shell),
         Some(Command::Man) => return papers::man(),
         _ => {}
@@ -81,11 +81,10 @@ async fn doctor(settings: Result<Config>, output: Output) -> Result<Exit> {
     Ok(if report.ok { Exit::Success } else { Exit::Error })
 }
 
-fn statusline(config: &Config) -> Result<Exit> {
+fn statusline(config: &Config, output: &Output) -> Result<Exit> {
     // A client hands over its state as JSON. It is not wanted, and whoever writes it must not be held up.
     std::thread::spawn(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
-    output::print(&ops::statusline::statusline(config))?;
-    Ok(Exit::Success)
+    output.reply(&ops::statusline::statusline(config))
 }
 
 async fn command(cli: &Cli, app: &App, output: Output, monitor: &TerminalMonitor) -> Result<Exit> {

@@ -160,7 +160,7 @@ fn blocked(job: &JobRecord, repeated: &OutcomeCounts) -> String {
         ),
     };
     format!(
-        "{} repeated as it was: most are blocked again, and their input is billed again; {way_out}",
+        "{} repeated unchanged: most are blocked again, and their input is billed again; {way_out}",
         counted(repeated.blocked, "blocked request")
     )
 }

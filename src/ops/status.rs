@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
+use serde_json::json;
 pub use words::{JobStatus, StatusArgs, StatusReply, span};
 
 use super::App;
@@ -22,6 +23,8 @@ use verdict::{Verdict, judge, rescue};
 
 /// Jobs that are looked at when none is named.
 const MOST_JOBS: usize = 1000;
+/// Jobs that are named in the next call.
+const MOST_NAMED: usize = 3;
 /// Most clients give up on a call after 60 seconds.
 const USUAL_WAIT_S: i64 = 45;
 const LONGEST_WAIT_S: i64 = 3600;
@@ -177,9 +180,15 @@ fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_af
         return Ok(format!("get_results {{\"job\": \"{}\"}}", app.ledger()?.root_of(job)?));
     }
     Ok(match next_check_after_s {
-        Some(seconds) => format!("check_status again in {seconds} s; do other work meanwhile"),
+        Some(seconds) => format!("check_status{} in {seconds} s; do other work meanwhile", named(described)),
         None => "nothing to wait for; list_batches shows ended jobs".to_owned(),
     })
+}
+
+/// These jobs as arguments of a call; without any it tells of all that have not ended.
+fn named(jobs: &[JobStatus]) -> String {
+    let handles: Vec<_> = jobs.iter().map(|status| status.job.as_str()).collect();
+    if handles.len() > MOST_NAMED { String::new() } else { format!(" {}", json!({ "jobs": handles })) }
 }
 
 /// Nothing of it is at the API, and nobody sends it.

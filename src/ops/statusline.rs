@@ -1,7 +1,9 @@
 //! `statusline`: what the ledger knows in one short line, at once, without network and without waiting.
 
+use std::fmt;
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -9,13 +11,51 @@ use crate::job::{Cost, JobState};
 use crate::ledger::glance::{self, Glance};
 use crate::ledger::spend::Spending;
 
-/// The line; an empty one where there is no ledger.
-pub fn statusline(config: &Config) -> String {
+/// The line, and what it says in numbers.
+#[derive(Debug, Serialize)]
+pub struct StatusLine {
+    /// An empty one where there is no ledger.
+    line: String,
+    /// None where the ledger is not there, or cannot be read.
+    #[serde(flatten)]
+    numbers: Option<Numbers>,
+}
+
+#[derive(Debug, Serialize)]
+struct Numbers {
+    running: i64,
+    requests: i64,
+    done: i64,
+    succeeded: usize,
+    failed: usize,
+    today_usd: f64,
+    /// Batches of today whose price is unknown, and not in it.
+    today_unknown: i64,
+}
+
+impl fmt::Display for StatusLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+/// Glances at the ledger.
+pub fn statusline(config: &Config) -> StatusLine {
     let name = if config.simulate { "batch (simulated)" } else { "batch" };
-    match glance::glance(&config.home) {
+    let glance = glance::glance(&config.home);
+    let line = match &glance {
         Ok(None) => String::new(),
-        Ok(Some(glance)) => format!("{name}: {}", words(&glance)),
+        Ok(Some(glance)) => format!("{name}: {}", words(glance)),
         Err(_) => format!("{name}: the ledger cannot be read, see gemini-batch-mcp doctor"),
+    };
+    StatusLine { line, numbers: glance.ok().flatten().map(Numbers::from) }
+}
+
+impl From<Glance> for Numbers {
+    fn from(glance: Glance) -> Self {
+        let Glance { running, requests, done, succeeded, failed, today } = glance;
+        let today_usd = Cost::Usd(today.sent_usd).usd().unwrap_or(today.sent_usd);
+        Self { running, requests, done, succeeded, failed, today_usd, today_unknown: today.unknown }
     }
 }
 

@@ -122,8 +122,15 @@ impl Workflow {
         if let Some(unknown) = given.0.keys().find(|name| !is_known(name)) {
             return refuse("not known", unknown);
         }
-        match self.arguments.iter().find(|argument| argument.required && given.get(argument.name).is_none()) {
-            Some(missing) => refuse("missing", missing.name),
+        if let Some(missing) =
+            self.arguments.iter().find(|argument| argument.required && given.get(argument.name).is_none())
+        {
+            return refuse("missing", missing.name);
+        }
+        let is_amount = |text: &str| text.parse().is_ok_and(|usd: f64| usd.is_finite() && usd >= 0.0);
+        let amounts = self.arguments.iter().filter(|argument| argument.place == Place::Dollars);
+        match amounts.map(|argument| argument.name).find(|name| given.get(name).is_some_and(|text| !is_amount(text))) {
+            Some(name) => refuse("no amount in US dollars, such as 5", name),
             None => Ok(()),
         }
     }
