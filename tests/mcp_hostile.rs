@@ -3,8 +3,12 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ use support::http_server::{HttpServer, message};
 use support::process::memory;
 use support::program::{Server, TOOLS, initialize, program, request, tool_names};
 use support::session::Session;
+use support::world::World;
 
 const KEY: &str = "a-key-that-must-never-be-seen";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -328,4 +333,212 @@ fn bad_messages_within_a_session() {
     assert_no_forged_line(&server.log());
     assert_eq!(victim.end(), 204);
     assert_eq!(standing.next(), None, "the victim was told what was not for it");
+}
+
+/// What an argument may name.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    /// A file to read.
+    Read(&'static str),
+    /// A file to write.
+    Write,
+    /// A folder to write in.
+    Folder,
+    /// No place of this machine, whatever it is given.
+    Nothing,
+}
+
+use Names::{Folder, Nothing, Read};
+
+/// Every argument of every tool that can hold a text: those that name a file or a folder, with one that they may name.
+const ARGUMENTS: [(&str, &[(&str, Names)]); 8] = [
+    (
+        "build_jsonl",
+        &[
+            ("source", Read("rows.csv")),
+            ("attach", Read("paper.pdf")),
+            ("response_schema", Read("schema.json")),
+            ("output", Names::Write),
+            ("format", Nothing),
+            ("delimiter", Nothing),
+            ("rows", Nothing),
+            ("prompts", Nothing),
+            ("template", Nothing),
+            ("system", Nothing),
+            ("key", Nothing),
+            ("model", Nothing),
+            ("voice", Nothing),
+            ("generation_config", Nothing),
+            ("request", Nothing),
+        ],
+    ),
+    (
+        "create_batch",
+        &[
+            ("input", Read("requests.jsonl")),
+            ("requests", Nothing),
+            ("model", Nothing),
+            ("name", Nothing),
+            ("webhook_urls", Nothing),
+        ],
+    ),
+    ("check_status", &[("jobs", Nothing)]),
+    (
+        "get_results",
+        &[
+            ("output", Names::Write),
+            ("media_dir", Folder),
+            ("schema", Read("schema.json")),
+            ("job", Nothing),
+            ("format", Nothing),
+            ("keys", Nothing),
+            ("search", Nothing),
+            ("where", Nothing),
+            ("count_by", Nothing),
+        ],
+    ),
+    ("retry_batch", &[("job", Nothing), ("model", Nothing), ("generation_config", Nothing)]),
+    ("list_batches", &[("state", Nothing), ("cursor", Nothing)]),
+    ("cancel_batch", &[("job", Nothing)]),
+    ("delete_batch", &[("job", Nothing)]),
+];
+
+/// Files that each argument of a tool would take, with a word that nobody may read outside.
+const FILES: [(&str, &str); 4] = [
+    ("rows.csv", "x,empty\nWORD,\n"),
+    ("paper.pdf", "%PDF-1.4 WORD"),
+    ("schema.json", r#"{"type": "object", "title": "WORD"}"#),
+    ("requests.jsonl", r#"{"key": "WORD", "request": {"contents": [{"parts": [{"text": "WORD"}]}]}}"#),
+];
+
+/// Why a place is refused.
+const REFUSALS: [&str; 3] =
+    ["lies outside the allowed folders", "it is a link to nowhere", "it lies in the folder where jobs are remembered"];
+
+/// A call that succeeds, with the argument set to a path.
+fn with_path(tool: &str, argument: &str, schema: &Value, path: &str, job: &Value) -> Value {
+    let mut call = match tool {
+        "build_jsonl" => json!({"source": "rows.csv", "template": "{{ x }}", "output": "out.jsonl", "overwrite": true}),
+        "create_batch" => json!({"input": "requests.jsonl", "dry_run": true}),
+        "get_results" => json!({"job": job, "output": "out.jsonl", "overwrite": true}),
+        "retry_batch" | "delete_batch" => json!({"job": job, "dry_run": true}),
+        "check_status" => json!({"jobs": [job]}),
+        "cancel_batch" => json!({"job": job}),
+        _ => json!({}),
+    };
+    call[argument] = match (schema["type"].as_str().unwrap(), schema["items"]["type"].as_str()) {
+        // Not a column, but a template that makes the path.
+        _ if argument == "attach" => json!([format!("{path}{{{{ empty }}}}")]),
+        ("string", _) => path.into(),
+        ("object", _) => json!({"$ref": path}),
+        ("array", Some("string")) => json!([path]),
+        ("array", _) => json!([{"key": path, "file": path}]),
+        (other, _) => panic!("{tool}: no value for {argument}, which is a {other}"),
+    };
+    call
+}
+
+/// The arguments of a tool that can hold a text of the caller's.
+fn of_text(tool: &Value) -> BTreeMap<&str, &Value> {
+    let can =
+        |schema: &Value| ["string", "object"].iter().any(|kind| schema["type"] == *kind) && schema["enum"].is_null();
+    let properties = tool["inputSchema"]["properties"].as_object().unwrap().iter();
+    properties
+        .filter(|(_, schema)| can(schema) || can(&schema["items"]))
+        .map(|(name, schema)| (name.as_str(), schema))
+        .collect()
+}
+
+/// Everything in a folder.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn no_argument_of_any_tool_leads_out_of_the_allowed_folders() {
+    const SECRET_WORD: &str = "seventeen-secrets";
+    let (world, outside) = (World::new(), tempfile::tempdir().unwrap());
+    for (name, text) in FILES {
+        fs::write(outside.path().join(name), text.replace("WORD", SECRET_WORD)).unwrap();
+        world.write(name, &text.replace("WORD", "plain"));
+        symlink(outside.path().join(name), world.path(&format!("link-{name}"))).unwrap();
+    }
+    fs::create_dir(world.path("sub")).unwrap();
+    symlink(outside.path(), world.path("link")).unwrap();
+    symlink(outside.path().join("not-there"), world.path("nowhere")).unwrap();
+    let before = contents(outside.path());
+    let out = format!("../{}", outside.path().file_name().unwrap().to_str().unwrap());
+    let absolute = outside.path().to_str().unwrap();
+
+    let job = world.reply(&["create", "requests.jsonl"])["job"].clone();
+    world.reply(&["status", job.as_str().unwrap(), "--wait"]);
+    let mut agent = Server::start_with(|command| {
+        command.current_dir(world.folder.path()).env("GEMINI_BATCH_HOME", world.path("home"));
+        command.env("GOOGLE_API_KEY", "a-key-for-tests").env("GOOGLE_GEMINI_BASE_URL", world.simulator.url());
+    });
+    agent.initialize("2025-11-25");
+    let listed = agent.ask(&request("tools/list", &json!({})));
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    assert_eq!(tool_names(&listed), ARGUMENTS.map(|(tool, _)| tool));
+    for (tool, (name, arguments)) in tools.iter().zip(ARGUMENTS) {
+        let schemas = of_text(tool);
+        let told: BTreeSet<_> = arguments.iter().map(|(argument, _)| *argument).collect();
+        assert_eq!(
+            schemas.keys().copied().collect::<BTreeSet<_>>(),
+            told,
+            "{name}: say in ARGUMENTS what each may name"
+        );
+        for (argument, names) in arguments {
+            let mut call = |path: &str| {
+                let answer = agent.call(name, &with_path(name, argument, schemas[argument], path, &job));
+                let text = answer.to_string();
+                assert!(!text.contains(SECRET_WORD), "{name} {argument}: {path}: {text}");
+                (answer["result"]["isError"] == true, text)
+            };
+            let file = if let Read(file) = names { file } else { "rows.csv" };
+            let mut paths = vec![format!("{out}/{file}"), format!("{absolute}/{file}"), format!("link/{file}")];
+            paths.extend([format!("sub/../{out}/{file}"), format!("link-{file}")]);
+            match names {
+                Read(_) if *argument == "source" => {
+                    paths.extend([
+                        format!("{out}/*"),
+                        format!("{absolute}/**/*"),
+                        "link/*".to_owned(),
+                        "link".to_owned(),
+                    ]);
+                }
+                Names::Write => {
+                    paths.extend([format!("{out}/new.jsonl"), "link/new.jsonl".to_owned(), "nowhere".to_owned()]);
+                }
+                Folder => {
+                    paths.extend([out.clone(), format!("{out}/new"), "link".to_owned(), "link/new".to_owned()]);
+                }
+                _ => {}
+            }
+            if [Names::Write, Folder].contains(names) {
+                paths
+                    .extend(["home/ledger.sqlite3", "home/jobs/new.jsonl", "sub/../home/new.jsonl"].map(str::to_owned));
+            }
+            for path in &paths {
+                let (is_refused, text) = call(path);
+                let is_told = REFUSALS.iter().any(|why| text.contains(why));
+                assert!(*names == Nothing || (is_refused && is_told), "{name} {argument}: {path}: {text}");
+            }
+            // It was the path that was refused.
+            let good = match names {
+                Read(file) => file,
+                Names::Write => "sub/good.jsonl",
+                Folder => "sub/good",
+                Nothing => continue,
+            };
+            let (is_refused, text) = call(good);
+            assert!(!is_refused, "{name} {argument}: {text}");
+        }
+    }
+    assert_eq!(contents(outside.path()), before, "something outside was changed");
+    assert!(
+        world.results(&[job.as_str().unwrap(), "--limit", "1"])["outcomes"]["answered"] == 1,
+        "the ledger is whole"
+    );
 }
