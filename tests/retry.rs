@@ -170,6 +170,20 @@ fn a_model_that_was_shut_down_gives_way_to_its_successor() {
 }
 
 #[test]
+fn settings_that_are_wrong_are_told_by_the_request_and_not_by_a_file_of_ours() {
+    let world = World::new();
+    let job = ended(&world, &[line("a", "[[simulate:failed]] x", json!({}))]);
+    let error = world.refusal(&["retry", &job, "--generation-config", r#"{"maxOutputTokens": "many"}"#]);
+    assert!(
+        error["cause"].as_str().unwrap().contains("\nrequest 1: request.generationConfig.maxOutputTokens"),
+        "{error}"
+    );
+    assert!(error["hint"].as_str().unwrap().contains("mend the settings that the retry is to change"), "{error}");
+    assert!(!error.to_string().contains("requests.jsonl"), "{error}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
 fn what_has_answered_is_not_paid_again_on_another_model() {
     let world = World::new();
     let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1}))]);

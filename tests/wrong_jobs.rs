@@ -137,7 +137,7 @@ fn an_edited_file_is_another_job_and_no_retry_is_made_of_it() {
     assert_eq!(error["kind"], "not_found", "{error}");
     let cause = text(&error, "cause");
     assert!(cause.starts_with("its request file was at ") && cause.contains("products.jsonl"), "{error}");
-    assert!(text(&error, "hint").starts_with("put the file back there, unchanged; without it "), "{error}");
+    assert!(text(&error, "hint").starts_with("put the file back there, unchanged; "), "{error}");
     assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 1, "as the hint says");
     world.write("products.jsonl", &before);
     assert_eq!(world.reply(&["retry", &job])["submission"], "created");

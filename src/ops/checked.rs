@@ -25,6 +25,13 @@ const MOST_LISTED: usize = 10;
 /// Input tokens that Gemini models take, 4 Argon excepted (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
 
+/// What to do about requests that lie in no file of the caller's.
+const IN_A_CALL: &str = "put them right in the call, each as {\"key\": \"a\", \"request\": {\"contents\": [{\"parts\": [{\"text\": \
+    \"…\"}]}]}}; or build_jsonl with the same list as `rows` writes them mended to its `output`, which is the `input` then. \
+    Nothing was sent";
+const IN_A_RETRY: &str =
+    "the requests were right before: mend the settings that the retry is to change; nothing was sent";
+
 /// A file that is too large for one part is sent in several.
 const ANY_SIZE: ValidateOptions = ValidateOptions { kind: None, keep_findings: 20, max_bytes: None, threads: 0 };
 
@@ -54,7 +61,8 @@ pub(super) async fn check(app: &App, input: &AllowedPath, monitor: &dyn Monitor)
     .await?;
     match validation.kind {
         Some(kind) if validation.is_valid() => Ok(Checked { validation, kind, modified, keys }),
-        _ if Vault::keeps(app, input) => Err(bad_requests(&validation)),
+        _ if Vault::inline(app)?.holds(input) => Err(bad_requests(&validation, IN_A_CALL)),
+        _ if Vault::all(app)?.holds(input) => Err(bad_requests(&validation, IN_A_RETRY)),
         _ => Err(bad_lines(input, &validation)),
     }
 }
@@ -87,13 +95,10 @@ fn rows_hint(input: &AllowedPath) -> String {
     )
 }
 
-/// Requests that were given in the call: there is no file that the caller could mend, or even read.
-fn bad_requests(validation: &Validation) -> Error {
+/// There is no file that the caller could mend, or even read.
+fn bad_requests(validation: &Validation, hint: &str) -> Error {
     let place = |finding: &Finding| format!("request {}: ", finding.line);
-    Error::new(ErrorKind::InvalidInput, "checking the requests", listed(validation, place)).hint(
-        "put them right in the call, each as {\"key\": \"a\", \"request\": {\"contents\": [{\"parts\": [{\"text\": \"…\"}]}]}}; or \
-         build_jsonl with the same list as `rows` writes them mended to its `output`, which is the `input` then. Nothing was sent",
-    )
+    Error::new(ErrorKind::InvalidInput, "checking the requests", listed(validation, place)).hint(hint)
 }
 
 /// How many errors there are, and the first of them, each with its place.

@@ -82,10 +82,8 @@ fn not_there(job: &JobRecord, path: &str, e: Error) -> Error {
         _ => return e,
     };
     let cause = format!("its request file was at {path}: {}", e.cause());
-    Error::new(e.kind(), reading(job), cause).hint(format!(
-        "{way_out}; without it check_status, get_results, cancel_batch and delete_batch of {} work as before",
-        job.handle
-    ))
+    let works = format!("check_status and get_results {{\"job\": \"{}\"}} work without it", job.handle);
+    Error::new(e.kind(), reading(job), cause).hint(format!("{way_out}; {works}"))
 }
 
 /// What was hashed and estimated is what is to be paid for.

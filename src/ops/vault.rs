@@ -39,13 +39,18 @@ impl Vault {
 
     /// Where a job's own request file may be: below the allowed roots, or among the files kept here.
     pub(super) fn or_roots(app: &App) -> Result<Roots> {
-        let kept = Self::folder(app, String::new())?.roots;
+        let kept = Self::all(app)?.roots;
         Roots::new(app.roots().folders().iter().chain(kept.folders()).cloned())
     }
 
-    /// Whether this is a file of ours, which no caller knows.
-    pub(super) fn keeps(app: &App, file: &AllowedPath) -> bool {
-        Self::folder(app, String::new()).is_ok_and(|kept| file.as_path().starts_with(kept.roots.base()))
+    /// The folder of all folders.
+    pub(super) fn all(app: &App) -> Result<Self> {
+        Self::folder(app, String::new())
+    }
+
+    /// Whether a file lies in it: a file of ours, which no caller knows.
+    pub(super) fn holds(&self, file: &AllowedPath) -> bool {
+        file.as_path().starts_with(self.roots.base())
     }
 
     fn folder(app: &App, name: String) -> Result<Self> {
