@@ -52,10 +52,9 @@ pub(super) async fn create_sample(
     let (requests, sha256) = (checked.requests(), checked.validation.sha256.clone());
     if count < 1 || count >= requests {
         let cause = format!("a sample of {count} was asked for, and {input} has {}", counted(requests, "request"));
-        return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", cause).hint(format!(
-            "ask for 1 to {}, or leave sample out to submit all; nothing was sent",
-            (requests - 1).max(1)
-        )));
+        let fewer = if requests > 1 { format!("ask for 1 to {}, or ", requests - 1) } else { String::new() };
+        return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", cause)
+            .hint(format!("{fewer}leave sample out to submit all; nothing was sent")));
     }
     let whole = SampleOf { path: input.to_string(), sha256, requests };
     let file = write(app, input, checked.modified, &whole, count, monitor).await?;
