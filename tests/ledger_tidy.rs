@@ -13,6 +13,7 @@ use gemini_batch_mcp::ledger::builds::BuildOrigin;
 use gemini_batch_mcp::ledger::calls::RemoteCall;
 use gemini_batch_mcp::ledger::steps::Observation;
 use gemini_batch_mcp::ledger::{Adoption, Intended, Ledger, NewJob, NewPart, PartId};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::world::World;
@@ -316,4 +317,19 @@ fn only_what_is_done_with_and_needed_by_nothing_that_stays_may_go() {
     let dangling = connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();
     assert!(!dangling);
     assert!(fs::exists(ledger.file()).unwrap());
+}
+
+#[test]
+fn a_job_that_was_cancelled_before_it_was_sent_pins_nothing() {
+    let (world, job) = world();
+    world.results(&[&job, "--output", "out.jsonl"]);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let retry = world.reply(&["retry", &job])["job"].as_str().unwrap().to_owned();
+    age(&world.path("home").join("ledger.sqlite3"), 31);
+    assert_eq!(world.reply(&["prune", "--older-than", "30"])["jobs"], json!([]), "a retry of it waits");
+    world.reply(&["cancel", &retry]);
+    age(&world.path("home").join("ledger.sqlite3"), 31);
+    let shown = world.reply(&["prune", "--older-than", "30"]);
+    assert_eq!(shown["jobs"].as_array().unwrap().len(), 2, "{shown}");
 }

@@ -152,6 +152,21 @@ fn a_job_that_was_cancelled_before_it_was_sent_is_asked_about_again() {
 }
 
 #[test]
+fn the_rest_of_a_job_that_was_given_up_is_asked_about_and_what_waits_is_not() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&["create", "planets.requests.jsonl", "--max-part-requests", "1"]);
+    let mut session = Session::start(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl", "max_part_requests": 1});
+    let (result, _) = session.call("create_batch", &arguments, &[]);
+    assert_eq!(result["structuredContent"]["job"], created["job"], "it goes out by itself: {result}");
+    world.reply(&["cancel", created["job"].as_str().unwrap()]);
+    is_declined(&session.call("create_batch", &arguments, &[json!({"action": "decline"})]).0);
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
 fn a_client_that_does_not_ask_is_taken_at_its_word() {
     let world = world();
     let mut old = server(&world, "0");

@@ -307,15 +307,18 @@ fn answers_that_may_still_come_are_not_asked_for_again() {
 #[test]
 fn requests_that_failed_make_up_for_no_answer() {
     let world = World::new();
-    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]]\nc,[[simulate:missing]]\n");
+    let rows = "id,text\na,fine\nb,[[simulate:failed]]\nc,[[simulate:missing]]\nd,[[simulate:blocked]]\n";
+    let first = submitted(&world, rows);
     let reply = ended(&world, &["results", &first, "--limit", "0"]);
-    assert_eq!(reply["outcomes"], json!({"answered": 1, "failed": 1, "missing": 1}), "{reply}");
+    assert_eq!(reply["outcomes"], json!({"answered": 1, "blocked": 1, "failed": 1, "missing": 1}), "{reply}");
     assert!(reply["warnings"].to_string().contains("may still come"), "{reply}");
-    // Two lines came, and two requests succeeded: but one of the lines is an error.
+    let next = reply["next"].as_str().unwrap();
+    assert!(next.starts_with("retry_batch") && !next.contains("missing"), "what may still come is not named: {next}");
+    // Three lines came, and three requests succeeded: but one of the lines is an error.
     assert_eq!(world.refusal(&["delete", &first])["kind"], "wrong_state");
     assert_eq!(world.jobs_at_the_api(), 1);
     let retried = world.reply(&["retry", &first]);
-    assert_eq!(retried["requests"], 1, "what may still come is not paid for again: {retried}");
+    assert_eq!(retried["requests"], 2, "what may still come is not paid for again: {retried}");
 }
 
 #[test]

@@ -272,12 +272,28 @@ fn trouble_with_one_part_keeps_no_other_from_being_cancelled() {
     let cut = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
     world.simulator.faults().nth(Call::CancelBatch, 2, cut);
     let error = world.refusal(&["cancel", handle(&created)]);
-    assert_eq!(error["kind"], "auth", "what went wrong is told: {error}");
+    assert_eq!(error["kind"], "not_found", "the first trouble with a part that goes on is told: {error}");
     assert_eq!(world.simulator.log().calls(Call::CancelBatch), 3);
     let status = world.run(&["status", handle(&created), "--json"]).json();
     assert_ne!(status["jobs"][0]["state"], "JOB_STATE_CANCELLED", "two go on: {status}");
     let again = world.reply(&["cancel", handle(&created)]);
     assert_eq!(again["state"], "JOB_STATE_CANCELLED", "{again}");
+}
+
+#[test]
+fn what_runs_is_cancelled_although_it_is_not_known_what_became_of_another_part() {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    world.write("rows.jsonl", "{\"n\": 1}\n{\"n\": 2}\n");
+    world.reply(&["build", "rows.jsonl", "--template", "number {{n}}", "--output", "r.jsonl"]);
+    world.simulator.faults().nth(Call::CreateBatch, 2, Fault::ResetBeforeActing);
+    assert_eq!(world.refusal(&["create", "r.jsonl", "--max-part-requests", "1"])["kind"], "unclear_outcome");
+    assert_eq!(world.refusal(&["cancel", "r"])["kind"], "unclear_outcome");
+    assert_eq!(world.simulator.log().calls(Call::CancelBatch), 1, "the first part runs no more");
+    let next = world.run(&["status", "r", "--json"]).json()["next"].as_str().unwrap().to_owned();
+    assert!(next.contains("cancel_batch"), "{next}");
+    time_passes(&world, Duration::from_secs(500));
+    assert_eq!(world.reply(&["cancel", "r"])["state"], "JOB_STATE_CANCELLED");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2, "and the second one is not sent again");
 }
 
 #[test]

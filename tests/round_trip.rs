@@ -72,7 +72,7 @@ fn write(output: &AllowedPath, format: Format, shape: &Shape, rows: &[Row]) {
         let line = line(&cells[0], text.as_deref());
         let source = cells.each_ref().map(|cell| Some(Cell::Text(cell)));
         let answer = Answer::read(line.as_bytes(), false);
-        let record = Record { key: &cells[0], answer: &answer, raw: None, source: &source, media: &[] };
+        let record = Record { key: &cells[0], asked: true, answer: &answer, raw: None, source: &source, media: &[] };
         writer.write(&record).unwrap();
     }
     writer.finish().unwrap();
@@ -167,7 +167,7 @@ proptest! {
                     let cells = COLUMNS.map(|column| row.get(column));
                     let line = line("k", answers.next().unwrap());
                     let answer = Answer::read(line.as_bytes(), false);
-                    writer.write(&Record { key: "k", answer: &answer, raw: None, source: &cells, media: &[] }).unwrap();
+                    writer.write(&Record { key: "k", asked: true, answer: &answer, raw: None, source: &cells, media: &[] }).unwrap();
                 }
                 writer.finish().unwrap();
                 let format = if format == Format::Source { style } else { format.as_str() };

@@ -93,6 +93,7 @@ impl CreateFlags {
             webhook_urls: self.webhook_urls.clone(),
             max_part_requests: self.max_part_requests,
             max_part_bytes: self.max_part_bytes,
+            outline: false,
         }
     }
 }

@@ -72,10 +72,12 @@ fn prunable(
 fn candidates(connection: &Connection, before: DateTime<Utc>) -> rusqlite::Result<Vec<Candidate>> {
     let ended = JobState::ALL.iter().filter(|state| state.is_terminal()).map(|state| format!("'{}'", state.as_str()));
     let ended = ended.collect::<Vec<_>>().join(", ");
+    let given_up = "(held AND step IN ('intended', 'uploaded'))";
     let mut query = connection.prepare(&format!(
         "SELECT jobs.handle, jobs.requests, retry_of, input_sha256, jobs.state, \
          max(coalesce(ended_at, moved_at, submitted_at, step_at)) AS ended, \
-         min(parts.state IN ({ended})) AND count(*) = max(parts_in_all) AND (jobs.collected_at IS NOT NULL OR deleted_at IS NOT NULL) \
+         jobs.state IN ({ended}) AND min(parts.state IN ({ended}) OR {given_up}) AND count(*) = max(parts_in_all) AND \
+         (jobs.collected_at IS NOT NULL OR deleted_at IS NOT NULL OR min(parts.collected_at IS NOT NULL OR {given_up})) \
          FROM jobs JOIN parts ON parts.handle = jobs.handle GROUP BY jobs.handle ORDER BY ended, jobs.handle"
     ))?;
     let rows = query.query_map([], |row| {

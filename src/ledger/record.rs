@@ -325,8 +325,11 @@ impl JobRecord {
         self.parts.iter().map(|part| part.failed).sum()
     }
 
-    /// Why it failed, or was refused.
+    /// Why it failed, or was refused; of no interest any more where the caller has withdrawn it.
     pub fn error(&self) -> Option<&str> {
+        if self.is_withdrawn() {
+            return None;
+        }
         self.parts.iter().find_map(|part| part.error.as_deref())
     }
 

@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::gone::explained;
-use crate::error::{ErrorKind, Result};
-use crate::ledger::JobRecord;
+use super::lease::Lease;
+use super::send::still_unclear;
+use super::submit::send_under_lease;
+use crate::error::{Error, Result};
+use crate::job::Handle;
+use crate::ledger::{JobRecord, Step};
 use crate::progress::Monitor;
 
 /// Which job.
@@ -50,20 +54,24 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
     if job.state().is_terminal() {
         return Ok(reply(&job, "it had ended before; nothing was cancelled"));
     }
-    let ledger = app.ledger()?;
-    if job.waiting().next().is_some() || job.unclear().is_some() {
+    if job.parts.iter().any(|part| part.step != Step::Created) {
         // First what is not sent, or may turn out not to be, so that nobody sends it meanwhile.
-        ledger.cancel_waiting(&job.handle)?;
+        app.ledger()?.cancel_waiting(&job.handle)?;
     }
+    let job = app.ledger()?.job(&job.handle)?;
+    let mut troubles = cancel_parts(app, &job).await?;
     if job.unclear().is_some() {
-        return Err(super::send::still_unclear(&job.handle, "cancelling"));
+        settle(app, &job.handle, monitor).await?;
+        troubles.extend(cancel_parts(app, &app.ledger()?.job(&job.handle)?).await?);
     }
-    if !job.is_sent() {
-        ledger.cancel_waiting(&job.handle)?;
-        return Ok(withdrawn(&ledger.job(&job.handle)?));
+    let job = as_it_stands(app, job).await?;
+    let goes_on = |number: u32| job.parts.iter().any(|part| part.number == number && part.is_active());
+    if let Some((_, e)) = troubles.into_iter().find(|(number, _)| goes_on(*number)) {
+        return Err(e);
     }
-    cancel_parts(app, &job).await?;
-    let job = as_it_stands(app, ledger.job(&job.handle)?).await?;
+    if job.is_withdrawn() {
+        return Ok(withdrawn(&job));
+    }
     let done = if job.state().is_terminal() {
         "cancelled; requests finished before are billed"
     } else {
@@ -76,25 +84,31 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
 async fn as_it_stands(app: &App, job: JobRecord) -> Result<JobRecord> {
     let handle = job.handle.clone();
     if let Err(e) = super::observe::refresh_now(app, job).await {
-        tracing::debug!("looking at {handle} before it is cancelled: {e}");
+        tracing::debug!("looking at {handle} while it is cancelled: {e}");
     }
     app.ledger()?.job(&handle)
 }
 
-/// Has every part stopped that the API still works on, and then tells what went wrong with any of them.
-async fn cancel_parts(app: &App, job: &JobRecord) -> Result<()> {
-    let gemini = app.gemini().await?;
-    let is_theirs = job.is_foreign_to(&gemini.owner());
-    let mut trouble = None;
-    for name in job.parts.iter().filter(|part| part.is_active()).filter_map(|part| part.remote_name.as_deref()) {
-        match gemini.cancel_batch(name).await {
-            // It has ended meanwhile, or is there no more.
-            Err(e) if e.kind() == ErrorKind::WrongState || (e.kind() == ErrorKind::NotFound && !is_theirs) => {}
-            Err(e) => trouble = trouble.or(Some(explained(e, job, &gemini.owner()))),
-            Ok(()) => {}
+/// Has every part stopped that the API works on. What went wrong counts only where the part goes on all the same: it may
+/// have ended meanwhile, or be there no more.
+async fn cancel_parts(app: &App, job: &JobRecord) -> Result<Vec<(u32, Error)>> {
+    let mut troubles = Vec::new();
+    for part in job.parts.iter().filter(|part| part.is_active()) {
+        let Some(name) = part.remote_name.as_deref() else { continue };
+        let gemini = app.gemini().await?;
+        if let Err(e) = gemini.cancel_batch(name).await {
+            troubles.push((part.number, explained(e, job, &gemini.owner())));
         }
     }
-    trouble.map_or(Ok(()), Err)
+    Ok(troubles)
+}
+
+/// Finds out whether a create arrived, as far as that can be told yet: what did not is not sent any more.
+async fn settle(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<()> {
+    match Lease::of_job_if_free(app, handle)? {
+        Some(lease) => send_under_lease(app, handle, &lease, monitor).await.map(drop),
+        None => Err(still_unclear(handle, "cancelling")),
+    }
 }
 
 /// Nothing of it had reached the API.

@@ -105,7 +105,7 @@ async fn collect_part(
         app.ledger()?.collected(job.part_id(part))?;
     }
     if fetched.lacking {
-        app.lacking().note(job, part);
+        app.lacking().in_vain(job, part);
     }
     Ok((path, fetched.lacking))
 }
@@ -125,39 +125,60 @@ fn had(app: &App, part: &PartRecord, fetched: Result<Fetched>) -> Result<Fetched
 /// Brings home what has ended of a job that goes on, as far as it can be had: the API keeps results for about two days,
 /// and the last part may end later. How many parts are here.
 pub(super) async fn what_has_ended(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<usize> {
-    let mut here = 0;
-    for part in job.parts.iter().filter(|part| part.state.is_terminal()) {
-        if part.collected_at.is_some() || app.lacking().is_believed(job, part) {
-            here += usize::from(part.collected_at.is_some());
+    for part in job.parts.iter().filter(|part| part.state.is_terminal() && !part.is_all_here()) {
+        if app.lacking().was_just_tried(job, part) {
             continue;
         }
+        app.lacking().tried(job, part);
         match collect_part(app, job, part, monitor).await {
-            Ok((_, lacking)) => here += usize::from(!lacking),
             Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
-            Err(e) => {
-                tracing::info!("the results of {} are not here yet: {e}", part.display_name);
-                app.lacking().note(job, part);
-            }
+            Err(e) => tracing::info!("the results of {} are not here yet: {e}", part.display_name),
+            Ok(_) => {}
         }
     }
-    Ok(here)
+    let job = app.ledger()?.job(&job.handle)?;
+    Ok(job.parts.iter().filter(|part| part.collected_at.is_some()).count())
 }
 
-/// Parts whose answers lacked when this process looked: how often, and when last.
+/// Parts whose answers this process looked for, and did not have all of.
 #[derive(Debug, Default)]
-pub(super) struct Lacking(Mutex<HashMap<(Handle, u32), (u32, Instant)>>);
+pub(super) struct Lacking(Mutex<HashMap<(Handle, u32), Looks>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    /// How often they lacked, although the API gave what it had.
+    in_vain: u32,
+    last: Instant,
+}
 
 impl Lacking {
+    /// Whether the API is believed that it has no more.
     fn is_believed(&self, job: &JobRecord, part: &PartRecord) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = known.get(&(job.handle.clone(), part.number));
-        seen.is_some_and(|(tries, last)| *tries >= TRIES && last.elapsed() < PAUSE)
+        self.of(job, part).is_some_and(|looks| looks.in_vain >= TRIES && looks.last.elapsed() < PAUSE)
     }
 
-    fn note(&self, job: &JobRecord, part: &PartRecord) {
+    fn was_just_tried(&self, job: &JobRecord, part: &PartRecord) -> bool {
+        self.of(job, part).is_some_and(|looks| looks.last.elapsed() < PAUSE)
+    }
+
+    fn tried(&self, job: &JobRecord, part: &PartRecord) {
+        self.note(job, part, 0);
+    }
+
+    fn in_vain(&self, job: &JobRecord, part: &PartRecord) {
+        self.note(job, part, 1);
+    }
+
+    fn of(&self, job: &JobRecord, part: &PartRecord) -> Option<Looks> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(job.handle.clone(), part.number)).copied()
+    }
+
+    fn note(&self, job: &JobRecord, part: &PartRecord, in_vain: u32) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tries, last) = known.entry((job.handle.clone(), part.number)).or_insert((0, Instant::now()));
-        (*tries, *last) = (*tries + 1, Instant::now());
+        let now = Instant::now();
+        let looks = known.entry((job.handle.clone(), part.number)).or_insert(Looks { in_vain: 0, last: now });
+        *looks = Looks { in_vain: looks.in_vain + in_vain, last: now };
     }
 }
 

@@ -23,7 +23,7 @@ use crate::job::outcome::counted;
 use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, NewPart, Step};
+use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord, Step};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -55,6 +55,10 @@ pub struct CreateArgs {
     pub priority: Option<i64>,
     /// HTTPS addresses that Google notifies when the job ends.
     pub webhook_urls: Vec<String>,
+    /// A dry run to tell about, before anything was chosen: whether there is money for it is no question yet.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub outline: bool,
 }
 
 /// How a call came to its job.
@@ -116,6 +120,9 @@ pub struct CreateReply {
     pub warnings: Vec<String>,
     /// What to call next.
     pub next: String,
+    /// Of a dry run: whether the call itself would send something.
+    #[serde(skip)]
+    pub sends: bool,
 }
 
 impl fmt::Display for CreateReply {
@@ -181,7 +188,9 @@ pub(super) async fn submit_file(
         warnings.extend(media_life(origin.as_ref(), app.now())?);
     }
     if args.dry_run {
-        super::submit::rehearse(app, &job)?;
+        if !args.outline {
+            super::submit::rehearse(app, &job)?;
+        }
         return dry_run_reply(app, &job, estimate, warnings);
     }
     if may_be_new {
@@ -200,6 +209,7 @@ pub(super) async fn submit_file(
         estimate,
         warnings,
         next,
+        sends: false,
     })
 }
 
@@ -354,20 +364,27 @@ fn is_over(app: &App, job: &JobRecord) -> Result<bool> {
     Ok(is_given_up && (job.cancelled || !app.ledger()?.retries_of(&job.handle)?.is_empty()))
 }
 
+/// Whether asking for it again sends what was given up before it was sent, as [`Ledger::intend`](crate::ledger::Ledger::intend)
+/// decides it.
+fn is_to_be_released(app: &App, job: &JobRecord) -> Result<bool> {
+    let is_given_up = job.held && job.parts.iter().any(PartRecord::is_unsent);
+    Ok(is_given_up && app.ledger()?.retries_of(&job.handle)?.iter().all(|retry| !retry.is_sent() && retry.held))
+}
+
 fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
     let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
-    let is_open = |known: &JobRecord| !known.is_sent() && known.waiting().next().is_none();
+    let sends = known.as_ref().map_or(Ok(true), |known| is_to_be_released(app, known))?;
     let next = match &known {
-        Some(job) if is_open(job) => {
-            format!("this content is job {}, which was not sent: the same call without dry_run submits it", job.handle)
-        }
+        Some(job) if sends => format!(
+            "this content is job {}, of which not all was sent: the same call without dry_run submits the rest",
+            job.handle
+        ),
         Some(job) => format!("this content is job {} already: check_status {{\"jobs\": [\"{0}\"]}}", job.handle),
         None => "the same call without dry_run submits it".to_owned(),
     };
-    let sent = known.as_ref().filter(|known| !is_open(known));
     Ok(CreateReply {
         job: known.as_ref().map_or(&job.handle, |known| &known.handle).to_string(),
-        state: sent.map_or(JobState::Unsubmitted, JobRecord::state).to_string(),
+        state: known.as_ref().map_or(JobState::Unsubmitted, JobRecord::state).to_string(),
         submission: Submission::DryRun,
         requests: job.requests(),
         remote_name: known.as_ref().and_then(|known| known.remote_names().next().map(str::to_owned)),
@@ -376,6 +393,7 @@ fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<Stri
         estimate,
         warnings,
         next,
+        sends,
     })
 }
 

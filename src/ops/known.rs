@@ -33,5 +33,5 @@ pub fn mark_of_newest(app: &App, jobs: usize) -> Result<String> {
 fn mark_of(job: &JobRecord) -> String {
     let steps: Vec<_> = job.parts.iter().map(|part| (part.step, part.state)).collect();
     let (counts, times) = ((job.done(), job.failed()), (job.collected_at, job.deleted_at));
-    format!("{steps:?} {counts:?} {times:?} {:?} {}", job.error(), job.held)
+    format!("{} {steps:?} {counts:?} {times:?} {:?} {}", job.state(), job.error(), job.held)
 }

@@ -22,10 +22,23 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// The right to send a job or to choose what of it is repeated, once nobody else holds it.
+    /// The right to send a job, once nobody else holds it.
     pub(super) async fn of_job(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<Self> {
+        Self::once_free(|| Self::of_job_if_free(app, handle), handle, monitor).await
+    }
+
+    /// The right to choose what is repeated of a job and of its retries, once nobody else holds it.
+    pub(super) async fn of_retries(app: &App, root: &Handle, monitor: &dyn Monitor) -> Result<Self> {
+        Self::once_free(|| Self::if_free(app, format!("retry {root}")), root, monitor).await
+    }
+
+    async fn once_free(
+        take: impl Fn() -> Result<Option<Self>>,
+        handle: &Handle,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         loop {
-            if let Some(lease) = Self::of_job_if_free(app, handle)? {
+            if let Some(lease) = take()? {
                 return Ok(lease);
             }
             monitor.check(&format!("waiting for another process that works on {handle}"))?;

@@ -25,11 +25,11 @@ use crate::answers::{Filter, Format, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
-use crate::job::{JobState, Kind, Outcome, OutcomeCounts, Usage};
+use crate::job::{Handle, JobState, Kind, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use account::{Unasked, Wanted};
+use account::{Counted, Unasked, Wanted};
 use answer_file::{Done, Join, View, account, join, prepare};
 
 const USUAL_SAMPLES: i64 = 3;
@@ -205,13 +205,13 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     if file.is_some() {
         warnings.extend(unasked_told(tallied.unasked));
     }
-    let summary = tallied.summary;
+    let summary = &tallied.summary;
     let selected = (is_look(args) || !args.outcomes.is_empty()).then_some(tallied.selected);
     let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
     let next = match &file {
         _ if summary.outcomes.answered < summary.outcomes.total() => {
-            unanswered_step(job, &family, &summary.outcomes, file.is_some())
+            unanswered_step(&to_be_retried(job, &family, &tallied), &family, &summary.outcomes, file.is_some())
         }
         None => "done; the same call with output writes what was selected to a file".to_owned(),
         Some(_) if job.kind == Kind::Embed => "done".to_owned(),
@@ -270,8 +270,21 @@ fn unasked_told(Unasked { written, left_out, unreadable }: Unasked) -> Option<St
 /// Reasons listed in a reply.
 const MOST_FAILURES: usize = 10;
 
+/// The job whose retry asks for all that is left: the newest retry, if all of that was asked by it. A retry of the first job
+/// would only find it.
+fn to_be_retried(job: &JobRecord, family: &Family, counted: &Counted) -> Handle {
+    let outcomes = &counted.summary.outcomes;
+    let left = outcomes.total() - outcomes.answered;
+    let has_all = |retry: &&Member| {
+        let (answered, lacks) = counted.by_generation.get(&retry.number).copied().unwrap_or_default();
+        lacks == left || (answered == 0 && retry.job.requests == left)
+    };
+    let newest = family.retries().last().filter(has_all);
+    newest.map_or(&job.handle, |retry| &retry.job.handle).clone()
+}
+
 /// What to do about requests without an answer.
-fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts, is_written: bool) -> String {
+fn unanswered_step(job: &Handle, family: &Family, outcomes: &OutcomeCounts, is_written: bool) -> String {
     if let Some(retry) = family.unfinished.first() {
         // The file of this call is another one then.
         let over_it = if is_written { " with overwrite: true" } else { "" };
@@ -281,28 +294,28 @@ fn unanswered_step(job: &JobRecord, family: &Family, outcomes: &OutcomeCounts, i
         );
     }
     if family.misses_results() && outcomes.answered + outcomes.missing == outcomes.total() {
-        let all_the_same = Family::repeat_missing(&job.handle);
+        let all_the_same = Family::repeat_missing(job);
         return format!("the same call later looks for the missing answers again; {all_the_same}");
     }
-    let left = outcomes.total() - outcomes.answered;
-    // All that is left was asked again by the newest retry: asked once more, it would only be found.
-    let newest = family.retries().last().map(|retry| &retry.job).filter(|retry| retry.requests == left);
-    let handle = &newest.unwrap_or(job).handle;
     let hopeless = "what was blocked rarely gets an answer unchanged: other prompts or another model may help";
-    let others = Outcome::ALL
-        .into_iter()
-        .filter(|outcome| !matches!(outcome, Outcome::Answered | Outcome::Blocked) && outcomes.get(*outcome) > 0);
+    let is_another = |outcome: &Outcome| match outcome {
+        Outcome::Answered | Outcome::Blocked => false,
+        // What may still come is not named: who names it pays for it again.
+        Outcome::Missing if family.misses_results() => false,
+        outcome => outcomes.get(*outcome) > 0,
+    };
+    let others = Outcome::ALL.into_iter().filter(is_another);
     let others: Vec<_> = others.map(Outcome::as_str).collect();
     match (outcomes.blocked, others.as_slice()) {
         (0, _) => format!(
-            "retry_batch {{\"job\": \"{handle}\"}} submits the requests without an answer again; see failures for what to change first"
+            "retry_batch {{\"job\": \"{job}\"}} submits the requests without an answer again; see failures for what to change first"
         ),
         (_, []) => {
-            format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{handle}\", \"model\": \"…\"}})")
+            format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{job}\", \"model\": \"…\"}})")
         }
         _ => format!(
             "retry_batch {} submits the others without an answer again; {hopeless}",
-            json!({"job": handle.as_str(), "outcomes": others})
+            json!({"job": job.as_str(), "outcomes": others})
         ),
     }
 }

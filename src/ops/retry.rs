@@ -97,7 +97,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     input_of(app, &job)?;
     // One after the other: two calls with different settings would not see each other's job, and pay twice.
     let root = app.ledger()?.root_of(&job)?;
-    let _turn = if args.dry_run { None } else { Some(Lease::of_job(app, &root, monitor).await?) };
+    let _turn = if args.dry_run { None } else { Some(Lease::of_retries(app, &root, monitor).await?) };
     let family = Family::gather(app, &job, true, monitor).await?;
     family.refuse_unread()?;
     let is_lacking = family.misses_results() && args.outcomes.is_empty();

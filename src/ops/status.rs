@@ -157,6 +157,13 @@ fn reply(app: &App, jobs: &[Watched]) -> Result<StatusReply> {
 
 fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_after_s: Option<i64>) -> Result<String> {
     let mut jobs = jobs.iter().map(|watched| &watched.job);
+    if let Some(job) = jobs.clone().find(|job| job.unclear().is_some() && job.cancelled) {
+        return Ok(format!(
+            "whether {0} reached the API before it was cancelled is not known yet: cancel_batch {{\"job\": \"{0}\"}} looks \
+             again, and stops it if it did",
+            job.handle
+        ));
+    }
     if let Some(job) = jobs.clone().find(|job| job.unclear().is_some()) {
         return Ok(format!(
             "whether {} reached the API is not known yet: repeat the create_batch call that made it, which looks it up first",
@@ -232,7 +239,7 @@ pub(super) fn describe(app: &App, watched: &Watched, now: DateTime<Utc>) -> Resu
         verdict: verdict.as_str().to_owned(),
         evidence,
         // What waits tells in its evidence why.
-        error: job.error().filter(|_| verdict != Verdict::Waiting && !job.is_withdrawn()).map(str::to_owned),
+        error: job.error().filter(|_| verdict != Verdict::Waiting).map(str::to_owned),
         next: rescue(job, verdict),
     })
 }

@@ -14,9 +14,9 @@ pub(super) use seal::Seal;
 use rmcp::model::{ElicitationSchema, EnumSchema, InputRequiredResult};
 
 use crate::error::{Error, Result};
+use crate::job::Cost;
 use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};
-use crate::job::{Cost, JobState};
 use crate::ops::choice::{self, Choice};
 use crate::ops::create::{self, CreateArgs, CreateReply};
 use crate::ops::delete::{self, DeleteArgs, DeleteReply};
@@ -61,7 +61,7 @@ pub(super) async fn before_create(
         Choice::Made => {}
         Choice::Earlier(model) => args.model = Some(model),
         Choice::Open => {
-            let usual = estimate(CreateArgs { max_cost_usd: None, ..args.clone() }).await?;
+            let usual = estimate(CreateArgs { max_cost_usd: None, outline: true, ..args.clone() }).await?;
             match interview.ask(&which_model(app, &usual)?).await? {
                 Heard::Answer(model) => args.model = model.as_str().map(str::to_owned),
                 Heard::Later(question) => return Ok(Settled::Ask(question)),
@@ -135,8 +135,7 @@ fn may_ask(app: &App, interview: &Interview) -> bool {
 fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
     let estimate = &planned.estimate;
     let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
-    let is_there = JobState::parse(&planned.state) != JobState::Unsubmitted;
-    if is_there || (is_little && estimate.uncounted.is_none()) {
+    if !planned.sends || (is_little && estimate.uncounted.is_none()) {
         return Ok(None);
     }
     let price = match (estimate.low_usd, estimate.expected_usd, estimate.high_usd) {

@@ -65,6 +65,9 @@ pub(in crate::ops) struct Counted {
     pub(in crate::ops) unfenced: i64,
     /// Rows beside which nothing stands, if all rows were to be seen.
     pub(in crate::ops) unasked: Unasked,
+    /// By which line it is told: that of the job itself (0) or of one of its retries. How many have an answer, and how
+    /// many have none.
+    pub(in crate::ops) by_generation: BTreeMap<u32, (i64, i64)>,
     /// What the lines of the job itself (0) and of each of its retries cost.
     pub(in crate::ops) costs: Costs,
 }
@@ -114,6 +117,7 @@ impl<'m> Account<'m> {
                 versions: BTreeMap::new(),
                 unfenced: 0,
                 unasked: Unasked::default(),
+                by_generation: BTreeMap::new(),
                 costs: Costs::default(),
             },
             samples: Samples { pass_over: wanted.offset, room: wanted.limit, text_bytes, shown: Vec::new() },
@@ -207,6 +211,8 @@ impl<'m> Account<'m> {
         })?;
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);
+        let (answered, left) = self.counted.by_generation.entry(answer.generation).or_default();
+        *(if answer.outcome == Outcome::Answered { answered } else { left }) += 1;
         if let Some(version) = &answer.model_version {
             note_version(&mut self.counted.versions, version);
         }
