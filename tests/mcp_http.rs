@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use rmcp::ServiceExt;
@@ -83,6 +84,20 @@ fn sessions_are_bounded_and_their_places_come_back() {
         }
         assert!(freed.elapsed() < PATIENCE, "the place of a closed session is never free again");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn no_proxy_is_to_collect_a_stream_before_it_hands_it_on() {
+    let server = HttpServer::start();
+    let accept = ("Accept", "application/json, text/event-stream");
+    let json = ("Content-Type", "application/json");
+    let hello = initialize("2025-11-25").to_string();
+    for (method, path, body) in [("GET", "/sse", ""), ("POST", "/mcp", &hello)] {
+        let answer = server.send(method, path, &[accept, json], body);
+        let head: Vec<String> = answer.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        assert!(head.contains(&"x-accel-buffering: no".to_owned()), "{method} {path}: {head:?}");
+        assert!(head.contains(&"cache-control: no-cache".to_owned()), "{method} {path}: {head:?}");
     }
 }
 

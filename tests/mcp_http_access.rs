@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use support::address::Address;
 use support::certificate;
 use support::http_server::{HttpServer, message, status};
-use support::program::{self, PATIENCE, TOOLS, initialize, request, tool_names};
+use support::program::{self, PATIENCE, TOOLS, initialize, modern, request, tool_names};
 use support::scripted::{Reply, Scripted};
 use support::session::Session;
 use support::signed::{self, from_now};
+use support::world::World;
 
 const TOKEN: &str = "5f0b-a-token-for-tests-9c1e-and-long-enough";
 const ISSUER: &str = "https://as.example";
@@ -38,11 +39,15 @@ fn with_token(folder: &Path, flags: &[&str]) -> HttpServer {
 
 /// A server that takes the tokens of an issuer whose keys are in a file.
 fn with_oauth(folder: &Path) -> HttpServer {
+    command_with_oauth(command(folder), folder)
+}
+
+fn command_with_oauth(command: Command, folder: &Path) -> HttpServer {
     let keys = folder.join("keys.json");
     std::fs::write(&keys, signed::key_set().to_string()).unwrap();
     let flags = ["--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", keys.to_str().unwrap()];
     let proxy = ["--behind-proxy", "--allowed-host", "batch.example.com"];
-    HttpServer::with(command(folder), &[proxy.as_slice(), flags.as_slice()].concat())
+    HttpServer::with(command, &[proxy.as_slice(), flags.as_slice()].concat())
 }
 
 fn claims(scope: &str) -> Value {
@@ -321,6 +326,50 @@ fn tokens_of_others_open_nothing() {
     let (code, _) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
     assert_eq!(code, 403, "a token without a scope of ours");
     assert!(!server.log().contains(&good), "a token is in the log");
+}
+
+#[test]
+fn a_token_made_for_the_older_transport_opens_that_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let mut for_sse = claims("batch:write");
+    for_sse["aud"] = "https://batch.example.com/sse".into();
+    let (for_sse, for_mcp) = (signed::token(&for_sse), signed::token(&claims("batch:write")));
+    for token in [&for_sse, &for_mcp] {
+        let login = format!("Bearer {token}");
+        let sse = server.open_sse_with(&[("Authorization", &login)]);
+        assert_eq!(server.post(&sse.path, &[("Authorization", &login)], &initialize("2024-11-05")).0, 202);
+    }
+    assert_eq!(post_with(&server, &for_sse, &initialize("2025-11-25")).0, 401);
+}
+
+#[test]
+fn a_question_is_answered_by_whoever_was_asked() {
+    let world = World::new();
+    world.write("why.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Why?"}]}]}}"#);
+    let mut command = world.command();
+    command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");
+    let server = command_with_oauth(command, world.folder.path());
+    let call_as = |subject: &str, brought: &Value| {
+        let mut params =
+            json!({"name": "create_batch", "arguments": {"input": "why.jsonl", "model": "gemini-3.8-flash"}});
+        params.as_object_mut().unwrap().extend(brought.as_object().unwrap().clone());
+        let mut call = modern("tools/call", params);
+        call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {"form": {}}});
+        let mut claims = claims("batch:write");
+        claims["sub"] = subject.into();
+        let login = format!("Bearer {}", signed::token(&claims));
+        let headers =
+            [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "create_batch")];
+        message(&server.post("/mcp", &[headers.as_slice(), &[("Authorization", &login)]].concat(), &call).1)
+    };
+    let asked = call_as("ada", &json!({}));
+    let yes = json!({"pay": {"action": "accept", "content": {"pay": true}}});
+    let answer = json!({"requestState": asked["result"]["requestState"], "inputResponses": yes});
+    let refused = call_as("bob", &answer);
+    assert_eq!((&refused["error"]["code"], world.jobs_at_the_api()), (&json!(-32602), 0), "{refused}");
+    let created = call_as("ada", &answer);
+    assert_eq!(created["result"]["structuredContent"]["submission"], "created", "{created}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::BatchServer;
 use super::consent::{Interview, Seal};
 use super::progress::McpMonitor;
+use super::tasks::Owner;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a tool is called with.
@@ -58,7 +59,8 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
         let known = context.service.tools.router.get(&context.name).map(|tool| known_arguments(&tool.input_schema));
         let (tool, arguments) = (context.name.to_string(), context.arguments.take().unwrap_or_default());
         let (brought, sealed) = (context.input_responses.take(), context.request_state.take());
-        let seal = || Seal::of(&tool, &arguments);
+        let caller = Owner::of(context.service, &context.request_context);
+        let seal = || Seal::of(caller.as_ref(), &tool, &arguments);
         Ok(Self {
             known: known.unwrap_or_default(),
             monitor: McpMonitor::new(&context.request_context),

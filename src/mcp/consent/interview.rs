@@ -174,7 +174,7 @@ pub(in crate::mcp) fn can_ask(capabilities: &ClientCapabilities) -> bool {
 }
 
 fn not_of_this_call() -> ErrorData {
-    let text = "requestState is not of this call with these arguments, or was made more than an hour ago or before the \
+    let text = "requestState is not of this caller and this call with these arguments, or was made more than an hour ago or before the \
                 server was started anew; make the call again without it";
     ErrorData::invalid_params(text, None)
 }

@@ -2,7 +2,7 @@
 //!
 //! From 2026-07-28 on a question ends the call, and the client makes the same call again with the answer
 //! (SEP-2322). What was asked and what is settled comes back with it, from hands that are not trusted: so it is
-//! sealed for this tool and these arguments, and for an hour.
+//! sealed for this caller, this tool and these arguments, and for an hour.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,6 +12,8 @@ use rmcp::model::{JsonObject, RequestStateCodec, SealOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::mcp::tasks::Owner;
 
 /// How long a user may take.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -39,13 +41,15 @@ pub(super) struct Standing {
 pub(in crate::mcp) struct Seal([u8; 32]);
 
 impl Seal {
-    /// That of a tool with these arguments, in whatever order they are.
-    pub(in crate::mcp) fn of(tool: &str, arguments: &JsonObject) -> Self {
+    /// That of a tool with these arguments, in whatever order they are, when this caller calls it, if that is known.
+    pub(in crate::mcp) fn of(caller: Option<&Owner>, tool: &str, arguments: &JsonObject) -> Self {
         let mut arguments = Value::Object(arguments.clone());
         arguments.sort_all_objects();
         let mut hasher = Sha256::new();
-        hasher.update(tool.as_bytes());
-        hasher.update([0]);
+        for part in [caller.map_or("", Owner::as_str), tool] {
+            hasher.update(part.as_bytes());
+            hasher.update([0]);
+        }
         hasher.update(arguments.to_string().as_bytes());
         Self(hasher.finalize().into())
     }
@@ -74,16 +78,20 @@ mod tests {
 
     #[test]
     fn a_standing_comes_back_only_with_the_call_it_was_made_for() {
-        let seal = Seal::of("create_batch", &arguments(json!({"input": "a", "name": "b"})));
+        let caller = Owner::of_subject("https://as.example", "somebody");
+        let caller = Some(&caller);
+        let seal = Seal::of(caller, "create_batch", &arguments(json!({"input": "a", "name": "b"})));
         let standing = Standing { asked: "cost".into(), about: "a, $12".into(), ..Standing::default() };
         let sealed = seal.close(&standing).unwrap();
         assert_eq!(seal.open(&sealed), Some(standing.clone()));
-        let same = Seal::of("create_batch", &arguments(json!({"name": "b", "input": "a"})));
+        let same = Seal::of(caller, "create_batch", &arguments(json!({"name": "b", "input": "a"})));
         assert_eq!(same.open(&sealed), Some(standing));
         for other in [
-            Seal::of("create_batch", &arguments(json!({"input": "c", "name": "b"}))),
-            Seal::of("create_batch", &arguments(json!({"input": "a"}))),
-            Seal::of("retry_batch", &arguments(json!({"input": "a", "name": "b"}))),
+            Seal::of(caller, "create_batch", &arguments(json!({"input": "c", "name": "b"}))),
+            Seal::of(caller, "create_batch", &arguments(json!({"input": "a"}))),
+            Seal::of(caller, "retry_batch", &arguments(json!({"input": "a", "name": "b"}))),
+            Seal::of(Some(&Owner::anyone()), "create_batch", &arguments(json!({"input": "a", "name": "b"}))),
+            Seal::of(None, "create_batch", &arguments(json!({"input": "a", "name": "b"}))),
         ] {
             assert_eq!(other.open(&sealed), None);
         }

@@ -29,6 +29,8 @@ pub(super) const WRITE: &str = "batch:write";
 /// Whose tokens are taken.
 pub(super) struct OAuth {
     expected: Expected,
+    /// At the older transport.
+    expected_at_sse: Expected,
     issuer: String,
     keys: Keys,
     /// How this server is reached from outside.
@@ -66,8 +68,13 @@ impl OAuth {
                 }
             }
         });
+        let expected = |audiences| Expected { audiences, issuer: Some(settings.issuer.clone()) };
+        let audience = settings.audience.clone();
+        // It is a resource of its own by its metadata, and some issuers name exactly the one that was asked for (RFC 8707).
+        let sibling = audience.strip_suffix("/mcp").map(|base| format!("{base}/sse"));
         Self {
-            expected: Expected { audience: settings.audience.clone(), issuer: Some(settings.issuer.clone()) },
+            expected: expected(vec![audience.clone()]),
+            expected_at_sse: expected([audience].into_iter().chain(sibling).collect()),
             issuer: settings.issuer.clone(),
             keys,
             scheme: if is_encrypted { "https" } else { "http" },
@@ -82,7 +89,8 @@ impl OAuth {
         headers: &HeaderMap,
     ) -> Result<(Granted, Option<Owner>), Box<Response>> {
         let Some(token) = token else { return Err(self.refusal(Want::Token, uri, headers)) };
-        match jwt::verified::<Claims>(token, &self.keys, &self.expected).await {
+        let expected = if transport(uri.path()) == "/sse" { &self.expected_at_sse } else { &self.expected };
+        match jwt::verified::<Claims>(token, &self.keys, expected).await {
             Ok(claims) if claims.has(WRITE) => Ok((Granted { write: true }, self.owner(&claims))),
             Ok(claims) if claims.has(READ) => Ok((Granted { write: false }, self.owner(&claims))),
             Ok(_) => Err(self.refusal(Want::Scope(READ), uri, headers)),

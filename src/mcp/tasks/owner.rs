@@ -50,14 +50,14 @@ impl Owner {
     }
 
     /// The caller of a request. `None`: nobody knows, as over the older transport, and nothing is kept for them.
-    pub(super) fn of(server: &BatchServer, context: &RequestContext<RoleServer>) -> Option<Self> {
+    pub(in crate::mcp) fn of(server: &BatchServer, context: &RequestContext<RoleServer>) -> Option<Self> {
         match context.extensions.get::<http::request::Parts>() {
             Some(parts) => parts.extensions.get::<Self>().cloned(),
             None => server.owner.clone(),
         }
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::mcp) fn as_str(&self) -> &str {
         &self.0
     }
 

@@ -19,7 +19,8 @@ use keys::Found;
 /// Whom a token has to be for, and by whom it has to be made.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
-    pub(super) audience: String,
+    /// One of these.
+    pub(super) audiences: Vec<String>,
     pub(super) issuer: Option<String>,
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn verified<T: DeserializeOwned>(token: &str, keys: &Keys, expe
 fn rules(family: AlgorithmFamily, expected: &Expected) -> Validation {
     let mut rules = Validation::new_for_family(family);
     rules.validate_nbf = true;
-    rules.set_audience(&[&expected.audience]);
+    rules.set_audience(&expected.audiences);
     rules.required_spec_claims = HashSet::from(["exp", "aud"].map(str::to_owned));
     if let Some(issuer) = &expected.issuer {
         rules.set_issuer(&[issuer]);

@@ -46,7 +46,9 @@ async fn open(State(sessions): State<Sessions>) -> Response {
     let Some((to_client, session)) = sessions.open(&id) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions; close one\n").into_response();
     };
-    Sse::new(events(&id, to_client, session)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    let stream = Sse::new(events(&id, to_client, session)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // A proxy that collects answers before it hands them on would hand on nothing of this one.
+    ([("x-accel-buffering", "no")], stream).into_response()
 }
 
 /// What the client hears. Dropping it ends the session.

@@ -52,7 +52,10 @@ pub(super) fn router(app: &App, settings: &WebhookSettings) -> Result<Router> {
     if settings.secrets.is_empty() && settings.audience.is_none() {
         return Ok(Router::new());
     }
-    let google = settings.audience.clone().map(|audience| (google_keys(app), Expected { audience, issuer: None }));
+    let google = settings
+        .audience
+        .clone()
+        .map(|audience| (google_keys(app), Expected { audiences: vec![audience], issuer: None }));
     let receiver = Receiver {
         app: app.clone(),
         secrets: Secrets::new(&settings.secrets)?,
