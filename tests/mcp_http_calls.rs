@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use support::http_server::{HttpServer, MODERN_STATUS_CALL, message, status};
 use support::ledger;
 use support::program::{self, PATIENCE, initialize, modern, request};
+use support::session::Session;
 use support::world::World;
 
 /// A world with a job that will not end here, and a server in it.
@@ -228,4 +229,137 @@ fn what_is_sent_behind_an_answer_is_sent_whole_before_the_server_ends() {
     assert!(program::wait_for_end(&mut server.child).success());
     let job = &world.reply(&["list", "--local"])["jobs"][0];
     assert_eq!((&job["state"], world.jobs_at_the_api()), (&json!("JOB_STATE_PENDING"), 1), "{job}");
+}
+
+/// How a client can make a call, and give it up.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// The older transport: with a notice.
+    Sse,
+    /// A session at `/mcp`: with a notice.
+    Session,
+    /// `/mcp` from 2026-07-28 on: it hangs up.
+    HangUp,
+}
+
+const WAYS: [Way; 3] = [Way::Sse, Way::Session, Way::HangUp];
+
+/// Makes a call, waits until it is under way, and gives it up; it must have stopped soon, and is not answered.
+#[track_caller]
+fn given_up(server: &HttpServer, way: Way, tool: &str, arguments: &Value, is_under_way: impl Fn() -> bool) {
+    let params = json!({"name": tool, "arguments": arguments});
+    let mut call = request("tools/call", &params);
+    call["id"] = "given up".into();
+    let notice = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "given up"}});
+    let wait = |what: &str, patience: Duration, is_so: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < patience, "{way:?}: {tool} {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let begins = || wait("does not begin", PATIENCE, &is_under_way);
+    let stops = || wait("does not stop", Duration::from_secs(3), &|| !is_under_way());
+    match way {
+        Way::Sse => {
+            let mut sse = server.open_sse();
+            let path = sse.path.clone();
+            server.post(&path, &[], &initialize("2024-11-05"));
+            sse.message();
+            server.post(&path, &[], &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+            assert_eq!(server.post(&path, &[], &call).0, 202);
+            begins();
+            assert_eq!(server.post(&path, &[], &notice).0, 202);
+            stops();
+            server.post(&path, &[], &request("ping", &json!({})));
+            let next = sse.message();
+            assert_eq!(next["id"], 7, "a call that was given up is answered: {next}");
+        }
+        Way::Session => {
+            let session = Session::open_with(server, "", &json!({}));
+            let mut events = session.post(&call);
+            begins();
+            assert_eq!(session.tell(&notice), 202);
+            stops();
+            assert_eq!(events.next(), None, "a call that was given up is answered");
+        }
+        Way::HangUp => {
+            let headers = [MODERN_STATUS_CALL[0], MODERN_STATUS_CALL[1], MODERN_STATUS_CALL[2], MODERN_STATUS_CALL[3]];
+            let headers = [headers.as_slice(), &[("Mcp-Name", tool)]].concat();
+            let stream = server.send("POST", "/mcp", &headers, &modern("tools/call", params).to_string());
+            begins();
+            drop(stream);
+            stops();
+        }
+    }
+}
+
+/// The reply to a call that is made to its end.
+fn answer_to(server: &HttpServer, tool: &str, arguments: &Value) -> Value {
+    let call = request("tools/call", &json!({"name": tool, "arguments": arguments}));
+    message(&server.post("/mcp", &LEGACY[2..], &call).1)["result"]["structuredContent"].clone()
+}
+
+/// Files of the folder that are being written, and were written to.
+fn being_written(world: &World) -> bool {
+    let entries = std::fs::read_dir(world.folder.path()).unwrap().map_while(Result::ok);
+    let mut unfinished = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".unfinished"));
+    unfinished.any(|entry| entry.metadata().is_ok_and(|about| about.len() > 0))
+}
+
+#[test]
+fn a_build_that_is_given_up_stops_and_leaves_no_part_of_a_file() {
+    let world = World::new();
+    let rows: String = (0..200_000).map(|row| format!("{row},some words about it\n")).collect();
+    world.write("rows.csv", &format!("id,about\n{rows}"));
+    let server = HttpServer::of(world.command());
+    for way in WAYS {
+        let build = json!({"source": "rows.csv", "template": "{{ about }}?", "key": "id", "output": "r.jsonl"});
+        given_up(&server, way, "build_jsonl", &build, || being_written(&world));
+        let left: Vec<_> = std::fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let is_new = |path: &&std::path::PathBuf| path.is_file() && !path.ends_with("rows.csv");
+        assert_eq!(left.iter().find(is_new), None, "{way:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_is_given_up_stops_and_the_same_call_sends_it_once() {
+    let world = World::new();
+    let server = HttpServer::of(world.command());
+    for (number, way) in WAYS.into_iter().enumerate() {
+        let file = format!("{number}.jsonl");
+        let line = json!({"key": "a", "request": {"contents": [{"parts": [{"text": format!("Hello {number}")}]}]}});
+        world.write(&file, &line.to_string());
+        let create = json!({"input": file, "model": "gemini-3-flash-preview"});
+        world.simulator.faults().next(SimulatorCall::Finalize, Fault::Hang);
+        // It ends with a word in the ledger: the job is not to go out before it is asked for again.
+        let log = world.simulator.log();
+        let is_held = || {
+            let waits = "SELECT count(*) FROM jobs WHERE held";
+            ledger::open(&world).query_row(waits, [], |row| row.get(0)).is_ok_and(|held: u32| held > 0)
+        };
+        let has_begun = || log.calls(SimulatorCall::Finalize) > 2 * number as u64;
+        let is_under_way = || has_begun() && (log.under_way(SimulatorCall::Finalize) > 0 || !is_held());
+        given_up(&server, way, "create_batch", &create, is_under_way);
+        assert_eq!((world.jobs_at_the_api(), world.read(&file)), (number, line.to_string()), "{way:?}");
+        let sent = answer_to(&server, "create_batch", &create);
+        assert_eq!((&sent["state"], world.jobs_at_the_api()), (&json!("JOB_STATE_PENDING"), number + 1), "{way:?}");
+    }
+}
+
+#[test]
+fn a_download_that_is_given_up_stops_and_leaves_no_part_of_a_file() {
+    let world = World::new();
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    let job = world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"])["job"].clone();
+    let server = HttpServer::of(world.command());
+    let collect = json!({"job": job, "output": "answers.jsonl"});
+    for way in WAYS {
+        world.simulator.faults().next(SimulatorCall::Download, Fault::Hang);
+        let log = world.simulator.log();
+        given_up(&server, way, "get_results", &collect, || log.under_way(SimulatorCall::Download) > 0);
+        assert!(!world.path("answers.jsonl").exists() && !being_written(&world), "{way:?}");
+    }
+    assert_eq!(answer_to(&server, "get_results", &collect)["outcomes"]["answered"], 1);
+    assert_eq!(world.lines("answers.jsonl").len(), 1);
 }
