@@ -103,10 +103,26 @@ fn no_proxy_is_to_collect_a_stream_before_it_hands_it_on() {
 
 #[test]
 fn foreign_hosts_and_pages_are_refused_on_every_path() {
-    let server = HttpServer::start();
-    let sse = server.open_sse();
-    for (method, path) in [("POST", "/mcp"), ("GET", "/sse"), ("POST", &sse.path), ("GET", "/healthz")] {
-        let body = initialize("2025-11-25").to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let oauth = ["--oauth-issuer", "https://as.example", "--oauth-audience", "https://batch.example.com/mcp"];
+    let flags = [oauth.as_slice(), &["--webhook-audience", "https://batch.example.com/webhook"]].concat();
+    let server = HttpServer::with(program::program(folder.path()), &flags);
+    let body = initialize("2025-11-25").to_string();
+    for (method, path) in [
+        ("POST", "/mcp"),
+        ("GET", "/mcp"),
+        ("DELETE", "/mcp"),
+        ("GET", "/sse"),
+        ("POST", "/message?sessionId=x"),
+        ("POST", "/webhook"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/.well-known/oauth-protected-resource"),
+        ("GET", "/.well-known/oauth-protected-resource/mcp"),
+        ("GET", "/.well-known/oauth-protected-resource/sse"),
+    ] {
+        let code = server.ask(method, path, &[], &body).0;
+        assert!([200, 401].contains(&code), "{method} {path} is not served: {code}");
         for header in [("Host", "evil.example"), ("Origin", "http://evil.example"), ("Origin", "null")] {
             assert_eq!(server.ask(method, path, &[header], &body).0, 403, "{method} {path} {header:?}");
         }
@@ -134,11 +150,13 @@ fn a_message_may_be_large_but_not_without_bound() {
 #[cfg(unix)]
 #[test]
 fn a_stop_signal_ends_the_server_although_clients_listen() {
-    let mut server = HttpServer::start();
-    let _sse = server.open_sse();
-    let told = Instant::now();
-    let kill = std::process::Command::new("kill").args(["-TERM", &server.child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
-    assert!(program::wait_for_end(&mut server.child).success());
-    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    for listens in [true, false] {
+        let mut server = HttpServer::start();
+        let _sse = listens.then(|| server.open_sse());
+        let told = Instant::now();
+        server.terminate();
+        // Also when it has only just said where it is.
+        assert!(program::wait_for_end(&mut server.child).success(), "{listens}");
+        assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    }
 }

@@ -325,7 +325,19 @@ fn tokens_of_others_open_nothing() {
     }
     let (code, _) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
     assert_eq!(code, 403, "a token without a scope of ours");
-    assert!(!server.log().contains(&good), "a token is in the log");
+    assert_eq!(post_with(&server, &good, &initialize("2025-11-25")).0, 200);
+    // What a token says is told of on the line that says so.
+    let odd = json!({"alg": "none\nthe owner logged in", "kid": signed::KID});
+    assert_eq!(post_with(&server, &signed::token_with(&odd, &claims("batch:write")), &initialize("2025-11-25")).0, 401);
+    let start = Instant::now();
+    while !server.log().contains("the owner logged in") {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let log = server.log();
+    assert!(log.lines().all(|line| !line.starts_with("the owner")), "a token writes lines of the log: {log}");
+    let (_, signature) = good.rsplit_once('.').unwrap();
+    assert!(!log.contains(signature) && log.contains("a token is refused"), "a token is in the log");
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn server_of_scripted_google(runtime: &tokio::runtime::Runtime, folder: &std::pa
     let google = runtime.block_on(Scripted::start([Reply::json(200, signed::key_set())]));
     let mut command = program(folder);
     command.env("GOOGLE_GEMINI_BASE_URL", &google.base_url).env("GOOGLE_API_KEY", "a-key-for-tests");
+    command.env("RUST_LOG", "debug");
     HttpServer::with(command, &["--webhook-audience", "https://me.example/webhook"])
 }
 
@@ -164,6 +165,15 @@ fn a_notice_with_a_token_of_googles_is_believed() {
     for (alg, kid) in [("RS256", "unknown"), ("HS256", signed::KID), ("none", signed::KID), ("RS512", signed::KID)] {
         assert_eq!(ask(&signed::token_with(&header(alg, kid), &claims(ours, 300))), 401, "{alg} {kid}");
     }
+    // What a token says is told of on the line that says so.
+    let odd = signed::token_with(&header("none\nthe owner logged in", signed::KID), &claims(ours, 300));
+    assert_eq!(ask(&odd), 401);
+    let start = Instant::now();
+    while !server.log().contains("the owner logged in") {
+        assert!(start.elapsed() < PATIENCE, "{}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(server.log().lines().all(|line| !line.starts_with("the owner")), "{}", server.log());
     // A secret's kind of signature is nothing here.
     assert_eq!(ask(&by_secret(SECRET, "a", 1, &body)), 401);
 }

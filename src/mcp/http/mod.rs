@@ -56,6 +56,8 @@ const LAST: Duration = Duration::from_secs(2);
 pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     let ending = app.ending().clone();
     let router = router(app, settings)?;
+    // From now on a signal ends it in good order, however soon it comes.
+    let stop = stop_signal()?;
     let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let act = || format!("listening on {}", settings.address);
@@ -70,10 +72,10 @@ pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     let door = Door { listener, tls, places: Places::new(most_of_one) };
     tokio::select! {
         () = door.serve(router, &ending) => {}
-        () = stop_signal() => {}
+        () = stop => {}
     }
     // A second signal is heard.
-    ending.in_good_order(GRACE, stop_signal(), LAST).await;
+    ending.in_good_order(GRACE, stop_signal()?, LAST).await;
     Ok(())
 }
 
@@ -159,18 +161,18 @@ fn for_pages(origins: &[String]) -> CorsLayer {
         .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static(sessions::SESSION)])
 }
 
+/// Ends when the process is told to stop. It is heard from the moment of the call on.
 #[cfg(unix)]
-async fn stop_signal() {
+fn stop_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
+    let heard = |kind| signal(kind).map_err(|e| Error::io("listening for signals", e));
+    let (mut terminate, mut interrupt) = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
 }
 
 #[cfg(not(unix))]
-async fn stop_signal() {
-    drop(tokio::signal::ctrl_c().await);
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

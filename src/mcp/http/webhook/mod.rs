@@ -165,7 +165,7 @@ impl Receiver {
         match tokio::time::timeout(PATIENCE, checked).await {
             Ok(Ok(_)) => Ok(true),
             Ok(Err(jwt::Refused::Wrong(cause))) => {
-                tracing::debug!("the token of a notice is refused: {cause}");
+                tracing::debug!("the token of a notice is refused: {cause:?}");
                 Ok(false)
             }
             Ok(Err(jwt::Refused::Unchecked(again))) => Err(Refusal::Unchecked(again)),
