@@ -34,7 +34,7 @@ mod tests;
 pub mod uploads;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -97,12 +97,14 @@ impl Ledger {
 
     /// Runs one transaction. It holds the write lock from its start, so what it reads stays true.
     fn write<T>(&self, act: &str, mut body: impl FnMut(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.run(act, |connection| {
+        let mut transact = |connection: &Connection| {
             let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
             let value = body(&transaction)?;
             transaction.commit()?;
             Ok(value)
-        })
+        };
+        // The disk takes its time.
+        aside(|| self.run(act, &mut transact))
     }
 
     /// Runs a transaction to see what it would give, and takes all of it back.
@@ -117,11 +119,7 @@ impl Ledger {
 
     /// Runs something on the ledger, from its start again while other processes are in the way, and once more when
     /// the ledger turned out damaged and was exchanged.
-    fn run<T>(&self, act: &str, body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        aside(|| self.run_here(act, body))
-    }
-
-    fn run_here<T>(&self, act: &str, mut body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    fn run<T>(&self, act: &str, mut body: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         // Whoever waited for others of this process has waited, too.
         let patience = Patience::new();
         let mut open = self.lock();
@@ -137,7 +135,7 @@ impl Ledger {
                     exchanged = true;
                     let met_in = open.identity;
                     open.close(true);
-                    self.take(&mut open, opening::exchange(&self.files, met_in, &e)?);
+                    self.take(&mut open, aside(|| opening::exchange(&self.files, met_in, &e))?);
                 }
                 Err(e) => return Err(e),
             }
@@ -165,7 +163,11 @@ impl Ledger {
 
     /// A transaction that panicked was rolled back: the connection behind a poisoned lock is sound.
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.open.try_lock() {
+            Ok(open) => open,
+            Err(TryLockError::Poisoned(open)) => open.into_inner(),
+            Err(TryLockError::WouldBlock) => aside(|| self.open.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }
 

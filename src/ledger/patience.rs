@@ -39,12 +39,12 @@ pub(super) fn wait_for_others(tries: i32) -> bool {
     tries < TRIES
 }
 
-/// Does what may have to wait. Where this is a thread of a server, it gives the server's other work to another one first.
+/// Does what waits. Where this is a thread of a server, it gives the server's other work to another one first.
 pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
     let is_of_a_server = Handle::try_current().is_ok_and(|at| at.runtime_flavor() == RuntimeFlavor::MultiThread);
     if is_of_a_server { tokio::task::block_in_place(work) } else { work() }
 }
 
 fn step() {
-    sleep(Duration::from_micros(fastrand::u64(STEP)));
+    aside(|| sleep(Duration::from_micros(fastrand::u64(STEP))));
 }

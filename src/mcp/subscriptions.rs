@@ -133,12 +133,23 @@ async fn watch(app: App, mut all: Vec<Watched>, listener: Listener) {
             }
             asked = Some(Instant::now());
         }
-        for watched in &mut all {
-            if watched.has_changed(&app) && !listener.tell(&watched.uri).await {
+        let looked = tokio::task::spawn_blocking({
+            let app = app.clone();
+            move || (changed(&app, &mut all), all)
+        });
+        let Ok((changed, looked_at)) = looked.await else { return };
+        all = looked_at;
+        for uri in changed {
+            if !listener.tell(&uri).await {
                 return;
             }
         }
     }
+}
+
+/// Those that are not as they were.
+fn changed(app: &App, all: &mut [Watched]) -> Vec<String> {
+    all.iter_mut().filter_map(|watched| watched.has_changed(app).then(|| watched.uri.clone())).collect()
 }
 
 /// Has the API asked how a job stands, if that is due; it is remembered for everybody.
