@@ -34,7 +34,8 @@
 //!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
 //!     what is said and heard (`ops/build/words.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once, cut into
-//!     parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`).
+//!     parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`). `ops/runs.rs`: whether it is one that is
+//!     there, or a further run that is paid again.
 //!   - `ops/send.rs`: one part to the API, under the lease of its job (`ops/lease.rs`): looked up first (`ops/lookup.rs`),
 //!     if there is room (`ops/room.rs`), from the requests as they were checked (`ops/requests.rs`). What has to wait goes
 //!     out later (`ops/queue.rs`), what takes too long goes on behind the answer (`ops/background.rs`);
@@ -49,7 +50,7 @@
 //!     (`ledger/polls.rs`); `ops/gone.rs`: what it knows no more. `ops/notified.rs`: looked at because a notice came, signed
 //!     with keys of `ops/signing_keys.rs`. `ops/ready.rs`: whether work can begin.
 //!   - `ops/results.rs`: answers accounted for, the steps of it in `ops/results/`: a job and its retries as one set
-//!     (`ops/results/family.rs`, brought home by `ops/collect.rs`), each request looked up, counted, written
+//!     (`ops/results/family.rs`, brought home by `ops/collect.rs`, not too often by `ops/lacking.rs`), each request looked up, counted, written
 //!     (`ops/results/answer_file.rs`, `ops/results/account.rs`), what each job cost (`ops/results/settle.rs`), a small
 //!     reply (`ops/results/budget.rs`), and what the file is of (`ops/results/manifest.rs`).
 //!     `ops/answer_lines.rs`: the same as lines, some at a time, for who cannot open the file.

@@ -219,14 +219,20 @@ fn a_model_that_nobody_named_is_chosen_by_the_user_once() {
     assert_eq!((&again["structuredContent"]["submission"], world.jobs_at_the_api()), (&json!("found"), 1));
 }
 
-#[test]
-fn a_retry_is_asked_about_like_any_other_job() {
+/// A world with a job that has ended, and one of whose requests failed; its handle.
+fn half_answered() -> (World, Value) {
     let world = world();
     world.write("planets.csv", "id,name\n1,Mars\n2,Venus [[simulate:failed]]\n");
     let build = ["build", "planets.csv", "--template", "{{name}}", "--key", "id", "--model", "gemini-3.8-flash"];
     world.reply(&[&build[..], &["--overwrite"]].concat());
     let job = world.reply(&["create", "planets.requests.jsonl"])["job"].clone();
     world.run(&["status", job.as_str().unwrap(), "--wait"]);
+    (world, job)
+}
+
+#[test]
+fn a_retry_is_asked_about_like_any_other_job() {
+    let (world, job) = half_answered();
     let mut session = Session::start(&world, "0");
     is_declined(&session.call("retry_batch", &json!({"job": job}), &[json!({"action": "decline"})]).0);
     assert_eq!(world.jobs_at_the_api(), 1);
@@ -340,12 +346,7 @@ fn two_questions_take_two_rounds_and_the_first_answer_is_kept() {
 
 #[test]
 fn before_a_retry_and_a_removal_the_call_ends_with_a_question_too() {
-    let world = world();
-    world.write("planets.csv", "id,name\n1,Mars\n2,Venus [[simulate:failed]]\n");
-    let build = ["build", "planets.csv", "--template", "{{name}}", "--key", "id", "--model", "gemini-3.8-flash"];
-    world.reply(&[&build[..], &["--overwrite"]].concat());
-    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].clone();
-    world.run(&["status", job.as_str().unwrap(), "--wait"]);
+    let (world, job) = half_answered();
     let mut server = server(&world, "0");
     let arguments = json!({"job": job});
     for (tool, question, jobs) in [("retry_batch", "pay", 2), ("delete_batch", "remove", 1)] {

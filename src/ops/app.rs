@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::call_log::CallLog;
-use super::collect::Lacking;
 use super::ending::Ending;
+use super::lacking::Lacking;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};

@@ -1,11 +1,8 @@
 //! Brings the results of a job home, once, whole.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
@@ -17,7 +14,7 @@ use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{RemoteBatch, RemoteOutput};
-use crate::job::{Handle, JobState};
+use crate::job::JobState;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::{ResultBody, ResultLine};
 use crate::ledger::{JobRecord, PartRecord};
@@ -25,9 +22,6 @@ use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 const BUFFER: usize = 256 * 1024;
-/// What lacked so often is not looked for again before the pause is over: each look is a whole download.
-const TRIES: u32 = 2;
-const PAUSE: Duration = Duration::from_secs(10 * 60);
 /// The API keeps results for 48 hours (API reference §6): what it refuses within this time is another trouble.
 const KEPT_FOR_SURE: TimeDelta = TimeDelta::hours(24);
 
@@ -138,48 +132,6 @@ pub(super) async fn what_has_ended(app: &App, job: &JobRecord, monitor: &dyn Mon
     }
     let job = app.ledger()?.job(&job.handle)?;
     Ok(job.parts.iter().filter(|part| part.collected_at.is_some()).count())
-}
-
-/// Parts whose answers this process looked for, and did not have all of.
-#[derive(Debug, Default)]
-pub(super) struct Lacking(Mutex<HashMap<(Handle, u32), Looks>>);
-
-#[derive(Debug, Clone, Copy)]
-struct Looks {
-    /// How often they lacked, although the API gave what it had.
-    in_vain: u32,
-    last: Instant,
-}
-
-impl Lacking {
-    /// Whether the API is believed that it has no more.
-    fn is_believed(&self, job: &JobRecord, part: &PartRecord) -> bool {
-        self.of(job, part).is_some_and(|looks| looks.in_vain >= TRIES && looks.last.elapsed() < PAUSE)
-    }
-
-    fn was_just_tried(&self, job: &JobRecord, part: &PartRecord) -> bool {
-        self.of(job, part).is_some_and(|looks| looks.last.elapsed() < PAUSE)
-    }
-
-    fn tried(&self, job: &JobRecord, part: &PartRecord) {
-        self.note(job, part, 0);
-    }
-
-    fn in_vain(&self, job: &JobRecord, part: &PartRecord) {
-        self.note(job, part, 1);
-    }
-
-    fn of(&self, job: &JobRecord, part: &PartRecord) -> Option<Looks> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&(job.handle.clone(), part.number)).copied()
-    }
-
-    fn note(&self, job: &JobRecord, part: &PartRecord, in_vain: u32) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let looks = known.entry((job.handle.clone(), part.number)).or_insert(Looks { in_vain: 0, last: now });
-        *looks = Looks { in_vain: looks.in_vain + in_vain, last: now };
-    }
 }
 
 fn size(file: &Path) -> u64 {

@@ -13,6 +13,7 @@ use super::estimate::{Estimate, Load};
 use super::model::{availability, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
+use super::runs::{is_to_be_released, run_to_use};
 use super::sample::create_sample;
 use super::submit::submit;
 use super::vault::Vault;
@@ -23,7 +24,7 @@ use crate::job::outcome::counted;
 use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord, Step};
+use crate::ledger::{JobRecord, NewJob, NewPart};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -306,7 +307,7 @@ fn new_job(
     // All requests again, unchanged, are the same content: only as a further run are they another job.
     let repeated = retry_of
         .filter(|job| (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256), model, kind));
-    let run = run_to_use(app, &of_run, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
+    let run = run_to_use(app, of_run, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
     Ok(NewJob {
         handle: Handle::new(name, &of_run(run)),
@@ -332,43 +333,6 @@ pub(super) fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a
     }
     let stem = input.stem();
     stem.strip_suffix(".requests").unwrap_or(stem)
-}
-
-/// The newest run; one more only when the caller wants to pay again, and nothing of the newest one is left to be sent or
-/// may be under way: the same call made again, after a lost reply or a failure halfway, goes on with the run it began.
-fn run_to_use(app: &App, of_run: impl Fn(u32) -> ContentHash, new_run: bool) -> Result<u32> {
-    let ledger = app.ledger()?;
-    let mut newest = ledger.newest_run(&of_run(1))?.map(|job| (job.run, job));
-    if !new_run {
-        return Ok(newest.map_or(1, |(run, _)| run));
-    }
-    // Of a job that came back from the API after the ledger was lost, the content is known by the hash in its handle.
-    loop {
-        let next = newest.as_ref().map_or(1, |(run, _)| run + 1);
-        let Some(job) = ledger.by_hash(Handle::new("", &of_run(next)).hash())? else { break };
-        newest = Some((next, job));
-    }
-    Ok(match newest {
-        None => 1,
-        Some((run, job)) if is_over(app, &job)? => run + 1,
-        Some((run, _)) => run,
-    })
-}
-
-/// Whether a run is at the API, whole or as far as it ever will be.
-fn is_over(app: &App, job: &JobRecord) -> Result<bool> {
-    if job.parts.iter().all(|part| part.step == Step::Created) {
-        return Ok(true);
-    }
-    let is_given_up = job.is_sent() && job.unclear().is_none() && job.held;
-    Ok(is_given_up && (job.cancelled || !app.ledger()?.retries_of(&job.handle)?.is_empty()))
-}
-
-/// Whether asking for it again sends what was given up before it was sent, as [`Ledger::intend`](crate::ledger::Ledger::intend)
-/// decides it.
-fn is_to_be_released(app: &App, job: &JobRecord) -> Result<bool> {
-    let is_given_up = job.held && job.parts.iter().any(PartRecord::is_unsent);
-    Ok(is_given_up && app.ledger()?.retries_of(&job.handle)?.iter().all(|retry| !retry.is_sent() && retry.held))
 }
 
 fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {

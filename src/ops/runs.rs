@@ -1,0 +1,43 @@
+//! Which run of a content a call means: the newest, or one more that is paid again.
+
+use super::App;
+use crate::error::Result;
+use crate::job::{ContentHash, Handle};
+use crate::ledger::{JobRecord, PartRecord, Step};
+
+/// The newest run; one more only when the caller wants to pay again, and the newest one is wholly at the API. Until it is,
+/// the same call made again goes on with the run that it began.
+pub(super) fn run_to_use(app: &App, of_run: impl Fn(u32) -> ContentHash, new_run: bool) -> Result<u32> {
+    let ledger = app.ledger()?;
+    let mut newest = ledger.newest_run(&of_run(1))?.map(|job| (job.run, job));
+    if !new_run {
+        return Ok(newest.map_or(1, |(run, _)| run));
+    }
+    // Of a job that came back from the API after the ledger was lost, the content is known by the hash in its handle.
+    loop {
+        let next = newest.as_ref().map_or(1, |(run, _)| run + 1);
+        let Some(job) = ledger.by_hash(Handle::new("", &of_run(next)).hash())? else { break };
+        newest = Some((next, job));
+    }
+    Ok(match newest {
+        None => 1,
+        Some((run, job)) if is_over(app, &job)? => run + 1,
+        Some((run, _)) => run,
+    })
+}
+
+/// Whether a run is at the API, whole or as far as it ever will be.
+fn is_over(app: &App, job: &JobRecord) -> Result<bool> {
+    if job.parts.iter().all(|part| part.step == Step::Created) {
+        return Ok(true);
+    }
+    let is_given_up = job.is_sent() && job.unclear().is_none() && job.held;
+    Ok(is_given_up && (job.cancelled || !app.ledger()?.retries_of(&job.handle)?.is_empty()))
+}
+
+/// Whether asking for it again sends what was given up before it was sent, as [`Ledger::intend`](crate::ledger::Ledger::intend)
+/// decides it.
+pub(super) fn is_to_be_released(app: &App, job: &JobRecord) -> Result<bool> {
+    let is_given_up = job.held && job.parts.iter().any(PartRecord::is_unsent);
+    Ok(is_given_up && app.ledger()?.retries_of(&job.handle)?.iter().all(|retry| !retry.is_sent() && retry.held))
+}
