@@ -6,7 +6,7 @@ mod support;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gemini_batch_mcp::simulator::{Call, Fault, Pace};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use rmcp::ServiceExt;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::transport::TokioChildProcess;
@@ -203,6 +203,28 @@ fn the_end_of_input_ends_a_call_and_not_the_job() {
     assert_eq!(world.simulator.log().count("POST", ":cancel"), 0);
     let looked = world.run(&["status", "--json"]);
     assert_eq!((looked.code, &looked.json()["jobs"][0]["state"]), (3, &json!("JOB_STATE_PENDING")));
+}
+
+#[test]
+fn what_is_sent_behind_an_answer_is_sent_whole_although_input_has_ended() {
+    let world = World::new();
+    world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let waits = world.reply(&["create", "requests.jsonl", "--model", "gemini-3-flash-preview"]);
+    assert_eq!(waits["submission"], "queued", "{waits}");
+    ledger::time_passes(&world, Duration::from_secs(120));
+    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_millis(300)));
+    let mut server = server_of(&world);
+    assert_eq!(server.call("list_batches", &json!({"remote": false}))["result"]["isError"], false);
+    let asked = Instant::now();
+    while world.simulator.log().under_way(Call::CreateBatch) == 0 {
+        assert!(asked.elapsed() < program::PATIENCE, "it is not sent");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (time, _) = server.close();
+    assert!(time < Duration::from_secs(2), "{time:?}");
+    assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING");
 }
 
 /// A world with a job that will not end here, and a server in it.
