@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
@@ -350,13 +350,40 @@ fn a_call_that_gives_up_leaves_the_parts_to_the_one_that_sends_them() {
     }
     let second = create();
     std::thread::sleep(Duration::from_millis(500));
-    let interrupt = std::process::Command::new("kill").args(["-INT", &second.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    assert!(!second.wait_with_output().unwrap().status.success(), "it was given up");
+    interrupt(second);
     let first = first.wait_with_output().unwrap();
     let reply: Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(reply["parts"]["running"], 3, "{reply}");
     assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+#[test]
+fn who_waits_for_a_call_that_gives_up_sends_the_job_itself() {
+    let world = world();
+    world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(4)));
+    let create = || {
+        let mut command = world.command();
+        command.args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let first = create();
+    let started = Instant::now();
+    while world.simulator.log().calls(Call::Finalize) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nothing was uploaded");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let second = create();
+    std::thread::sleep(Duration::from_millis(500));
+    interrupt(first);
+    let reply: Value = serde_json::from_slice(&second.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!(reply["submission"], "created", "{reply}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+/// Somebody presses Ctrl-C.
+fn interrupt(running: Child) {
+    let told = std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert!(!running.wait_with_output().unwrap().status.success(), "it was given up");
 }
 
 /// Five prompts in three parts, on their way.

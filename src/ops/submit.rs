@@ -43,9 +43,9 @@ pub(super) async fn submit(
     if job.waiting().next().is_none() && job.unclear().is_none() {
         return found(app, job).await;
     }
-    let (working, handle) = (app.clone(), job.handle.clone());
+    let (working, handle, is_wanted) = (app.clone(), job.handle.clone(), !job.held);
     let work = in_background(app.ending(), app.config().patience, monitor, move |monitor| async move {
-        send_parts(&working, &handle, &monitor).await
+        send_parts(&working, &handle, is_wanted, &monitor).await
     });
     let submission = work.await?.unwrap_or(Submission::Queued);
     Ok((app.ledger()?.job(&job.handle)?, submission))
@@ -77,9 +77,14 @@ async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
 }
 
 /// Sends what there is room for. What cannot be sent now waits, with its requests beside the ledger.
-async fn send_parts(app: &App, handle: &Handle, monitor: &Relay) -> Result<Submission> {
+async fn send_parts(app: &App, handle: &Handle, is_wanted: bool, monitor: &Relay) -> Result<Submission> {
     // A call that gives up while another one sends the job leaves it to that one.
     let lease = Lease::of_job(app, handle, monitor).await?;
+    let job = app.ledger()?.job(handle)?;
+    if is_wanted && job.held && !job.cancelled {
+        // Who held the lease before gave up, and this call was made meanwhile.
+        app.ledger()?.hold(handle, false, "wanted by another call")?;
+    }
     match send_under_lease(app, handle, &lease, monitor).await {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),
         // The server ends: whoever runs next sends it.
