@@ -404,3 +404,26 @@ fn a_reply_shows_no_base64() {
     assert!(!ran.stdout.contains("BwcHBwcH"), "{}", ran.stdout);
     assert!(ran.stdout.contains("What is 1?"), "{}", ran.stdout);
 }
+
+#[test]
+fn rows_that_bring_nothing_along_are_told() {
+    let world = World::new();
+    put(&world, "a.png", PNG);
+    world.write("a.csv", "id,picture\n1,a.png\n2,\n3,  \n");
+    let reply = world.reply(&with(&[]));
+    assert!(reply["warnings"].to_string().contains("2 rows without anything to attach"), "{reply}");
+    assert_eq!(reply["requests"], 3);
+}
+
+#[test]
+fn the_list_in_a_folder_of_pictures_is_no_picture() {
+    let world = World::new();
+    put(&world, "pics/a.png", PNG);
+    world.write("pics/media.jsonl", "{\"key\":\"a\",\"file\":\"a.png\",\"bytes\":268}\n");
+    let build =
+        ["build", "pics", "--attach", "path", "--key", "stem", "--template", "What is it?", "--output", "p.jsonl"];
+    assert_eq!(world.reply(&build)["requests"], 1);
+    // One that somebody else wrote is a file like any other.
+    world.write("pics/media.jsonl", "{\"mine\": 1}\n");
+    assert_eq!(world.reply(&[&build[..], &["--overwrite"]].concat())["requests"], 2);
+}

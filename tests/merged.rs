@@ -211,6 +211,54 @@ fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
 }
 
 #[test]
+fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\n");
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&first]);
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &second, "--limit", "0"]);
+    let third = retried(&world, &[&first, "--generation-config", r#"{"seed": 7}"#]);
+    let error = world.refusal(&["retry", &second]);
+    assert!(error["cause"].as_str().unwrap().contains(&third), "{error}");
+    assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+#[test]
+fn a_retry_belongs_to_its_own_job_although_that_of_another_asks_the_same() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:tight]] needs room\n");
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let roomy = |job: &str| retried(&world, &[&[job, "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    let second = roomy(&first);
+    let other = world.reply(&["create", "rows.requests.jsonl", "--new-run"])["job"].as_str().unwrap().to_owned();
+    ended(&world, &["results", &other, "--limit", "0"]);
+    assert_ne!(roomy(&other), second);
+    for job in [&first, &other] {
+        assert_eq!(ended(&world, &["results", job, "--limit", "0"])["outcomes"], json!({"answered": 2}), "{job}");
+    }
+}
+
+#[test]
+fn a_retry_asks_what_was_submitted_although_another_file_stands_in_its_place() {
+    let world = World::new();
+    let first = submitted(&world, ROWS);
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let name = "rows.requests.jsonl";
+    world.reply(&["build", "--prompt", "something else", "--output", name, "--overwrite"]);
+    let second = world.reply(&[&["retry", &first, "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    assert_eq!(second["requests"], 2, "{second}");
+    std::fs::remove_file(world.path(name)).unwrap();
+    assert_eq!(world.reply(&["retry", &first, "--outcome", "blocked"])["requests"], 1);
+}
+
+#[test]
 fn results_of_a_retry_that_cannot_be_had_are_missed_aloud() {
     let world = World::new();
     let first = submitted(&world, ROWS);

@@ -248,7 +248,9 @@ fn cancelling_holds_back_what_was_not_sent() {
     world.simulator.faults().nth(Call::CreateBatch, 2, full);
     let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
     let cancelled = world.reply(&["cancel", handle(&created)]);
-    assert_ne!(cancelled["state"], "JOB_STATE_RUNNING", "{cancelled}");
+    assert_eq!(cancelled["state"], "JOB_STATE_CANCELLED", "{cancelled}");
+    let told = world.run(&["status", handle(&created), "--json"]).json();
+    assert!(told["jobs"][0]["error"].is_null(), "why the rest waited is of no interest any more: {told}");
     world.run(&["status", "--wait", "--timeout", "3"]);
     assert_eq!(world.jobs_at_the_api(), 1);
     let results = world.results(&[handle(&created), "--output", "out.jsonl"]);

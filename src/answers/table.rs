@@ -25,6 +25,8 @@ use crate::source::{Cell, Style};
 pub struct Shape {
     /// The columns of the source, with a join.
     pub columns: Vec<Column>,
+    /// Which of them is the key: it is known of a request whose row is there no more, too.
+    pub key: Option<usize>,
     /// The fields that were asked for.
     pub fields: Fields,
     /// Answers are to be JSON.
@@ -43,6 +45,7 @@ pub(super) struct Table {
     /// Columns that had to be named otherwise: the name meant and the name given.
     pub(super) renamed: Vec<(String, String)>,
     fields: Fields,
+    key: Option<usize>,
 }
 
 /// What stands in a column.
@@ -61,7 +64,8 @@ pub(super) enum Holds {
 
 impl Table {
     pub(super) fn new(shape: &Shape) -> Self {
-        let mut table = Self { columns: Vec::new(), renamed: Vec::new(), fields: shape.fields.clone() };
+        let (fields, key) = (shape.fields.clone(), shape.key);
+        let mut table = Self { columns: Vec::new(), renamed: Vec::new(), fields, key };
         let source = shape.columns.iter().cloned().enumerate();
         table.columns.extend(source.map(|(number, column)| (column, Holds::Source(number))));
         if table.columns.is_empty() {
@@ -97,6 +101,9 @@ impl Table {
         for (column, holds) in &self.columns {
             let cell = match holds {
                 Holds::Key => TableCell::Text(Cow::Borrowed(record.key)),
+                Holds::Source(number) if record.source.is_empty() && self.key == Some(*number) => {
+                    TableCell::Text(Cow::Borrowed(record.key))
+                }
                 Holds::Source(number) => source_cell(record, *number),
                 Holds::Field(number) => parsed.field(*number).map_or(TableCell::Nothing, TableCell::Json),
                 Holds::Answer if parsed.whole => TableCell::Nothing,

@@ -84,6 +84,7 @@ pub enum Command {
     /// See a whole job in a minute, without key and cost
     Demo(DemoFlags),
     /// Serve a pretended Gemini Batch API on this machine, for any client of it
+    #[command(after_help = super::simulate::markers())]
     Simulate(SimulateFlags),
     /// Print completions for a shell
     #[command(

@@ -9,7 +9,13 @@ use super::output::{Output, print, say};
 use crate::config::{Caller, Config, Flags};
 use crate::error::Result;
 use crate::progress::Monitor;
-use crate::simulator::{FileClock, Options, Pace, Simulator};
+use crate::simulator::{FileClock, Marker, Options, Pace, Simulator};
+
+/// What a prompt can ask for, for the help.
+pub(super) fn markers() -> String {
+    let words = Marker::ALL.iter().map(|(_, word, means)| format!("\n  {:<28}{means}", format!("[[simulate:{word}]]")));
+    format!("A prompt asks for an outcome by a marker anywhere in its text:{}", words.collect::<String>())
+}
 
 /// Serves until it is interrupted. The first line on standard output is the address.
 pub(super) async fn simulate(

@@ -272,7 +272,10 @@ impl JobRecord {
         if self.is_withdrawn() {
             return JobState::Cancelled;
         }
-        JobState::of_parts(self.parts.iter().filter(|part| !self.is_given_up(part)).map(|part| part.state))
+        let sent = self.parts.iter().filter(|part| !self.is_given_up(part));
+        let state = JobState::of_parts(sent.map(|part| part.state));
+        let rest_was_cancelled = self.cancelled && self.parts.iter().any(|part| self.is_given_up(part));
+        if state == JobState::Succeeded && rest_was_cancelled { JobState::Cancelled } else { state }
     }
 
     /// A part that will not be sent, beside others that were.
@@ -325,12 +328,10 @@ impl JobRecord {
         self.parts.iter().map(|part| part.failed).sum()
     }
 
-    /// Why it failed, or was refused; of no interest any more where the caller has withdrawn it.
+    /// Why it failed, or was refused; of no interest any more for what the caller has withdrawn.
     pub fn error(&self) -> Option<&str> {
-        if self.is_withdrawn() {
-            return None;
-        }
-        self.parts.iter().find_map(|part| part.error.as_deref())
+        let is_withdrawn = |part: &PartRecord| self.cancelled && self.held && part.is_unsent();
+        self.parts.iter().filter(|part| !is_withdrawn(part)).find_map(|part| part.error.as_deref())
     }
 
     /// When the API first accepted something of it.

@@ -11,7 +11,7 @@ use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 /// Bytes at a time, and at least one line.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 24 * 1024;
 /// A longer line is for nobody to read in a message.
 const LONGEST_LINE: u64 = 8 << 20;
 

@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::App;
 use super::bounds::at_most;
 use super::dataset::is_made_of;
-use super::estimate::Estimate;
+use super::estimate::{Estimate, Load};
 use super::model::{availability, input_limit, suits};
 use super::off_thread::off_thread;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,6 +73,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     };
     let is_ready = asked.ready.is_some();
     let mut warnings = rows.warnings();
+    let unfinished = rows.unfinished().map(str::to_owned);
+    let explain = rows.explain(&args.attach);
     let task = Task {
         key,
         source: rows.open()?,
@@ -88,7 +90,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         attach,
     };
     let source_format = task.source.described();
-    let mut built = off_thread(monitor, move |monitor| write(task, monitor)).await?;
+    let built = off_thread(monitor, move |monitor| write(task, monitor)).await;
+    let mut built = built.map_err(|e| if e.kind() == ErrorKind::InvalidInput { explain(e) } else { e })?;
     if let Some(expected) = built.expected {
         (origin.expects_json, origin.response_schema) = (expected.json, expected.schema);
     }
@@ -107,7 +110,13 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     remember(app, &built.written.sha256, &origin, is_ready)?;
     built.load.counted = origin.counted;
     let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
-    let next = format!("create_batch {{\"input\": \"{output}\", \"model\": \"{model}\"}}");
+    let next = match unfinished {
+        Some(retry) => format!(
+            "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
+             overwrite: true"
+        ),
+        None => next_step(&output, &built.load, &estimate),
+    };
     Ok(BuildReply {
         path: output.to_string(),
         requests: built.load.requests,
@@ -125,6 +134,13 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         warnings,
         next,
     })
+}
+
+/// The model is not named: which one it was built for is remembered, and where nobody chose one, the user may be asked.
+fn next_step(output: &AllowedPath, load: &Load, estimate: &Estimate) -> String {
+    let cap = estimate.high_usd.filter(|_| load.uncounted().is_none());
+    let cap = cap.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
+    format!("create_batch {{\"input\": \"{output}\"{cap}}}")
 }
 
 /// Notes what the requests were made of, unless that is known better: a copy of requests that were made of rows, or

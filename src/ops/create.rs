@@ -302,12 +302,11 @@ fn new_job(
     parts: Vec<NewPart>,
 ) -> Result<NewJob> {
     let (kind, sha256) = (checked.kind, checked.validation.sha256.as_str());
-    let of_run = |run: u32| ContentHash::of_job(sha256, model, kind, run);
+    // The same requests repeated for two jobs are two retries: each belongs to the answers of its own job.
+    let what = retry_of.map_or(sha256.to_owned(), |job| format!("{sha256} for {}", job.handle.hash()));
+    let of_run = |run: u32| ContentHash::of_job(&what, model, kind, run);
     let content = of_run(1);
-    // All requests again, unchanged, are the same content: only as a further run are they another job.
-    let repeated = retry_of
-        .filter(|job| (job.input_sha256.as_deref(), job.model.as_str(), job.kind) == (Some(sha256), model, kind));
-    let run = run_to_use(app, of_run, args.new_run)?.max(repeated.map_or(1, |job| job.run + 1));
+    let run = run_to_use(app, &of_run, args.new_run)?;
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
     Ok(NewJob {
         handle: Handle::new(name, &of_run(run)),

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::App;
 use super::off_thread::off_thread;
+use super::results::NextStage;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
@@ -25,7 +26,13 @@ pub(super) enum Dataset {
     /// Files, one row each.
     Files(Listing),
     /// The answers of a job, written down for the purpose.
-    Answers { path: AllowedPath, handle: String, warnings: Vec<String> },
+    Answers {
+        path: AllowedPath,
+        handle: String,
+        warnings: Vec<String>,
+        /// A retry of it that has not ended.
+        unfinished: Option<String>,
+    },
 }
 
 impl Dataset {
@@ -39,8 +46,8 @@ impl Dataset {
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh_now(app, job).await?;
-                let (path, warnings) = answers(app, &job, monitor).await?;
-                Ok(Self::Answers { path, handle: job.handle.to_string(), warnings })
+                let (path, NextStage { warnings, unfinished }) = answers(app, &job, monitor).await?;
+                Ok(Self::Answers { path, handle: job.handle.to_string(), warnings, unfinished })
             }
         }
     }
@@ -191,7 +198,7 @@ fn hash_of(path: &AllowedPath, monitor: &dyn Monitor) -> Result<String> {
 }
 
 /// The job's answers as a file of rows, and what is odd about them.
-pub(super) async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, Vec<String>)> {
+pub(super) async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<(AllowedPath, NextStage)> {
     if !job.state().is_terminal() {
         return Err(Error::new(
             ErrorKind::WrongState,
@@ -201,6 +208,6 @@ pub(super) async fn answers(app: &App, job: &JobRecord, monitor: &dyn Monitor) -
         .hint(format!("check_status {{\"jobs\": [\"{}\"], \"wait\": true}} until it has ended", job.handle)));
     }
     let path = Vault::open(app, &job.handle)?.answers()?;
-    let warnings = super::results::write_rows(app, job, path.clone(), monitor).await?;
-    Ok((path, warnings))
+    let odd = super::results::write_rows(app, job, path.clone(), monitor).await?;
+    Ok((path, odd))
 }

@@ -112,7 +112,7 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
     let answers = format!("the answers, on this machine: get_results {{\"job\": \"{}\"}}", job.handle);
     let record = "the record of the job and its cost, in the ledger".to_owned();
     let kept = job.is_sent().then_some(answers).into_iter().chain([record]).collect();
-    let next = if args.dry_run { "the same call without dry_run removes it" } else { "nothing" };
+    let next = if args.dry_run && !removed.is_empty() { "the same call without dry_run removes it" } else { "nothing" };
     Ok(DeleteReply { job: job.handle.to_string(), removed, dry_run: args.dry_run, kept, next: next.to_owned() })
 }
 

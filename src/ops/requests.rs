@@ -45,6 +45,33 @@ pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
     kept.persist(temporary, true)
 }
 
+/// Gives the request file a second name beside the ledger, where the disk knows such: whatever takes the place of the
+/// caller's file later, a retry finds what was submitted. It takes no room as long as the first one is there.
+pub(super) fn hold_on(app: &App, job: &JobRecord) -> Result<()> {
+    let held = Vault::open(app, &job.handle)?.submitted()?;
+    if held.exists() {
+        return Ok(());
+    }
+    let source = input_of(app, job)?;
+    as_checked(job, &source.open()?)?;
+    if let Err(e) = std::fs::hard_link(source.as_path(), held.as_path()) {
+        tracing::debug!("{source} has no second name: {e}");
+    }
+    Ok(())
+}
+
+/// The requests as they were submitted: the caller's file, or where that is gone or another one by now, its second name.
+pub(super) fn as_submitted(app: &App, job: &JobRecord) -> Result<AllowedPath> {
+    let held = Vault::open(app, &job.handle)?.submitted()?;
+    let is_right = |path: &AllowedPath| path.open().is_ok_and(|file| as_checked(job, &file).is_ok());
+    match input_of(app, job) {
+        Ok(path) if is_right(&path) => Ok(path),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ if held.exists() && is_right(&held) => Ok(held),
+        found => found,
+    }
+}
+
 /// Removes the copy once everything is sent.
 pub(super) fn let_go(app: &App, job: &JobRecord) -> Result<()> {
     let kept = Vault::open(app, &job.handle)?.requests()?;

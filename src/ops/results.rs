@@ -9,7 +9,7 @@ mod settle;
 mod words;
 
 pub(super) use account::Keys;
-pub(super) use answer_file::write_rows;
+pub(super) use answer_file::{NextStage, write_rows};
 pub(super) use family::{Family, Member, checker_of};
 pub(super) use manifest::{origin_told, part_told};
 pub(super) use settle::{Costs, settle};
@@ -81,8 +81,12 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
     }
-    if reply.selected == Some(0) && !args.fields.is_empty() {
-        reply.warnings.push("no answer has these values in where; count_by shows which values a field has".to_owned());
+    if let Some(field) = args.fields.keys().next().filter(|_| reply.selected == Some(0)) {
+        reply
+            .warnings
+            .push("no answer has these values in where; columns of the data set are not looked at".to_owned());
+        let call = json!({"job": reply.job, "count_by": field});
+        reply.next = format!("get_results {call} shows which values it has in the answers");
     }
     if let Some(selected) = reply.selected.filter(|selected| args.offset >= *selected && args.offset > 0) {
         reply.warnings.push(format!("offset {} is beyond the last of {} selected", args.offset, grouped(selected)));
@@ -261,8 +265,8 @@ fn unasked_told(Unasked { written, left_out, unreadable }: Unasked) -> Option<St
     let rows = |count: i64, fate: &str| (count > 0).then(|| format!("{} {whose}{fate}", counted(count, "row")));
     let told = [
         rows(written, ": their answer columns are empty"),
-        rows(left_out, " and are not in the file; format source keeps them"),
-        (unreadable > 0).then(|| format!("{} cannot be read, and are not in the file", counted(unreadable, "row"))),
+        rows(left_out, ": not in the file; format source keeps them"),
+        (unreadable > 0).then(|| format!("{} of it that cannot be read: not in the file", counted(unreadable, "row"))),
     ];
     Some(told.into_iter().flatten().collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
 }
@@ -270,14 +274,14 @@ fn unasked_told(Unasked { written, left_out, unreadable }: Unasked) -> Option<St
 /// Reasons listed in a reply.
 const MOST_FAILURES: usize = 10;
 
-/// The job whose retry asks for all that is left: the newest retry, if all of that was asked by it. A retry of the first job
-/// would only find it.
+/// The job whose retry asks for all that is left and may get an answer: the newest retry, if all of that was asked by it.
+/// A retry of the first job would only find it, or ask with settings that were not enough already.
 fn to_be_retried(job: &JobRecord, family: &Family, counted: &Counted) -> Handle {
     let outcomes = &counted.summary.outcomes;
-    let left = outcomes.total() - outcomes.answered;
+    let left = outcomes.total() - outcomes.answered - outcomes.blocked;
     let has_all = |retry: &&Member| {
         let (answered, lacks) = counted.by_generation.get(&retry.number).copied().unwrap_or_default();
-        lacks == left || (answered == 0 && retry.job.requests == left)
+        left > 0 && (lacks == left || (answered == 0 && retry.job.requests == left))
     };
     let newest = family.retries().last().filter(has_all);
     newest.map_or(&job.handle, |retry| &retry.job.handle).clone()

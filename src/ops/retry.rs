@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use super::create::{CreateArgs, CreateReply, Submission};
 use super::lease::Lease;
-use super::requests::input_of;
+use super::requests::as_submitted;
 use super::results::Family;
 use super::unfinished::refuse_unfinished;
 use crate::error::Result;
@@ -94,12 +94,13 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     refuse_unfinished(&job, "retrying")?;
     again::refuse_too_many(app, &job)?;
     let origin = app.ledger()?.origin_of(&job)?;
-    input_of(app, &job)?;
+    as_submitted(app, &job)?;
     // One after the other: two calls with different settings would not see each other's job, and pay twice.
     let root = app.ledger()?.root_of(&job)?;
     let _turn = if args.dry_run { None } else { Some(Lease::of_retries(app, &root, monitor).await?) };
-    let family = Family::gather(app, &job, true, monitor).await?;
+    let mut family = Family::gather(app, &job, true, monitor).await?;
     family.refuse_unread()?;
+    family.mind_others(app, &root)?;
     let is_lacking = family.misses_results() && args.outcomes.is_empty();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
     let chosen = write_requests(app, &args, family, origin.as_ref(), &model, monitor).await?;

@@ -40,6 +40,9 @@ pub(super) async fn submit(
     let (job, is_new) = granted(&job, app.ledger()?.intend(&job, budget)?, budget)?;
     let job = if is_new { mind_what_was_lost(app, job)? } else { job };
     keep_keys(app, &job.handle, &keys)?;
+    if job.waiting().next().is_some() {
+        requests::hold_on(app, &job)?;
+    }
     if job.waiting().next().is_none() && job.unclear().is_none() {
         return found(app, job).await;
     }
@@ -152,8 +155,8 @@ fn over_budget(job: &NewJob, today: Spending, budget: f64) -> Error {
         }
     };
     Error::new(ErrorKind::Budget, act, cause).hint(
-        "submit fewer requests, choose a cheaper model, wait until tomorrow (UTC), or let the user raise \
-         GEMINI_BATCH_DAILY_BUDGET_USD. Nothing was sent",
+        "get_results of jobs that have ended puts what they cost in place of their estimates; else submit fewer requests, \
+         choose a cheaper model, wait until tomorrow (UTC), or let the user raise GEMINI_BATCH_DAILY_BUDGET_USD. Nothing was sent",
     )
 }
 

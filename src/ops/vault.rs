@@ -101,6 +101,11 @@ impl Vault {
         parts.map(|((number, of), name)| Ok((number, of, self.file(&name)?))).collect()
     }
 
+    /// A second name of the request file, as it was submitted.
+    pub(super) fn submitted(&self) -> Result<AllowedPath> {
+        self.file("submitted.requests.jsonl")
+    }
+
     /// The answers in the form that a next stage reads.
     pub(super) fn answers(&self) -> Result<AllowedPath> {
         self.file("answers.jsonl")

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};
 use crate::ops::checked::modified;
 use crate::paths::{AllowedPath, Roots};
@@ -100,12 +101,21 @@ pub(super) struct Attacher {
     attach: Attach,
     places: Vec<String>,
     bytes: Vec<u8>,
+    /// Rows that attach nothing, as the cell is empty.
+    without: i64,
 }
 
 impl Attacher {
     pub(super) fn new(attach: &Attach, columns: Option<&[String]>) -> Result<Self> {
         let rules = attach.rules.iter().map(|rule| Attachment::parse(rule, columns)).collect::<Result<_>>()?;
-        Ok(Self { rules, attach: attach.clone(), places: Vec::new(), bytes: Vec::new() })
+        Ok(Self { rules, attach: attach.clone(), places: Vec::new(), bytes: Vec::new(), without: 0 })
+    }
+
+    /// What is to be known of rows without media.
+    pub(super) fn without_told(&self) -> Option<String> {
+        let rows = counted(self.without, "row");
+        (self.without > 0)
+            .then(|| format!("{rows} without anything to attach: the cell is empty, and the request has text only"))
     }
 
     /// Whether rows may have media at all.
@@ -116,6 +126,7 @@ impl Attacher {
     /// Appends the row's media as parts, separated by commas.
     pub(super) fn parts(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowProblem> {
         self.find(row)?;
+        self.without += i64::from(self.places.is_empty() && self.is_asked());
         let mut inline_bytes = 0;
         for (at, place) in self.places.iter().enumerate() {
             if at > 0 {

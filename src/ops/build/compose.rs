@@ -116,6 +116,9 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     }
     let mut warnings = lines.warnings();
     warnings.extend(source.notes());
+    if let Maker::Filled { attacher, .. } = &lines.maker {
+        warnings.extend(attacher.without_told());
+    }
     if is_trial {
         warnings.push(trial(task.limit));
     }

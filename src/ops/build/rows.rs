@@ -41,6 +41,28 @@ impl Rows {
         }
     }
 
+    /// A retry of the job whose answers they are that has not ended: its answers are not among them.
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        match self {
+            Self::Dataset(Dataset::Answers { unfinished, .. }) => unfinished.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Adds to an error about these rows what may be behind it: answers are rows of a kind of their own.
+    pub(super) fn explain(&self, attach: &[String]) -> impl FnOnce(Error) -> Error + use<> {
+        const MEDIA: &str = "pictures and sounds of a job are files once get_results has written them: with join: true and an \
+            output such as answers.csv, whose column media can be attached";
+        let is_of_job = matches!(self, Self::Dataset(Dataset::Answers { .. }));
+        let odd = self.warnings().into_iter().map(|warning| format!("\n{warning}")).collect::<String>();
+        let more = if is_of_job && !attach.is_empty() { format!("\n{MEDIA}") } else { String::new() };
+        move |e| {
+            let (kind, cause) = (e.kind(), format!("{}{odd}{more}", e.cause()));
+            let hint = e.next_step().unwrap_or_default().to_owned();
+            Error::new(kind, "building requests", cause).hint(hint)
+        }
+    }
+
     /// What is written is no row of the folder it is written to.
     pub(super) fn leave_out(&mut self, made: &[&AllowedPath]) {
         if let Self::Dataset(dataset) = self {
@@ -133,6 +155,8 @@ impl Rows {
             format!("{name}-{:08x}", hash >> 32)
         };
         match self {
+            // The requests of the stage before have its name.
+            Self::Dataset(dataset @ Dataset::Answers { .. }) => format!("{}-next", dataset.stem()),
             Self::Dataset(dataset) => dataset.stem().to_owned(),
             Self::Given(rows) => hashed("rows", serde_json::to_vec(rows)),
             Self::Prompts(prompts) => hashed("prompts", serde_json::to_vec(prompts)),

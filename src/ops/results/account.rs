@@ -66,7 +66,7 @@ pub(in crate::ops) struct Counted {
     /// Rows beside which nothing stands, if all rows were to be seen.
     pub(in crate::ops) unasked: Unasked,
     /// By which line it is told: that of the job itself (0) or of one of its retries. How many have an answer, and how
-    /// many have none.
+    /// many have none; what was blocked is not counted.
     pub(in crate::ops) by_generation: BTreeMap<u32, (i64, i64)>,
     /// What the lines of the job itself (0) and of each of its retries cost.
     pub(in crate::ops) costs: Costs,
@@ -212,7 +212,11 @@ impl<'m> Account<'m> {
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);
         let (answered, left) = self.counted.by_generation.entry(answer.generation).or_default();
-        *(if answer.outcome == Outcome::Answered { answered } else { left }) += 1;
+        match answer.outcome {
+            Outcome::Answered => *answered += 1,
+            Outcome::Blocked => {}
+            _ => *left += 1,
+        }
         if let Some(version) = &answer.model_version {
             note_version(&mut self.counted.versions, version);
         }

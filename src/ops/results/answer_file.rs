@@ -80,6 +80,14 @@ pub(in crate::ops) struct Done {
     pub(in crate::ops) warnings: Vec<String>,
 }
 
+/// What is to be known of answers that are rows of a next stage.
+#[derive(Debug, Default)]
+pub(in crate::ops) struct NextStage {
+    pub(in crate::ops) warnings: Vec<String>,
+    /// A retry that has not ended.
+    pub(in crate::ops) unfinished: Option<String>,
+}
+
 /// Writes all answers of a job that has ended as rows for a next stage, with the columns of their own
 /// data set where that is still to be had. Returns what is odd about them.
 pub(in crate::ops) async fn write_rows(
@@ -87,13 +95,19 @@ pub(in crate::ops) async fn write_rows(
     job: &JobRecord,
     output: AllowedPath,
     monitor: &dyn Monitor,
-) -> Result<Vec<String>> {
-    let join = join(app, job, monitor).await.ok();
+) -> Result<NextStage> {
+    let (join, lost) = match join(app, job, monitor).await {
+        Ok(join) => (Some(join), None),
+        Err(e) => (None, matches!(e.kind(), ErrorKind::NotFound | ErrorKind::PathNotAllowed).then_some(e)),
+    };
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     let done = off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
     settle(app, &done.family.members, &done.counted.costs)?;
-    Ok(done.warnings)
+    let mut warnings = done.warnings;
+    warnings.extend(lost.map(|e| format!("the columns of its data set are not in these rows: {}", e.cause())));
+    let unfinished = done.family.unfinished.first().map(|retry| retry.handle.to_string());
+    Ok(NextStage { warnings, unfinished })
 }
 
 /// The data set that the job's requests were built from.
@@ -213,6 +227,7 @@ fn shape(task: &Task, rows: Option<&JoinedRows>, merged: &Merged) -> Shape {
         columns: rows.map(|rows| rows.typed()).unwrap_or_default(),
         fields: task.fields.clone(),
         json: task.json,
+        key: rows.and_then(|rows| rows.columns.iter().position(|column| Some(column.as_str()) == rows.rule.column())),
         vectors: task.vectors,
         media: task.media.is_some() && merged.has_media(),
         style: task.join.as_ref().map(|join| join.style.clone()).unwrap_or_default(),

@@ -88,6 +88,15 @@ impl Family {
         Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
     }
 
+    /// Other retries of the same first job that have not ended may ask for the same keys.
+    pub(in crate::ops) fn mind_others(&mut self, app: &App, root: &Handle) -> Result<()> {
+        let known: Vec<_> = self.members.iter().map(|member| &member.job).chain(&self.unfinished).collect();
+        let known: Vec<_> = known.into_iter().map(|job| job.handle.clone()).collect();
+        let others = app.ledger()?.retries_of(root)?.into_iter().filter(is_wanted);
+        self.unfinished.extend(others.filter(|job| !job.state().is_terminal() && !known.contains(&job.handle)));
+        Ok(())
+    }
+
     /// Fails if there are retries whose answers may still be had: they would be asked for, and paid, again.
     pub(in crate::ops) fn refuse_unread(&self) -> Result<()> {
         // One that is gone for good is no error: its answers are missing.

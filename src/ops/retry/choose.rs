@@ -21,7 +21,7 @@ use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::ops::App;
 use crate::ops::off_thread::off_thread;
-use crate::ops::requests::{input_of, reading};
+use crate::ops::requests::{as_submitted, reading};
 use crate::ops::results::{Costs, Family, Keys, Member, checker_of, settle};
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
@@ -68,7 +68,7 @@ pub(super) async fn write_requests(
     }
     let (checker, _) = checker_of(origin)?;
     let task = Task {
-        input: input_of(app, &job)?,
+        input: as_submitted(app, &job)?,
         job,
         members: family.members,
         running,
