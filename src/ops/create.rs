@@ -306,7 +306,7 @@ fn new_job(
     let what = retry_of.map_or(sha256.to_owned(), |job| format!("{sha256} for {}", job.handle.hash()));
     let of_run = |run: u32| ContentHash::of_job(&what, model, kind, run);
     let content = of_run(1);
-    let run = run_to_use(app, &of_run, args.new_run)?;
+    let run = run_to_use(app, of_run, args.new_run)?;
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
     Ok(NewJob {
         handle: Handle::new(name, &of_run(run)),
