@@ -357,7 +357,7 @@ fn a_data_set_comes_back_with_the_rows_that_were_never_asked() {
     assert_eq!((reply["requests"].as_i64(), &reply["outcomes"]), (Some(3), &json!({"answered": 3})));
     let warnings = reply["warnings"].to_string();
     assert!(warnings.contains("2 rows of the data set made no request"), "{warnings}");
-    assert!(warnings.contains("1 row cannot be read"), "{warnings}");
+    assert!(warnings.contains("1 row of it that cannot be read"), "{warnings}");
 }
 
 #[test]

@@ -227,6 +227,30 @@ fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
     let third = retried(&world, &[&first, "--generation-config", r#"{"seed": 7}"#]);
     let error = world.refusal(&["retry", &second]);
     assert!(error["cause"].as_str().unwrap().contains(&third), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.ends_with(&format!(r#"then retry_batch {{"job": "{first}"}}"#)), "there its answers are seen: {hint}");
+    assert_eq!(world.jobs_at_the_api(), 3);
+}
+
+#[test]
+fn what_a_retry_of_a_retry_is_asking_for_is_not_asked_for_by_another_of_the_first_job() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:tight]] y\n");
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&[first.as_str()], ROOMY.as_slice()].concat());
+    clock.advance(Duration::from_secs(3600));
+    ended(&world, &["results", &second, "--limit", "0"]);
+    // Only b is left, and its line is the same, whichever of the two is retried.
+    let third = retried(&world, &[&second]);
+    let error = world.refusal(&[&["retry", &first], ROOMY.as_slice()].concat());
+    assert!(error["cause"].as_str().unwrap().contains(&third), "{error}");
+    assert_eq!(world.reply(&["retry", &second])["job"], third.as_str(), "the very same call finds its own");
     assert_eq!(world.jobs_at_the_api(), 3);
 }
 

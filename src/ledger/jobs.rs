@@ -180,6 +180,21 @@ impl Ledger {
         })
     }
 
+    /// What another call gave up is wanted all the same, unless it was cancelled or is repeated by a retry meanwhile.
+    pub fn want_still(&self, handle: &Handle) -> Result<()> {
+        self.write("releasing a job", |tx| {
+            if is_retried(tx, &exactly(tx, handle)?)? {
+                return Ok(());
+            }
+            let sql = "UPDATE jobs SET held = 0 WHERE handle = ?1 AND held AND NOT cancelled";
+            if tx.execute(sql, [handle.as_str()])? == 1 {
+                bring_state_up_to_date(tx, handle)?;
+                append(tx, Some(handle), "released", "wanted by another call")?;
+            }
+            Ok(())
+        })
+    }
+
     /// What is not sent yet is not to be sent (`held`), or is again.
     pub fn hold(&self, handle: &Handle, held: bool, why: &str) -> Result<()> {
         self.write("holding a job", |tx| {

@@ -115,7 +115,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
             "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
              overwrite: true"
         ),
-        None => next_step(&output, &built.load, &estimate),
+        None => next_step(&output, origin.model.as_deref(), &built.load, &estimate),
     };
     Ok(BuildReply {
         path: output.to_string(),
@@ -136,11 +136,12 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     })
 }
 
-/// The model is not named: which one it was built for is remembered, and where nobody chose one, the user may be asked.
-fn next_step(output: &AllowedPath, load: &Load, estimate: &Estimate) -> String {
+/// A model that nobody chose is not named: the user may be asked.
+fn next_step(output: &AllowedPath, model: Option<&str>, load: &Load, estimate: &Estimate) -> String {
+    let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
     let cap = estimate.high_usd.filter(|_| load.uncounted().is_none());
     let cap = cap.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
-    format!("create_batch {{\"input\": \"{output}\"{cap}}}")
+    format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
 }
 
 /// Notes what the requests were made of, unless that is known better: a copy of requests that were made of rows, or

@@ -13,7 +13,7 @@ use super::estimate::{Estimate, Load};
 use super::model::{availability, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
-use super::runs::{is_to_be_released, run_to_use};
+use super::runs::{content_of, is_to_be_released, run_to_use};
 use super::sample::create_sample;
 use super::submit::submit;
 use super::vault::Vault;
@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
 use crate::job::models::bare_name;
 use crate::job::outcome::counted;
-use crate::job::{ContentHash, Cost, Handle, JobState, Kind};
+use crate::job::{Cost, Handle, JobState, Kind};
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
 use crate::ledger::{JobRecord, NewJob, NewPart};
@@ -302,9 +302,7 @@ fn new_job(
     parts: Vec<NewPart>,
 ) -> Result<NewJob> {
     let (kind, sha256) = (checked.kind, checked.validation.sha256.as_str());
-    // The same requests repeated for two jobs are two retries: each belongs to the answers of its own job.
-    let what = retry_of.map_or(sha256.to_owned(), |job| format!("{sha256} for {}", job.handle.hash()));
-    let of_run = |run: u32| ContentHash::of_job(&what, model, kind, run);
+    let of_run = |run: u32| content_of(sha256, retry_of.map(|job| &job.handle), (model, kind), run);
     let content = of_run(1);
     let run = run_to_use(app, of_run, args.new_run)?;
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));

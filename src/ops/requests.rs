@@ -46,18 +46,26 @@ pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
 }
 
 /// Gives the request file a second name beside the ledger, where the disk knows such: whatever takes the place of the
-/// caller's file later, a retry finds what was submitted. It takes no room as long as the first one is there.
-pub(super) fn hold_on(app: &App, job: &JobRecord) -> Result<()> {
+/// caller's file later, a retry finds what was submitted. It takes no room as long as the first one is there. A help only:
+/// nothing fails without it.
+pub(super) fn hold_on(app: &App, job: &JobRecord) {
+    if let Err(e) = second_name(app, job) {
+        tracing::debug!("the request file of {} has no second name: {e}", job.handle);
+    }
+}
+
+fn second_name(app: &App, job: &JobRecord) -> Result<()> {
     let held = Vault::open(app, &job.handle)?.submitted()?;
+    let failed = |e| Error::io(format!("naming {held}"), e);
     if held.exists() {
-        return Ok(());
+        if held.open().is_ok_and(|file| as_checked(job, &file).is_ok()) {
+            return Ok(());
+        }
+        std::fs::remove_file(held.as_path()).map_err(failed)?;
     }
     let source = input_of(app, job)?;
     as_checked(job, &source.open()?)?;
-    if let Err(e) = std::fs::hard_link(source.as_path(), held.as_path()) {
-        tracing::debug!("{source} has no second name: {e}");
-    }
-    Ok(())
+    std::fs::hard_link(source.as_path(), held.as_path()).map_err(failed)
 }
 
 /// The requests as they were submitted: the caller's file, or where that is gone or another one by now, its second name.
@@ -67,7 +75,8 @@ pub(super) fn as_submitted(app: &App, job: &JobRecord) -> Result<AllowedPath> {
     match input_of(app, job) {
         Ok(path) if is_right(&path) => Ok(path),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-        _ if held.exists() && is_right(&held) => Ok(held),
+        // Of a job that came back from the API nothing is known that it could be held against.
+        _ if job.input_sha256.is_some() && held.exists() && is_right(&held) => Ok(held),
         found => found,
     }
 }

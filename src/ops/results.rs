@@ -280,8 +280,9 @@ fn to_be_retried(job: &JobRecord, family: &Family, counted: &Counted) -> Handle 
     let outcomes = &counted.summary.outcomes;
     let left = outcomes.total() - outcomes.answered - outcomes.blocked;
     let has_all = |retry: &&Member| {
-        let (answered, lacks) = counted.by_generation.get(&retry.number).copied().unwrap_or_default();
-        left > 0 && (lacks == left || (answered == 0 && retry.job.requests == left))
+        let told = counted.by_generation.get(&retry.number).copied().unwrap_or_default();
+        let lacks = told.total() - told.answered - told.blocked;
+        left > 0 && (lacks == left || (told.answered == 0 && retry.job.requests - told.blocked == left))
     };
     let newest = family.retries().last().filter(has_all);
     newest.map_or(&job.handle, |retry| &retry.job.handle).clone()

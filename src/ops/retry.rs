@@ -103,7 +103,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     family.mind_others(app, &root)?;
     let is_lacking = family.misses_results() && args.outcomes.is_empty();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
-    let chosen = write_requests(app, &args, family, origin.as_ref(), &model, monitor).await?;
+    let chosen = write_requests(app, &args, (family, &root), origin.as_ref(), &model, monitor).await?;
     if let Some(origin) = origin.filter(|_| job.input_sha256.as_ref() != Some(&chosen.sha256)) {
         // The rows are the same: the answers of the retry can be joined to them as well.
         app.ledger()?

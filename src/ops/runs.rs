@@ -2,8 +2,28 @@
 
 use super::App;
 use crate::error::Result;
-use crate::job::{ContentHash, Handle};
+use crate::job::{ContentHash, Handle, Kind};
 use crate::ledger::{JobRecord, PartRecord, Step};
+
+/// What makes a job the job it is: what it asks, of which model. The same requests repeated for two jobs are two retries,
+/// each of which belongs to the answers of its own job.
+pub(super) fn content_of(
+    sha256: &str,
+    retry_of: Option<&Handle>,
+    (model, kind): (&str, Kind),
+    run: u32,
+) -> ContentHash {
+    match retry_of {
+        None => ContentHash::of_job(sha256, model, kind, run),
+        Some(job) => ContentHash::of_job(&format!("{sha256} for {}", job.hash()), model, kind, run),
+    }
+}
+
+/// Whether this is the retry that such requests make.
+pub(super) fn is_retry_of(retry: &JobRecord, sha256: &str, job: &Handle) -> bool {
+    let content = content_of(sha256, Some(job), (&retry.model, retry.kind), 1);
+    retry.handle.hash() == Handle::new("", &content).hash()
+}
 
 /// The newest run; one more only when the caller wants to pay again, and the newest one is wholly at the API. Until it is,
 /// the same call made again goes on with the run that it began.

@@ -41,7 +41,7 @@ pub(super) async fn submit(
     let job = if is_new { mind_what_was_lost(app, job)? } else { job };
     keep_keys(app, &job.handle, &keys)?;
     if job.waiting().next().is_some() {
-        requests::hold_on(app, &job)?;
+        requests::hold_on(app, &job);
     }
     if job.waiting().next().is_none() && job.unclear().is_none() {
         return found(app, job).await;
@@ -83,10 +83,9 @@ async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
 async fn send_parts(app: &App, handle: &Handle, is_wanted: bool, monitor: &Relay) -> Result<Submission> {
     // A call that gives up while another one sends the job leaves it to that one.
     let lease = Lease::of_job(app, handle, monitor).await?;
-    let job = app.ledger()?.job(handle)?;
-    if is_wanted && job.held && !job.cancelled {
-        // Who held the lease before gave up, and this call was made meanwhile.
-        app.ledger()?.hold(handle, false, "wanted by another call")?;
+    if is_wanted {
+        // Who held the lease before may have given up after this call was made.
+        app.ledger()?.want_still(handle)?;
     }
     match send_under_lease(app, handle, &lease, monitor).await {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),

@@ -8,8 +8,8 @@ use crate::answers::merged::Found;
 use crate::answers::summary::Summary;
 use crate::answers::{Answer, AnswerWriter, Filter, Merged, Record, Tally, Window, Written};
 use crate::error::{Error, Result};
-use crate::job::Outcome;
 use crate::job::text::{clip, one_line};
+use crate::job::{Outcome, OutcomeCounts};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::progress::{Monitor, Progress};
@@ -65,9 +65,8 @@ pub(in crate::ops) struct Counted {
     pub(in crate::ops) unfenced: i64,
     /// Rows beside which nothing stands, if all rows were to be seen.
     pub(in crate::ops) unasked: Unasked,
-    /// By which line it is told: that of the job itself (0) or of one of its retries. How many have an answer, and how
-    /// many have none; what was blocked is not counted.
-    pub(in crate::ops) by_generation: BTreeMap<u32, (i64, i64)>,
+    /// What became of requests, by whose line tells it: that of the job itself (0) or of one of its retries.
+    pub(in crate::ops) by_generation: BTreeMap<u32, OutcomeCounts>,
     /// What the lines of the job itself (0) and of each of its retries cost.
     pub(in crate::ops) costs: Costs,
 }
@@ -211,12 +210,7 @@ impl<'m> Account<'m> {
         })?;
         summary.count(key, &answer);
         self.counted.unfenced += i64::from(answer.unfenced);
-        let (answered, left) = self.counted.by_generation.entry(answer.generation).or_default();
-        match answer.outcome {
-            Outcome::Answered => *answered += 1,
-            Outcome::Blocked => {}
-            _ => *left += 1,
-        }
+        self.counted.by_generation.entry(answer.generation).or_default().add(answer.outcome, 1);
         if let Some(version) = &answer.model_version {
             note_version(&mut self.counted.versions, version);
         }

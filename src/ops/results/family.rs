@@ -42,6 +42,8 @@ pub(in crate::ops) struct Family {
     pub(in crate::ops) members: Vec<Member>,
     /// Retries that have not ended.
     pub(in crate::ops) unfinished: Vec<JobRecord>,
+    /// Other retries of the first job of the line that have not ended, where that was asked for.
+    pub(in crate::ops) others: Vec<JobRecord>,
     /// Retries whose results could not be had, and why.
     unread: Vec<(Handle, Error)>,
     pub(in crate::ops) warnings: Vec<String>,
@@ -51,8 +53,13 @@ impl Family {
     /// Brings home the results of a job, and with `merge` those of its retries.
     pub(in crate::ops) async fn gather(app: &App, job: &JobRecord, merge: bool, monitor: &dyn Monitor) -> Result<Self> {
         let itself = Member::gather(app, job.clone(), 0, monitor).await?;
-        let mut family =
-            Self { members: vec![itself], unfinished: Vec::new(), unread: Vec::new(), warnings: Vec::new() };
+        let mut family = Self {
+            members: vec![itself],
+            unfinished: Vec::new(),
+            others: Vec::new(),
+            unread: Vec::new(),
+            warnings: Vec::new(),
+        };
         let retries = if merge { app.ledger()?.retries_of(&job.handle)? } else { Vec::new() };
         for (number, retry) in (1..).zip(retries.into_iter().filter(is_wanted)) {
             family.add_retry(app, retry, number, monitor).await?;
@@ -93,7 +100,7 @@ impl Family {
         let known: Vec<_> = self.members.iter().map(|member| &member.job).chain(&self.unfinished).collect();
         let known: Vec<_> = known.into_iter().map(|job| job.handle.clone()).collect();
         let others = app.ledger()?.retries_of(root)?.into_iter().filter(is_wanted);
-        self.unfinished.extend(others.filter(|job| !job.state().is_terminal() && !known.contains(&job.handle)));
+        self.others = others.filter(|job| !job.state().is_terminal() && !known.contains(&job.handle)).collect();
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::answers::Checker;
 use crate::answers::summary::Summary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
-use crate::job::{Outcome, OutcomeCounts};
+use crate::job::{Handle, Outcome, OutcomeCounts};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::key_of;
@@ -23,6 +23,7 @@ use crate::ops::App;
 use crate::ops::off_thread::off_thread;
 use crate::ops::requests::{as_submitted, reading};
 use crate::ops::results::{Costs, Family, Keys, Member, checker_of, settle};
+use crate::ops::runs::is_retry_of;
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
@@ -46,7 +47,7 @@ pub(super) struct Chosen {
 pub(super) async fn write_requests(
     app: &App,
     args: &RetryArgs,
-    family: Family,
+    (family, root): (Family, &Handle),
     origin: Option<&BuildOrigin>,
     model: &str,
     monitor: &dyn Monitor,
@@ -60,12 +61,13 @@ pub(super) async fn write_requests(
     let settings = serde_json::to_vec(&(&wanted, &args.generation_config, &ended)).unwrap_or_default();
     let vault = Vault::open(app, &job.handle)?;
     let path = vault.file(&format!("retry-{:016x}.requests.jsonl", xxh3_64(&settings)))?;
-    let mut running = Vec::new();
-    for retry in &family.unfinished {
+    let own = family.unfinished.iter().map(|retry| (retry, &job.handle));
+    let others = family.others.iter().map(|retry| (retry, root));
+    let running = own.chain(others).map(|(retry, by)| {
         let keys = Vault::open(app, &retry.handle)?.keys()?;
-        let sha256 = retry.input_sha256.clone().filter(|_| retry.model == model);
-        running.push(Running { handle: retry.handle.to_string(), keys, sha256 });
-    }
+        Ok(Running { job: retry.clone(), by: by.clone(), keys })
+    });
+    let running = running.collect::<Result<Vec<_>>>()?;
     let (checker, _) = checker_of(origin)?;
     let task = Task {
         input: as_submitted(app, &job)?,
@@ -123,10 +125,10 @@ struct Task {
 
 /// A retry that has not ended.
 struct Running {
-    handle: String,
+    job: JobRecord,
+    /// The job whose retries it is among: this one, or the first of the line.
+    by: Handle,
     keys: AllowedPath,
-    /// Hash of its request file, if it asks the same model.
-    sha256: Option<String>,
 }
 
 /// What was copied.
@@ -151,7 +153,7 @@ fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
     let again = copy(task, itself, &[], monitor)?;
     let is_it = |retry: &&Member| {
         let same_model = !task.model_is_asked || retry.job.model == task.model;
-        same_model && retry.job.input_sha256.as_ref() == Some(&again.sha256)
+        same_model && is_retry_of(&retry.job, &again.sha256, &task.job.handle)
     };
     match task.members.iter().skip(1).find(is_it) {
         Some(retry) if again.repeated.total() > 0 => {
@@ -205,9 +207,10 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     costs.leave_out(merged.unreadable());
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
-    let is_known = running.iter().any(|retry| retry.sha256.as_ref() == Some(&sha256));
+    let is_it = |retry: &Running| retry.job.model == task.model && is_retry_of(&retry.job, &sha256, &task.job.handle);
+    let is_known = running.iter().any(is_it);
     match taken.and_then(|number| running.get(number)).filter(|_| !is_known) {
-        Some(retry) => Err(still_running(&task.job, &retry.handle)),
+        Some(retry) => Err(still_running(&task.job, retry)),
         None => Ok(Copied { sha256, repeated, settings, costs, model: None }),
     }
 }
@@ -221,13 +224,20 @@ fn keys_of(file: &AllowedPath) -> Result<KeySet> {
     Ok(set)
 }
 
-fn still_running(job: &JobRecord, retry: &str) -> Error {
+fn still_running(job: &JobRecord, Running { job: retry, by, .. }: &Running) -> Error {
+    let retry = &retry.handle;
+    let whose = if *by == job.handle { "its retry".to_owned() } else { format!("a retry of {by},") };
+    let then = match *by == job.handle {
+        true => "make the same call again".to_owned(),
+        // Its answers are among those of the first job, not of this one.
+        false => format!("retry_batch {{\"job\": \"{by}\"}}"),
+    };
     Error::new(
         ErrorKind::WrongState,
         format!("retrying {}", job.handle),
-        format!("its retry {retry} has not ended and asks for the same keys"),
+        format!("{whose} {retry} has not ended and asks for the same keys"),
     )
-    .hint(format!("check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}}, then make the same call again"))
+    .hint(format!("check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}}, then {then}"))
 }
 
 /// A request file that was changed meanwhile is not what was asked.
