@@ -70,16 +70,16 @@ async def make_mistakes(session):
         raise AssertionError("an unknown tool was called")
 
 
-async def submit(session, **limits):
+async def submit(session):
     """A job, made in two calls; the reply to the second."""
     build, create = story.STEPS[:2]
     await session.call_tool("build_jsonl", {**story.arguments(build, None), "overwrite": True})
-    return await session.call_tool("create_batch", {"input": story.arguments(create, None)["input"], **limits})
+    return await session.call_tool("create_batch", {"input": story.arguments(create, None)["input"]})
 
 
 async def read_and_choose(session):
     """Everything beside the tools: resources, prompts, completion."""
-    job = (await submit(session, max_cost_usd=1)).structured_content["job"]
+    job = (await submit(session)).structured_content["job"]
     resources = [resource.uri for resource in (await session.list_resources()).resources]
     assert {"batch://jobs", "batch://models", f"batch://jobs/{job}/status"} <= set(resources), resources
     for uri in resources:
@@ -104,7 +104,7 @@ async def read_and_choose(session):
 
 async def give_up(session):
     """A call that is given up ends; its job goes on."""
-    job = (await submit(session, max_cost_usd=1)).structured_content["job"]
+    job = (await submit(session)).structured_content["job"]
     waiting = asyncio.create_task(session.call_tool("check_status", {"jobs": [job], "wait": True}))
     await asyncio.sleep(0.3)
     waiting.cancel()
@@ -114,7 +114,7 @@ async def give_up(session):
 
 async def be_asked(session):
     """What costs money is asked about, where the client can; a no sends nothing."""
-    ANSWERS[:] = [mcp_types.ElicitResult(action="decline"), mcp_types.ElicitResult(action="accept", content={"pay": True})]
+    ANSWERS[:] = [mcp_types.ElicitResult(action="decline"), YES]
     declined = await submit(session)
     assert declined.is_error and "nothing was sent" in declined.content[0].text, declined
     created = await submit(session)
@@ -125,12 +125,13 @@ async def be_told(session):
     """Who subscribed to the list of jobs is told of a new one."""
     UPDATED.clear()
     await session.subscribe_resource("batch://jobs")
-    await submit(session, max_cost_usd=1)
+    await submit(session)
     while "batch://jobs" not in UPDATED:
         await asyncio.sleep(0.1)
 
 
-# What the user will say, and what was said to have changed.
+# What the user will say, else yes; and what was said to have changed.
+YES = mcp_types.ElicitResult(action="accept", content={"pay": True})
 ANSWERS, UPDATED = [], []
 
 
@@ -144,7 +145,7 @@ async def user(_context, params):
     if "model" in fields:
         return mcp_types.ElicitResult(action="accept", content={"model": fields["model"]["default"]})
     assert "$" in params.message, params
-    return ANSWERS.pop(0)
+    return ANSWERS.pop(0) if ANSWERS else YES
 
 
 @contextlib.asynccontextmanager
