@@ -24,22 +24,25 @@ const PING: &str = "\n{\"jsonrpc\":\"2.0\",\"id\":\"the last one\",\"method\":\"
 /// More than any answer here takes.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// A server without a key that changes nothing: what is called here costs nothing.
-static WORLD: LazyLock<(TempDir, App, Runtime)> = LazyLock::new(|| {
+static WORLD: LazyLock<(TempDir, Runtime)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path().join("root");
-    std::fs::create_dir(&root).expect("a folder");
-    let config = Config { simulate: false, read_only: true, ..Config::simulated(folder.path().join("home"), root) };
-    let app = App::new(config).expect("settings that are fine");
-    (folder, app, Builder::new_current_thread().enable_all().build().expect("a runtime"))
+    std::fs::create_dir(folder.path().join("root")).expect("a folder");
+    (folder, Builder::new_current_thread().enable_all().build().expect("a runtime"))
 });
 
+/// What a server without a key that changes nothing works with: what is called here costs nothing. It ends with its server.
+fn app(folder: &TempDir) -> App {
+    let (home, root) = (folder.path().join("home"), folder.path().join("root"));
+    let config = Config { simulate: false, read_only: true, ..Config::simulated(home, root) };
+    App::new(config).expect("settings that are fine")
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let (_, app, runtime) = &*WORLD;
+    let (folder, runtime) = &*WORLD;
     let (mut to_server, input) = duplex(1 << 20);
     let (output, mut from_server) = duplex(1 << 20);
     let said = runtime.block_on(async {
-        let server = tokio::spawn(serve_on(app.clone(), input, output));
+        let server = tokio::spawn(serve_on(app(folder), input, output));
         for part in [GREETING.as_bytes(), bytes, PING.as_bytes()] {
             to_server.write_all(part).await.expect("the server reads on");
         }
