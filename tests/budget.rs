@@ -120,13 +120,18 @@ fn a_retry_over_the_budget_or_its_own_limit_is_not_sent() {
     assert_eq!(world.jobs_at_the_api(), 1);
 }
 
-#[test]
-fn an_unknown_price_keeps_no_budget() {
-    let world = world(&["one", "two"]);
+/// The call that submits the first file to a model whose price nobody knows.
+fn of_unknown_price(world: &World) -> [&'static str; 6] {
     let table = r#"{"as_of": "2026-11-22", "default_model": "gemini-3.8-flash", "default_embedding_model": "none",
         "models": [{"name": "gemini-3.8-flash", "prices": []}]}"#;
     world.write("models.json", table);
-    let unknown = ["create", "a.jsonl", "--model", "gemini-3.8-flash", "--models", "models.json"];
+    ["create", "a.jsonl", "--model", "gemini-3.8-flash", "--models", "models.json"]
+}
+
+#[test]
+fn an_unknown_price_keeps_no_budget() {
+    let world = world(&["one", "two"]);
+    let unknown = of_unknown_price(&world);
     let cause = over(&world, 99.0, &unknown);
     assert!(cause.contains("the price of gemini-3.8-flash is unknown"), "{cause}");
     assert_eq!(world.jobs_at_the_api(), 0);
@@ -151,11 +156,8 @@ fn what_cannot_be_counted_beforehand_keeps_no_budget() {
 #[test]
 fn a_create_of_unknown_price_that_was_lost_and_found_again_keeps_no_budget() {
     let world = world(&["one", "two"]);
-    let table = r#"{"as_of": "2026-11-22", "default_model": "gemini-3.8-flash", "default_embedding_model": "none",
-        "models": [{"name": "gemini-3.8-flash", "prices": []}]}"#;
-    world.write("models.json", table);
     world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
-    world.reply(&["create", "a.jsonl", "--model", "gemini-3.8-flash", "--models", "models.json"]);
+    world.reply(&of_unknown_price(&world));
     let cause = over(&world, 99.0, &["create", "b.jsonl"]);
     assert!(cause.contains("the price of 1 batch of today's is unknown"), "{cause}");
 }

@@ -20,6 +20,17 @@ fn submitted(world: &World, rows: &str) -> String {
     world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned()
 }
 
+/// A world whose jobs take their time, and the clock that they go by.
+fn slow() -> (World, ManualClock) {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    (world, clock)
+}
+
 /// The reply of a command, whether or not all rows answered.
 fn ended(world: &World, arguments: &[&str]) -> Value {
     let ran = world.run(&[arguments, &["--json"]].concat());
@@ -127,12 +138,7 @@ fn the_next_stage_reads_the_merged_answers() {
 
 #[test]
 fn the_next_stage_is_told_of_answers_that_may_still_come() {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
+    let (world, clock) = slow();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -178,12 +184,7 @@ fn a_retry_takes_what_earlier_retries_answered_off_the_list() {
 
 #[test]
 fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
+    let (world, clock) = slow();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -212,12 +213,7 @@ fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
 
 #[test]
 fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
+    let (world, clock) = slow();
     let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\n");
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -234,12 +230,7 @@ fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
 
 #[test]
 fn what_a_retry_of_a_retry_is_asking_for_is_not_asked_for_by_another_of_the_first_job() {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
+    let (world, clock) = slow();
     let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:tight]] y\n");
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -340,12 +331,7 @@ fn a_retry_that_was_never_sent_is_in_nobodys_way() {
 
 #[test]
 fn two_retries_at_the_same_moment_never_ask_for_the_same_keys() {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
+    let (world, clock) = slow();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);

@@ -339,19 +339,7 @@ fn what_has_ended_comes_home_while_the_rest_waits() {
 fn a_call_that_gives_up_leaves_the_parts_to_the_one_that_sends_them() {
     let world = world();
     world.simulator.faults().nth(Call::CreateBatch, 1, Fault::Delay(Duration::from_secs(3)));
-    let create = || {
-        let mut command = world.command();
-        command.args(["create", "r.jsonl", "--max-part-requests", "2", "--json"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let first = create();
-    let started = Instant::now();
-    while world.simulator.log().calls(Call::CreateBatch) == 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "no part was sent");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let second = create();
-    std::thread::sleep(Duration::from_millis(500));
+    let (first, second) = one_behind_the_other(&world, &["--max-part-requests", "2"], Call::CreateBatch);
     interrupt(second);
     let first = first.wait_with_output().unwrap();
     let reply: Value = serde_json::from_slice(&first.stdout).unwrap();
@@ -363,22 +351,29 @@ fn a_call_that_gives_up_leaves_the_parts_to_the_one_that_sends_them() {
 fn who_waits_for_a_call_that_gives_up_sends_the_job_itself() {
     let world = world();
     world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(4)));
-    let create = || {
-        let mut command = world.command();
-        command.args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let first = create();
-    let started = Instant::now();
-    while world.simulator.log().calls(Call::Finalize) == 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "nothing was uploaded");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let second = create();
-    std::thread::sleep(Duration::from_millis(500));
+    let (first, second) = one_behind_the_other(&world, &[], Call::Finalize);
     interrupt(first);
     let reply: Value = serde_json::from_slice(&second.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!(reply["submission"], "created", "{reply}");
     assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+/// Two calls that create the same job: the first is in the middle of this call of the API, the second waits for it.
+fn one_behind_the_other(world: &World, more: &[&str], call: Call) -> (Child, Child) {
+    let create = || {
+        let mut command = world.command();
+        command.args(["create", "r.jsonl", "--json"]).args(more);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let first = create();
+    let started = Instant::now();
+    while world.simulator.log().calls(call) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "the first one does not come so far");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let second = create();
+    std::thread::sleep(Duration::from_millis(500));
+    (first, second)
 }
 
 /// Somebody presses Ctrl-C.

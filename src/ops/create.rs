@@ -13,9 +13,9 @@ use super::estimate::{Estimate, Load};
 use super::model::{availability, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
-use super::runs::{content_of, is_to_be_released, run_to_use};
+use super::runs::{content_of, run_to_use};
 use super::sample::create_sample;
-use super::submit::submit;
+use super::submit::{rehearse, submit};
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
@@ -24,7 +24,7 @@ use crate::job::outcome::counted;
 use crate::job::{Cost, Handle, JobState, Kind};
 use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, NewPart};
+use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -189,10 +189,8 @@ pub(super) async fn submit_file(
         warnings.extend(media_life(origin.as_ref(), app.now())?);
     }
     if args.dry_run {
-        if !args.outline {
-            super::submit::rehearse(app, &job)?;
-        }
-        return dry_run_reply(app, &job, estimate, warnings);
+        let rehearsed = if args.outline { None } else { Some(rehearse(app, &job)?) };
+        return dry_run_reply(app, &job, rehearsed.as_ref(), estimate, warnings);
     }
     if may_be_new {
         takes_batches(app, &model, checked.kind).await?;
@@ -332,9 +330,17 @@ pub(super) fn default_name<'a>(args: &CreateArgs, input: &'a AllowedPath) -> &'a
     stem.strip_suffix(".requests").unwrap_or(stem)
 }
 
-fn dry_run_reply(app: &App, job: &NewJob, estimate: Estimate, warnings: Vec<String>) -> Result<CreateReply> {
+/// `rehearsed` is the job as the call itself would remember it.
+fn dry_run_reply(
+    app: &App,
+    job: &NewJob,
+    rehearsed: Option<&JobRecord>,
+    estimate: Estimate,
+    warnings: Vec<String>,
+) -> Result<CreateReply> {
     let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
-    let sends = known.as_ref().map_or(Ok(true), |known| is_to_be_released(app, known))?;
+    let is_released = |known: &JobRecord| known.held && rehearsed.is_some_and(|job| !job.held);
+    let sends = known.as_ref().is_none_or(|known| is_released(known) && known.parts.iter().any(PartRecord::is_unsent));
     let next = match &known {
         Some(job) if sends => format!(
             "this content is job {}, of which not all was sent: the same call without dry_run submits the rest",

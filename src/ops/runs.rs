@@ -3,7 +3,7 @@
 use super::App;
 use crate::error::Result;
 use crate::job::{ContentHash, Handle, Kind};
-use crate::ledger::{JobRecord, PartRecord, Step};
+use crate::ledger::{JobRecord, Step};
 
 /// What makes a job the job it is: what it asks, of which model. The same requests repeated for two jobs are two retries,
 /// each of which belongs to the answers of its own job.
@@ -53,11 +53,4 @@ fn is_over(app: &App, job: &JobRecord) -> Result<bool> {
     }
     let is_given_up = job.is_sent() && job.unclear().is_none() && job.held;
     Ok(is_given_up && (job.cancelled || !app.ledger()?.retries_of(&job.handle)?.is_empty()))
-}
-
-/// Whether asking for it again sends what was given up before it was sent, as [`Ledger::intend`](crate::ledger::Ledger::intend)
-/// decides it.
-pub(super) fn is_to_be_released(app: &App, job: &JobRecord) -> Result<bool> {
-    let is_given_up = job.held && job.parts.iter().any(PartRecord::is_unsent);
-    Ok(is_given_up && app.ledger()?.retries_of(&job.handle)?.iter().all(|retry| !retry.is_sent() && retry.held))
 }

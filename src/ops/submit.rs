@@ -54,10 +54,10 @@ pub(super) async fn submit(
     Ok((app.ledger()?.job(&job.handle)?, submission))
 }
 
-/// Fails as [`submit`] would, if the job could not be submitted now.
-pub(super) fn rehearse(app: &App, job: &NewJob) -> Result<()> {
+/// The job as it would be remembered, about to be submitted. Fails as [`submit`] would.
+pub(super) fn rehearse(app: &App, job: &NewJob) -> Result<JobRecord> {
     let budget = app.config().daily_budget_usd;
-    granted(job, app.ledger()?.would_intend(job, budget)?, budget).map(|_| ())
+    granted(job, app.ledger()?.would_intend(job, budget)?, budget).map(|(job, _)| job)
 }
 
 /// The job as it is remembered, and whether it is a new one.
