@@ -5,10 +5,10 @@
     python3.11 .ci/mutants.py --in /tmp/mutants                         # all where money or data hang on: a day
     python3.11 .ci/mutants.py --in /tmp/mutants src/ops/send.rs ...     # those of these files
 
-What is committed is looked at. `cargo mutants` lists the breaks. To build the program once for each would take days, so all of them are built into one,
-each behind a switch (the environment variable BREAK). Each test is run once to see which breaks it comes by, and how long
-it takes; then each break is switched on for the tests that come by it, the quickest first, until one fails. What was found
-is kept in the folder, and the next run goes on where this one stopped. When all breaks of a file are judged, that is noted in
+What is committed is looked at. `cargo mutants` lists the breaks. To build the program once for each would take days, so all
+of them are built into one, each behind a switch (the environment variable BREAK). Each test is run once to see which breaks
+it comes by, and how long it takes; then each break is switched on for the tests that come by it, the quickest first, until
+one fails. What was found is kept in the folder, and the next run goes on where this one stopped. When all breaks of a file are judged, that is noted in
 .ci/mutants.judged, with the hash of the file and what nobody noticed: commit it, and nobody has to judge them again before
 the file changes (--again does).
 
@@ -18,6 +18,7 @@ A break that nobody notices and that may stay is named in .ci/mutants.accepted, 
 import argparse
 import collections
 import concurrent.futures
+import functools
 import itertools
 import json
 import os
@@ -49,6 +50,7 @@ LEFT_OUT = re.compile(r"fmt::Result|-> String|xyzzy|Monitor|-> &'static str|-> i
 # looks at what it did through broken eyes, and its simulator is sound.
 CALLING = {"lib", "gemini_client", "ledger_concurrency", "ledger_damage", "ledger_tidy", "polling"}
 AT_ONCE = 6
+LOOKED = "target/mutants-looked.jsonl"
 SWITCH = """
 #[doc(hidden)]
 pub mod breaks {
@@ -103,11 +105,21 @@ class Judged:
         self.path.write_text("\n".join(lines) + "\n")
 
 
+def sources():
+    """The hashes of all that the binaries are made of."""
+    return [content_of(path) for path in ("src", "tests", "Cargo.toml", "Cargo.lock")]
+
+
+@functools.cache
+def contents():
+    """The hash that git has of each committed file and folder; as it was when first asked, whatever is committed meanwhile."""
+    listed = subprocess.run(["git", "ls-tree", "-rt", "--abbrev=12", "HEAD"], cwd=HERE.parent, check=True, stdout=subprocess.PIPE,
+                            text=True)
+    return {path: about.split()[2] for about, path in (line.split("\t") for line in listed.stdout.splitlines())}
+
+
 def content_of(file):
-    """The hash that git has of a committed file; none of one that is gone."""
-    found = subprocess.run(["git", "rev-parse", "--short=12", f"HEAD:{file}"], cwd=HERE.parent, stdout=subprocess.PIPE,
-                           stderr=subprocess.DEVNULL, text=True)
-    return found.stdout.strip() if found.returncode == 0 else None
+    return contents().get(file)
 
 
 class Checkout:
@@ -148,12 +160,13 @@ class Checkout:
         return places
 
     def built(self, breaks):
-        """The test binaries, and the breaks that cannot be built in; as they are, if these were built before."""
-        note, names = self.folder / "target/mutants-built.json", [one["name"] for one in breaks]
-        if note.exists() and (kept := json.loads(note.read_text()))["names"] == names:
+        """The test binaries, and the breaks that cannot be built in; as they are, if this commit was built before."""
+        note = self.folder / "target/mutants-built.json"
+        if note.exists() and (kept := json.loads(note.read_text()))["sources"] == sources():
             return kept["binaries"], set(kept["unfit"])
         binaries, unfit = self.build(breaks)
-        note.write_text(json.dumps({"names": names, "binaries": binaries, "unfit": sorted(unfit)}))
+        (self.folder / LOOKED).unlink(missing_ok=True)  # the breaks may have other numbers, the tests other ways
+        note.write_text(json.dumps({"sources": sources(), "binaries": binaries, "unfit": sorted(unfit)}))
         return binaries, unfit
 
     def build(self, breaks):
@@ -275,6 +288,11 @@ class Switched:
             self.put(number, text.encode())
 
 
+def verdict_of(one):
+    """What the verdict of a break is kept under: it holds for this content of the file."""
+    return f"{content_of(one['file'])} {one['name']}"
+
+
 def lasting_name(name):
     """Without line and column, which move."""
     return re.sub(r":\d+:\d+:", ":", name, count=1)
@@ -353,7 +371,7 @@ def main():
     breaks = checkout.breaks()
     binaries, unfit = checkout.built(breaks)
     print(f"{len(breaks)} breaks, {len(unfit)} of them cannot be built in", flush=True)
-    looked = Kept(checkout.folder / "target/mutants-looked.jsonl")
+    looked = Kept(checkout.folder / LOOKED)
     look(checkout, binaries, looked)
     coming_by = collections.defaultdict(list)
     for test, (seconds, numbers) in looked.known.items():
@@ -371,27 +389,28 @@ def main():
         by = noticed_by(checkout, binaries, number, tests)
         noticed.update([by] if by else [])
         all_of_them = len(tests) == len(coming_by[number])
-        verdicts.add(name, by or ("nobody" if all_of_them else f"nobody in {given.patience} s"))
-        print(f"{len(verdicts.known)} of {len(breaks)}: {verdicts.known[name]}: {name}", flush=True)
+        verdict = by or ("nobody" if all_of_them else f"nobody in {given.patience} s")
+        verdicts.add(verdict_of(breaks[number]), verdict)
+        print(f"{len(verdicts.known)} of {len(breaks)}: {verdict}: {name}", flush=True)
         of_file = [other for other in range(len(breaks)) if breaks[other]["file"] == breaks[number]["file"]]
-        if not any(other not in unfit and is_open(breaks[other]["name"]) for other in of_file):
-            unnoticed = [f"not built in: {breaks[other]['name']}" if other in unfit else breaks[other]["name"] for other in of_file
-                         if other in unfit or verdicts.known[breaks[other]["name"]].startswith("nobody")]
+        if not any(other not in unfit and is_open(breaks[other]) for other in of_file):
+            unnoticed = [f"not built in: {breaks[other]['name']}" if other in unfit else breaks[other]["name"]
+                         for other in of_file if other in unfit or verdicts.known[verdict_of(breaks[other])].startswith("nobody")]
             judged.add(breaks[number]["file"], len(of_file), map(lasting_name, unnoticed))
 
     def urgency(number):
         file = breaks[number]["file"]
         return FIRST.index(file) if file in FIRST else len(FIRST)
 
-    def is_open(name):
-        verdict = verdicts.known.get(name)
+    def is_open(one):
+        verdict = verdicts.known.get(verdict_of(one))
         return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
 
     def is_wanted(number):
         file = breaks[number]["file"]
         return number not in unfit and (not given.files or file in given.files) and (given.again or not judged.has(file))
 
-    left = [number for number in range(len(breaks)) if is_wanted(number) and is_open(breaks[number]["name"])]
+    left = [number for number in range(len(breaks)) if is_wanted(number) and is_open(breaks[number])]
     left.sort(key=urgency)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(judge, left))
