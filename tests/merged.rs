@@ -229,6 +229,28 @@ fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
 }
 
 #[test]
+fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_has_answered_since() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:tight]] y\n");
+    ended(&world, &["results", &first, "--limit", "0"]);
+    let second = retried(&world, &[&first]);
+    ended(&world, &["results", &second, "--limit", "0"]);
+    let third = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
+    ended(&world, &["results", &third, "--limit", "0"]);
+    let reply = world.reply(&["retry", &second]);
+    assert_eq!((&reply["requests"], &reply["repeated"]["failed"]), (&json!(1), &json!(1)), "{reply}");
+    let warnings = reply["warnings"].to_string();
+    assert!(
+        warnings.contains(&format!("1 request left out: answered since by other retries of {first}")),
+        "{warnings}"
+    );
+    let refused = world.refusal(&["retry", &second, "--outcome", "truncated"]);
+    assert!(refused["cause"].as_str().unwrap().contains("answered since"), "{refused}");
+    assert!(refused["hint"].as_str().unwrap().contains(&first), "{refused}");
+    assert_eq!(world.jobs_at_the_api(), 4);
+}
+
+#[test]
 fn what_a_retry_of_a_retry_is_asking_for_is_not_asked_for_by_another_of_the_first_job() {
     let (world, clock) = slow();
     let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:tight]] y\n");

@@ -5,9 +5,9 @@
 
 use std::io;
 
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::{Shape, Table, TableCell};
-use super::write::{Finished, Layout, Sink};
 
 const BUFFER: usize = 64 * 1024;
 

@@ -5,9 +5,9 @@
 
 use std::io::{self, Write};
 
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::{Shape, Table, TableCell};
-use super::write::{Finished, Layout, Sink};
 
 pub(super) struct FlatJsonLayout {
     sink: Sink,

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::jsonl_format::Objects;
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::Shape;
-use super::write::{Finished, Layout, Sink};
 
 pub(super) struct JsonArrayLayout {
     sink: Sink,

@@ -16,9 +16,9 @@ use serde_json::value::RawValue;
 use crate::job::{Outcome, Usage};
 
 use super::fields::json_line;
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::Shape;
-use super::write::{Finished, Layout, Sink};
 use super::{Answer, Call, Media};
 use crate::source::Cell;
 

@@ -6,9 +6,9 @@
 use crate::job::text::clip;
 use std::io::{self, Write};
 
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::{Shape, Table};
-use super::write::{Finished, Layout, Sink};
 
 /// Rows of a preview.
 const MOST_ROWS: u64 = 100;

@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::answer::Media;
+use super::layout::BUFFER;
 use super::media_name::Names;
 use super::sound::Pcm;
-use super::write::BUFFER;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};

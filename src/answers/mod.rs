@@ -15,6 +15,7 @@ mod flat_json;
 pub mod index;
 mod json_array;
 mod jsonl_format;
+mod layout;
 mod markdown;
 pub mod media;
 mod media_name;

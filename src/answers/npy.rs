@@ -8,9 +8,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use tempfile::NamedTempFile;
 
 use super::jsonl_format::write_name;
+use super::layout::{BUFFER, Finished, Layout, Sink};
 use super::record::Record;
 use super::table::Shape;
-use super::write::{BUFFER, Finished, Layout, Sink};
 use crate::job::outcome::counted;
 
 /// Room for the header, as its numbers are known only at the end.

@@ -14,9 +14,9 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
 use super::fields::{Column, Kind};
+use super::layout::{Finished, Layout, Sink};
 use super::record::Record;
 use super::table::{Shape, Table, TableCell};
-use super::write::{Finished, Layout, Sink};
 
 /// A row group is written when it has so many rows or bytes: what is held in memory stays the same.
 const GROUP_ROWS: usize = 10_000;

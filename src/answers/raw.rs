@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
+use super::layout::{Finished, Layout, Sink};
 use super::reasons::NO_LINE;
 use super::record::Record;
-use super::write::{Finished, Layout, Sink};
 
 pub(super) struct RawLayout {
     sink: Sink,

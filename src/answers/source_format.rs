@@ -6,9 +6,9 @@ use std::io;
 
 use super::csv_format::CsvLayout;
 use super::flat_json::FlatJsonLayout;
+use super::layout::{Layout, Sink};
 use super::parquet_format::ParquetLayout;
 use super::table::Shape;
-use super::write::{Layout, Sink};
 use crate::source::Style;
 
 /// The name of the format that a data set in this one is answered in, and its extension.

@@ -5,14 +5,13 @@
 
 use std::io::{self, BufWriter};
 
-use tempfile::NamedTempFile;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::AllowedPath;
 
 use super::csv_format::CsvLayout;
 use super::json_array::JsonArrayLayout;
 use super::jsonl_format::JsonlLayout;
+use super::layout::{BUFFER, Finished, Layout, Sink};
 use super::markdown::MarkdownLayout;
 use super::media::{MediaFolder, Saved};
 use super::npy::NpyLayout;
@@ -21,8 +20,6 @@ use super::raw::RawLayout;
 use super::record::Record;
 use super::source_format;
 use super::table::Shape;
-
-pub(super) const BUFFER: usize = 128 * 1024;
 
 /// How answers are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -107,33 +104,6 @@ impl Format {
             Self::Npy => Box::new(NpyLayout::new(sink, output.temporary()?, shape).map_err(failed)?),
             Self::Source => source_format::layout(sink, shape).map_err(failed)?,
         })
-    }
-}
-
-/// What a format has to do.
-pub(super) trait Layout: Send {
-    /// Writes one record.
-    fn write(&mut self, record: &Record<'_>) -> io::Result<()>;
-    /// Writes what comes after the last record.
-    fn finish(self: Box<Self>) -> io::Result<Finished>;
-    /// Columns that had to be named otherwise: the name meant and the name given.
-    fn renamed(&self) -> &[(String, String)] {
-        &[]
-    }
-}
-
-/// A file that is whole, and not yet in its place.
-pub(super) struct Finished {
-    pub(super) sink: Sink,
-    /// One more file that belongs to it, and what its name ends in.
-    pub(super) beside: Option<(&'static str, NamedTempFile)>,
-    /// Things to know.
-    pub(super) warnings: Vec<String>,
-}
-
-impl From<Sink> for Finished {
-    fn from(sink: Sink) -> Self {
-        Self { sink, beside: None, warnings: Vec::new() }
     }
 }
 
@@ -229,9 +199,6 @@ fn failed(output: &AllowedPath, error: io::Error) -> Error {
         _ => Error::io(act, error),
     }
 }
-
-/// The temporary file.
-pub(super) type Sink = BufWriter<NamedTempFile>;
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::call::Call;
-use super::failure::Subject;
+use super::call::{Call, Subject};
 use super::json;
 use super::operation::{RemoteBatch, WireBatch};
 use super::{Gemini, Page, names};

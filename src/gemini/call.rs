@@ -5,9 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::Method;
 
-use super::failure::Subject;
-use super::retry::Repeat;
-
 /// One call of the API.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -25,6 +22,27 @@ pub(super) struct Call {
     pub(super) body: Option<Bytes>,
     /// Until it is answered, if not as long as usual.
     pub(super) patience: Option<Duration>,
+}
+
+/// What a call is about: it decides what a refusal means and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Batch,
+    /// A batch with all that it holds, inline results too.
+    WholeBatch,
+    File,
+    Model,
+    /// A new batch, of a model, perhaps with a file.
+    Create,
+}
+
+/// Whether doing a call twice does the same as doing it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Twice is as good as once.
+    Safe,
+    /// Twice would be paid twice.
+    Never,
 }
 
 impl Call {

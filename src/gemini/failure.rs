@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::call::Call;
+use super::call::{Call, Repeat, Subject};
 use super::quota::QuotaKind;
-use super::retry::Repeat;
 use super::status::ApiStatus;
 use crate::error::{Error, ErrorKind};
 
@@ -39,18 +38,6 @@ pub(super) enum Class {
     Redirected,
     Unreadable,
     Local,
-}
-
-/// What a call is about: it decides what a refusal means and what to do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
-    Batch,
-    /// A batch with all that it holds, inline results too.
-    WholeBatch,
-    File,
-    Model,
-    /// A new batch, of a model, perhaps with a file.
-    Create,
 }
 
 impl Class {

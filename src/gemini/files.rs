@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::call::Call;
-use super::failure::{Failure, Subject};
+use super::call::{Call, Subject};
+use super::failure::Failure;
 use super::http::Http;
 use super::json::{lenient_number, lenient_time};
-use super::status::plain;
+use super::plain::plain;
 use super::{Gemini, Page, names};
 use crate::error::{Error, Result};
 use crate::job::id::hex;

@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::status::describe;
+use super::plain::describe;
 
 /// How much of a body is looked at to say what it is.
 const START: u64 = 4096;

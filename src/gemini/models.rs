@@ -4,8 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
-use super::failure::Subject;
+use super::call::{Call, Subject};
 use super::json::lenient_number;
 use super::{Gemini, names};
 use crate::error::{Error, ErrorKind, Result};

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::json::{lenient_number, lenient_time, number_or_text};
-use super::status::plain;
+use super::plain::plain;
 use crate::job::{JobState, Kind};
 
 /// A batch as the API knows it.

@@ -9,8 +9,8 @@ use reqwest::{Method, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::call::Call;
-use super::failure::{Failure, Subject};
+use super::call::{Call, Subject};
+use super::failure::Failure;
 use super::settings::{self, Settings};
 use super::status::ApiStatus;
 use super::{http as calls, json};

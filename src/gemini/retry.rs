@@ -19,6 +19,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::call::Repeat;
 use super::failure::{Class, Failure};
 
 /// How often and how long a call is repeated.
@@ -43,15 +44,6 @@ impl Default for RetryPolicy {
             total: Duration::from_secs(180),
         }
     }
-}
-
-/// Whether doing a call twice does the same as doing it once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// Twice is as good as once.
-    Safe,
-    /// Twice would be paid twice.
-    Never,
 }
 
 impl RetryPolicy {

@@ -14,15 +14,14 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::call::Call;
+use super::call::{Call, Repeat, Subject};
 use super::chunks::Chunks;
-use super::failure::{Class, Failure, Subject};
+use super::failure::{Class, Failure};
 use super::files::{RemoteFile, WireFile};
 use super::http::{Exchange, Http, UPLOAD, refuse_error_inside};
 use super::json;
-use super::retry::{Repeat, Tries};
-use super::session::{Content, UploadSession};
-use super::upload::{OnSession, is_mime_refusal};
+use super::retry::Tries;
+use super::session::{Content, OnSession, UploadSession};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Monitor, Progress};
 
@@ -303,6 +302,10 @@ fn is_dead_end(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::WrongState | ErrorKind::UnexpectedAnswer
     ) && !is_mime_refusal(error)
+}
+
+pub(super) fn is_mime_refusal(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused && error.cause().starts_with("Unsupported MIME type")
 }
 
 fn exchange(request: Request, patience: Duration) -> Exchange {

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+
 /// An upload that was started: what it takes to go on with it (API reference §2.3).
 ///
 /// Whoever has it can write to the file, so it is printed nowhere. The API keeps it for days.
@@ -22,6 +24,9 @@ pub struct UploadSession {
     pub(super) key_mark: String,
     pub(super) started: DateTime<Utc>,
 }
+
+/// Takes an upload that was started, before its first byte is sent. If it fails, so does the upload.
+pub type OnSession<'a> = &'a (dyn Fn(&UploadSession) -> Result<()> + Send + Sync);
 
 /// What is uploaded, as far as the API can say whether it has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::json::{OneOf, number_or_text};
+use super::plain::{describe, plain};
 
-/// The longest text of the API that is passed on, in characters.
-const LONGEST_TEXT: usize = 2_000;
 /// The API has asked to wait for 9223372036854775807 s; nobody computes with that.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -138,34 +137,6 @@ fn quota_text(violation: QuotaViolation) -> String {
     plain(&format!("{name}{limit}"))
 }
 
-/// What a body is that is no error of Google's.
-pub(super) fn describe(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let text = text.trim();
-    if text.is_empty() {
-        "the answer is empty".to_owned()
-    } else if text.starts_with('<') {
-        "the answer is a web page, not JSON: a proxy or a wrong base URL may be in the way".to_owned()
-    } else {
-        format!("the answer is not what the API sends: {}", plain(&text.chars().take(200).collect::<String>()))
-    }
-}
-
-/// Text of the API on one line, without control characters, not longer than it has to be.
-pub(super) fn plain(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    match line.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
-}
-
 /// `36s`, `1.5s`.
 fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.trim().strip_suffix('s')?.parse().ok()?).ok()
@@ -184,6 +155,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gemini::plain::LONGEST_TEXT;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Gemini;
 use super::chunks::{Chunks, FileRange};
 use super::files::{FileState, RemoteFile};
-use super::sending::Sending;
-use super::session::{Content, UploadSession};
+use super::sending::{Sending, is_mime_refusal};
+use super::session::{Content, OnSession, UploadSession};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Monitor;
 
@@ -32,9 +32,6 @@ impl NewFile<'_> {
         Content { bytes: self.range.bytes, sha256: self.sha256.map(str::to_owned) }
     }
 }
-
-/// Takes an upload that was started, before its first byte is sent. If it fails, so does the upload.
-pub type OnSession<'a> = &'a (dyn Fn(&UploadSession) -> Result<()> + Send + Sync);
 
 impl Gemini {
     /// Uploads request lines and waits until the API can use them.
@@ -147,8 +144,4 @@ async fn until_cancelled<T>(act: &str, monitor: &dyn Monitor, work: impl Future<
             Err(Error::new(ErrorKind::Cancelled, act, "cancelled by the caller"))
         }
     }
-}
-
-pub(super) fn is_mime_refusal(error: &Error) -> bool {
-    error.kind() == ErrorKind::Refused && error.cause().starts_with("Unsupported MIME type")
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::record::text;
+use super::moment::text;
 use super::{JobRecord, Ledger};
 use crate::error::Result;
 use crate::job::Kind;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::{Ledger, events};
+use super::Ledger;
+use super::events::{self, CALL, Event};
 use crate::error::Result;
 use crate::job::Handle;
 
@@ -44,6 +45,13 @@ pub struct CallDetail {
     /// What sort of failure it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+}
+
+impl Event {
+    /// The call that it tells of, if it does.
+    pub fn call(&self) -> Option<CallDetail> {
+        if self.event == CALL { serde_json::from_str(&self.detail).ok() } else { None }
+    }
 }
 
 impl Ledger {

@@ -4,12 +4,11 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 
 use super::Ledger;
-use super::calls::CallDetail;
-use super::record::{text, time};
+use super::moment::{text, time};
 use crate::error::Result;
 use crate::job::Handle;
 
-/// The event of a call of the API; its detail is a [`CallDetail`].
+/// The event of a call of the API; its detail is a [`CallDetail`](super::calls::CallDetail).
 pub(super) const CALL: &str = "call";
 
 /// What stands in the place of a handle where an event is about the ledger itself.
@@ -32,11 +31,6 @@ pub struct Event {
 }
 
 impl Event {
-    /// The call that it tells of, if it does.
-    pub fn call(&self) -> Option<CallDetail> {
-        if self.event == CALL { serde_json::from_str(&self.detail).ok() } else { None }
-    }
-
     /// Reads `at, handle, event, detail`.
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {

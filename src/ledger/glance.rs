@@ -15,7 +15,7 @@ use super::examine::open_to_read;
 use super::failed;
 use super::files::Files;
 use super::gate::Gate;
-use super::record::text;
+use super::moment::text;
 use super::spend::{Spending, spending};
 use crate::error::{Error, Result};
 use crate::job::JobState;

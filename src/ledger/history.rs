@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use rusqlite::{Row, params};
 
-use super::record::time;
+use super::moment::time;
 use super::{JobRecord, Ledger};
 use crate::error::Result;
 

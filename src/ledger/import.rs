@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::record::text;
+use super::moment::text;
 use super::steps::has_it;
 use super::{Adoption, Ledger, PartId};
 use crate::error::Result;

@@ -5,9 +5,10 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::events::append;
 use super::lease::LEASE;
-use super::record::{SELECT, read_jobs, text};
+use super::moment::text;
+use super::record::{SELECT, read_jobs};
 use super::spend::{ROUNDING, Spending, spending};
-use super::{JobRecord, Ledger, NewJob, NewPart, PartRecord, Step};
+use super::{JobRecord, Ledger, NewJob, NewPart, PartId, PartRecord, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{ContentHash, Handle, JobState};
 
@@ -211,7 +212,7 @@ impl Ledger {
     }
 
     /// Notes that the results of a part are whole on this machine.
-    pub fn collected(&self, part: super::steps::PartId<'_>) -> Result<()> {
+    pub fn collected(&self, part: PartId<'_>) -> Result<()> {
         self.write("recording results", |tx| {
             let now = text(Utc::now());
             let given = params![part.handle.as_str(), part.number, now];

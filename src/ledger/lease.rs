@@ -6,7 +6,7 @@ use chrono::Utc;
 use rusqlite::params;
 
 use super::Ledger;
-use super::record::text;
+use super::moment::text;
 use crate::error::Result;
 
 /// How long a lease lasts unless renewed: a process that died is overtaken after this.

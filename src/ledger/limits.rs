@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{OptionalExtension, params};
 
 use super::Ledger;
-use super::record::{text, time};
+use super::moment::{text, time};
 use crate::error::Result;
 
 /// What was learned is forgotten after this: limits are raised, and others of the project end their jobs.

@@ -18,6 +18,7 @@ pub mod import;
 pub mod jobs;
 pub mod lease;
 pub mod limits;
+mod moment;
 mod opening;
 mod patience;
 pub mod polls;
@@ -39,8 +40,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use jobs::Intended;
-pub use record::{JobRecord, NewJob, NewPart, PartRecord, Step};
-pub use steps::{Adoption, PartId, Turn};
+pub use record::{JobRecord, NewJob, NewPart, PartId, PartRecord, Step};
+pub use steps::{Adoption, Turn};
 
 use crate::error::{Error, ErrorKind, Result};
 use files::Files;

@@ -17,10 +17,6 @@ const NEEDED: [&str; 4] = ["jobs", "parts", "builds", "events"];
 /// Bytes that the file of recent commits may keep when all of them are in the database.
 const RECENT: i64 = 8 << 20;
 
-/// Every table, and whether its rows are numbered.
-pub(super) const TABLES: &str =
-    "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
-
 /// An open ledger.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -155,7 +151,7 @@ fn check(connection: &Connection, files: &Files) -> rusqlite::Result<()> {
     if files.is_cut_off(page.max(1).into()) {
         return Err(damage("it is cut off"));
     }
-    let mut query = connection.prepare(TABLES)?;
+    let mut query = connection.prepare(schema::TABLES)?;
     let tables: Vec<(String, bool)> =
         query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     if let Some(gone) = NEEDED.iter().find(|needed| !tables.iter().any(|(table, _)| table == *needed)) {

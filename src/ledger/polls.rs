@@ -7,7 +7,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::params;
 
-use super::record::{SELECT, read_jobs, text};
+use super::moment::text;
+use super::record::{SELECT, read_jobs};
 use super::{JobRecord, Ledger, PartId, PartRecord};
 use crate::error::Result;
 use crate::job::Handle;

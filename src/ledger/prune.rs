@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, params};
 use serde_json::json;
 
-use super::record::{text, time};
+use super::moment::{text, time};
 use super::{Ledger, events};
 use crate::error::Result;
 use crate::job::outcome::counted;

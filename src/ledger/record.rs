@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Params, Row};
 
-use super::steps::{GONE, PartId};
+use super::moment::moment;
 use crate::job::{ContentHash, Handle, JobState, Kind};
 
 /// How far the submission of a part has come. Each step is on disk before the next one touches the network.
@@ -43,6 +43,18 @@ impl Step {
         }
     }
 }
+
+/// Which part of which job.
+#[derive(Debug, Clone, Copy)]
+pub struct PartId<'a> {
+    /// The job.
+    pub handle: &'a Handle,
+    /// The part, from 1.
+    pub number: u32,
+}
+
+/// What stands for the API's own state when it does not know the batch any more.
+pub const GONE: &str = "NOT_FOUND";
 
 /// A job to be remembered.
 #[derive(Debug, Clone)]
@@ -437,17 +449,4 @@ impl PartRecord {
             next_poll_at: moment(row, 44)?,
         })
     }
-}
-
-/// A moment as the ledger writes it: sorts as text.
-pub(super) fn text(moment: DateTime<Utc>) -> String {
-    moment.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
-}
-
-pub(super) fn time(text: String) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(&text).ok().map(|moment| moment.with_timezone(&Utc))
-}
-
-pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
-    Ok(row.get::<_, Option<String>>(column)?.and_then(time))
 }

@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Statement, params, params_from_iter};
 
 use super::files::Files;
-use super::opening::TABLES;
+use super::schema::TABLES;
 use super::{failed, schema};
 use crate::error::Result;
 

@@ -21,6 +21,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The newest version.
 pub(super) const VERSION: u32 = 5;
 
+/// Every table, and whether its rows are numbered.
+pub(super) const TABLES: &str =
+    "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
+
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
     "

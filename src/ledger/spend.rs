@@ -9,9 +9,8 @@ use chrono::{NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, params};
 
 use super::events::LOST;
-use super::record::text;
-use super::steps::PartId;
-use super::{JobRecord, Ledger};
+use super::moment::text;
+use super::{JobRecord, Ledger, PartId};
 use crate::error::Result;
 use crate::job::Handle;
 

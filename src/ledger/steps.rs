@@ -5,19 +5,11 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::append;
 use super::jobs::bring_state_up_to_date;
-use super::record::{moment, text};
-use super::{Ledger, Step};
+use super::moment::{moment, text};
+use super::record::GONE;
+use super::{Ledger, PartId, Step};
 use crate::error::Result;
-use crate::job::{Handle, JobState};
-
-/// Which part of which job.
-#[derive(Debug, Clone, Copy)]
-pub struct PartId<'a> {
-    /// The job.
-    pub handle: &'a Handle,
-    /// The part, from 1.
-    pub number: u32,
-}
+use crate::job::JobState;
 
 /// What the API said of a batch.
 #[derive(Debug, Clone)]
@@ -35,9 +27,6 @@ pub struct Observation {
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
 }
-
-/// What stands for the API's own state when it does not know the batch any more.
-pub const GONE: &str = "NOT_FOUND";
 
 /// A batch found at the API that this ledger did not know.
 #[derive(Debug, Clone)]

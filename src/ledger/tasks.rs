@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Ledger;
 use super::lease::LEASE;
-use super::record::{text, time};
+use super::moment::{text, time};
 use crate::error::Result;
 
 /// How many tasks there may be.

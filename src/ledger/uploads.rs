@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, params};
 
 use super::Ledger;
-use super::record::{text, time};
+use super::moment::{text, time};
 use crate::error::Result;
 
 /// A file's content, and whose it is at the API.

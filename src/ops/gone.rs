@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::App;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobState;
-use crate::ledger::steps::{GONE, Observation};
+use crate::ledger::record::GONE;
+use crate::ledger::steps::Observation;
 use crate::ledger::{JobRecord, PartRecord};
 
 /// A batch that the API does not know for so long is gone; before, it may only not show up.

@@ -99,8 +99,8 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     let root = app.ledger()?.root_of(&job)?;
     let _turn = if args.dry_run { None } else { Some(Lease::of_retries(app, &root, monitor).await?) };
     let mut family = Family::gather(app, &job, true, monitor).await?;
+    family.mind_others(app, &root, monitor).await?;
     family.refuse_unread()?;
-    family.mind_others(app, &root)?;
     let is_lacking = family.misses_results() && args.outcomes.is_empty();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
     let chosen = write_requests(app, &args, (family, &root), origin.as_ref(), &model, monitor).await?;
@@ -138,6 +138,12 @@ fn warnings(
     let is_unchanged = args.generation_config.is_none() && !another_model;
     if is_unchanged && chosen.repeated.blocked > 0 {
         warnings.push(blocked(job, &chosen.repeated));
+    }
+    if let (left_out @ 1.., root) = &chosen.elsewhere {
+        warnings.push(format!(
+            "{} left out: answered since by other retries of {root}; get_results {{\"job\": \"{root}\"}} has all answers",
+            counted(*left_out, "request")
+        ));
     }
     if created.submission == Submission::Found && chosen.ended.contains(&created.job) {
         warnings.push(format!(

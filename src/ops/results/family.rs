@@ -44,6 +44,8 @@ pub(in crate::ops) struct Family {
     pub(in crate::ops) unfinished: Vec<JobRecord>,
     /// Other retries of the first job of the line that have not ended, where that was asked for.
     pub(in crate::ops) others: Vec<JobRecord>,
+    /// Those that were made since and have ended.
+    pub(in crate::ops) elsewhere: Vec<Member>,
     /// Retries whose results could not be had, and why.
     unread: Vec<(Handle, Error)>,
     pub(in crate::ops) warnings: Vec<String>,
@@ -57,6 +59,7 @@ impl Family {
             members: vec![itself],
             unfinished: Vec::new(),
             others: Vec::new(),
+            elsewhere: Vec::new(),
             unread: Vec::new(),
             warnings: Vec::new(),
         };
@@ -95,12 +98,22 @@ impl Family {
         Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
     }
 
-    /// Other retries of the same first job that have not ended may ask for the same keys.
-    pub(in crate::ops) fn mind_others(&mut self, app: &App, root: &Handle) -> Result<()> {
+    /// Other retries of the same first job may be asking for the same keys, or have their answers since.
+    pub(in crate::ops) async fn mind_others(&mut self, app: &App, root: &Handle, monitor: &dyn Monitor) -> Result<()> {
+        let Some(job) = self.members.first().map(|member| member.job.clone()) else { return Ok(()) };
         let known: Vec<_> = self.members.iter().map(|member| &member.job).chain(&self.unfinished).collect();
         let known: Vec<_> = known.into_iter().map(|job| job.handle.clone()).collect();
         let others = app.ledger()?.retries_of(root)?.into_iter().filter(is_wanted);
-        self.others = others.filter(|job| !job.state().is_terminal() && !known.contains(&job.handle)).collect();
+        let others: Vec<_> = others.filter(|other| !known.contains(&other.handle)).collect();
+        for (number, other) in (1..).zip(others) {
+            let (handle, is_since) = (other.handle.clone(), other.created_at > job.created_at);
+            match Self::retry(app, other, number, monitor).await {
+                Ok(Retry::Unfinished(other)) => self.others.push(*other),
+                Ok(Retry::Ended(member)) => self.elsewhere.extend(is_since.then_some(*member)),
+                Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+                Err(e) => self.unread.extend(is_since.then_some((handle, e))),
+            }
+        }
         Ok(())
     }
 
@@ -109,7 +122,7 @@ impl Family {
         // One that is gone for good is no error: its answers are missing.
         let Some((retry, e)) = self.unread.first() else { return Ok(()) };
         let cause = format!(
-            "the answers of its retry {retry} cannot be had now ({}), and would be paid for again",
+            "the answers of the retry {retry} cannot be had now ({}), and would be paid for again",
             one_line(&clip(e.cause(), 200))
         );
         Err(Error::new(e.kind(), "choosing what to retry", cause).hint(

@@ -41,6 +41,8 @@ pub(super) struct Chosen {
     pub(super) warning: Option<String>,
     /// Earlier retries that have ended.
     pub(super) ended: Vec<String>,
+    /// Requests left out because another retry of this first job has answered them since.
+    pub(super) elsewhere: (i64, Handle),
 }
 
 /// Writes it, and settles what the job and its earlier retries cost: every line of theirs is read.
@@ -73,6 +75,8 @@ pub(super) async fn write_requests(
         input: as_submitted(app, &job)?,
         job,
         members: family.members,
+        elsewhere: family.elsewhere,
+        root: root.clone(),
         running,
         wanted,
         outcomes_are_asked: !args.outcomes.is_empty(),
@@ -93,6 +97,7 @@ pub(super) async fn write_requests(
         changes: copied.settings.changes(),
         warning: copied.settings.warning(),
         ended,
+        elsewhere: (copied.elsewhere, task.root),
     })
 }
 
@@ -110,6 +115,9 @@ struct Task {
     job: JobRecord,
     /// The job and its retries that have ended.
     members: Vec<Member>,
+    /// Other retries of the first job that have ended since.
+    elsewhere: Vec<Member>,
+    root: Handle,
     running: Vec<Running>,
     input: AllowedPath,
     wanted: Vec<Outcome>,
@@ -135,6 +143,8 @@ struct Running {
 struct Copied {
     sha256: String,
     repeated: OutcomeCounts,
+    /// Left out: answered since by another retry of the first job.
+    elsewhere: i64,
     settings: Settings,
     costs: Costs,
     /// The model of the retry that this is, if it is one.
@@ -159,13 +169,17 @@ fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
         Some(retry) if again.repeated.total() > 0 => {
             Ok(Copied { model: Some(retry.job.model.clone()), costs: copied.costs, ..again })
         }
-        _ => Err(nothing_to_repeat(task)),
+        _ => Err(nothing_to_repeat(task, copied.elsewhere)),
     }
 }
 
-fn nothing_to_repeat(task: &Task) -> Error {
+fn nothing_to_repeat(task: &Task, elsewhere: i64) -> Error {
     let job = &task.job.handle;
     let error = |cause| Error::new(ErrorKind::WrongState, format!("retrying {job}"), cause);
+    if elsewhere > 0 {
+        return error("what it left unanswered was answered since by other retries of the same first job")
+            .hint(format!("get_results {{\"job\": \"{}\"}} writes the answers of all of them", task.root));
+    }
     if task.outcomes_are_asked {
         return error("no request has such an outcome, its retries counted in")
             .hint("get_results shows how many have which outcome");
@@ -183,16 +197,24 @@ fn nothing_to_repeat(task: &Task) -> Error {
 fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Monitor) -> Result<Copied> {
     let act = reading(&task.job);
     let (mut merged, _) = Family::open(members, task.checker.clone(), monitor)?;
+    let (mut others, _) = Family::open(&task.elsewhere, task.checker.clone(), monitor)?;
+    let mut is_answered_elsewhere = |key: &str| -> Result<bool> {
+        let others = others.get(key, |_, _| ())?;
+        Ok(others.answer.outcome == Outcome::Answered && !task.wanted.contains(&Outcome::Answered))
+    };
     let under_way = running.iter().map(|retry| keys_of(&retry.keys)).collect::<Result<Vec<_>>>()?;
     let mut taken = None;
     let mut lines = LineReader::new(task.input.open()?);
     let mut writer = RequestWriter::create(task.output.clone(), true)?;
-    let (mut repeated, mut settings) = (OutcomeCounts::default(), Settings::new(task.asked.clone()));
+    let (mut repeated, mut elsewhere) = (OutcomeCounts::default(), 0);
+    let mut settings = Settings::new(task.asked.clone());
     let (mut paid, mut costs) = (Summary::new(0), Costs::default());
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
         let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
-        if task.wanted.contains(&found.answer.outcome) {
+        if task.wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
+            elsewhere += 1;
+        } else if task.wanted.contains(&found.answer.outcome) {
             match settings.change(line.bytes, &found.answer, &act)? {
                 None => writer.push(line.bytes)?,
                 Some(changed) => writer.push(&changed)?,
@@ -211,7 +233,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     let is_known = running.iter().any(is_it);
     match taken.and_then(|number| running.get(number)).filter(|_| !is_known) {
         Some(retry) => Err(still_running(&task.job, retry)),
-        None => Ok(Copied { sha256, repeated, settings, costs, model: None }),
+        None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, model: None }),
     }
 }
 
