@@ -160,7 +160,7 @@ class Checkout:
         return places
 
     def built(self, breaks):
-        """The test binaries, and the breaks that cannot be built in; as they are, if this commit was built before."""
+        """The test binaries, and the breaks that do not compile; as they are, if this commit was built before."""
         note = self.folder / "target/mutants-built.json"
         if note.exists() and (kept := json.loads(note.read_text()))["sources"] == sources():
             return kept["binaries"], set(kept["unfit"])
@@ -335,18 +335,24 @@ def look(checkout, binaries, kept):
                 print(f"comes by nothing, or fails: {name}", flush=True)
 
 
-def shown_to(tests, likely, patience):
-    """The tests of a break that it is shown to: some quick ones, then of those who noticed other breaks of its file."""
+def shown_to(tests, likely, special, patience):
+    """The tests of a break that it is shown to: some quick ones, then from each binary the one that sees most in its time of
+    what few tests see, and so on by turns; those binaries first who noticed other breaks of its file."""
     ranks = {binary: rank for rank, (binary, _times) in enumerate(likely.most_common())}
     tests = sorted(tests)
-    rest = sorted(tests[4:], key=lambda test: (ranks.get(test[1].split(" ")[0], len(ranks)), test[0]))
+    of_binary = collections.defaultdict(list)
+    for seconds, test in sorted(tests[4:], key=lambda test: -special[test[1]] / (test[0] + 0.2)):
+        of_binary[test.split(" ")[0]].append((seconds, test))
+    binaries = sorted(of_binary, key=lambda binary: ranks.get(binary, len(ranks)))
+    turns = itertools.zip_longest(*(of_binary[binary] for binary in binaries))
+    rest = [test for turn in turns for test in turn if test]
     until_now = itertools.accumulate(seconds for seconds, _test in rest)
     return tests[:4] + [test for test, seconds in zip(rest, until_now) if seconds < patience]
 
 
 def noticed_by(checkout, binaries, number, tests):
     """The binary one of whose tests fails; None if all pass."""
-    for group in tests[:4], tests[4:12], tests[12:30], tests[30:]:
+    for group in tests[:4], tests[4:12], tests[12:30], tests[30:60], tests[60:]:
         of_binary = collections.defaultdict(list)
         for seconds, test in group:
             binary, name = test.split(" ")
@@ -370,13 +376,14 @@ def main():
     checkout = Checkout(given.folder.resolve())
     breaks = checkout.breaks()
     binaries, unfit = checkout.built(breaks)
-    print(f"{len(breaks)} breaks, {len(unfit)} of them cannot be built in", flush=True)
+    print(f"{len(breaks)} breaks, {len(unfit)} of them do not compile", flush=True)
     looked = Kept(checkout.folder / LOOKED)
     look(checkout, binaries, looked)
     coming_by = collections.defaultdict(list)
     for test, (seconds, numbers) in looked.known.items():
         for number in numbers:
             coming_by[number].append((seconds, test))
+    special = {test: sum(1 / len(coming_by[number]) for number in numbers) for test, (_s, numbers) in looked.known.items()}
     verdicts = Kept(checkout.folder / "target/mutants-verdicts.jsonl")
 
     judged = Judged(HERE / "mutants.judged")
@@ -385,7 +392,7 @@ def main():
     def judge(number):
         name = breaks[number]["name"]
         noticed = likely[breaks[number]["file"]]
-        tests = shown_to(coming_by[number], noticed, given.patience)
+        tests = shown_to(coming_by[number], noticed, special, given.patience)
         by = noticed_by(checkout, binaries, number, tests)
         noticed.update([by] if by else [])
         all_of_them = len(tests) == len(coming_by[number])
@@ -394,9 +401,9 @@ def main():
         print(f"{len(verdicts.known)} of {len(breaks)}: {verdict}: {name}", flush=True)
         of_file = [other for other in range(len(breaks)) if breaks[other]["file"] == breaks[number]["file"]]
         if not any(other not in unfit and is_open(breaks[other]) for other in of_file):
-            unnoticed = [f"not built in: {breaks[other]['name']}" if other in unfit else breaks[other]["name"]
-                         for other in of_file if other in unfit or verdicts.known[verdict_of(breaks[other])].startswith("nobody")]
-            judged.add(breaks[number]["file"], len(of_file), map(lasting_name, unnoticed))
+            fit = [breaks[other] for other in of_file if other not in unfit]
+            unnoticed = [one["name"] for one in fit if verdicts.known[verdict_of(one)].startswith("nobody")]
+            judged.add(breaks[number]["file"], len(fit), map(lasting_name, unnoticed))
 
     def urgency(number):
         file = breaks[number]["file"]

@@ -449,6 +449,7 @@ fn tokens_of_every_sort_are_counted_and_have_their_own_price() {
     world.write("models.json", &table.to_string());
     let reply = results(&world, &[&handle, "--limit", "0", "--models", "models.json"]);
     assert_eq!((&reply["usage"], &reply["cost_usd"]), (&usage, &Value::Null), "an unknown price is unknown");
+    assert!(!reply["warnings"].to_string().contains("at least"), "{reply}");
 }
 
 #[test]

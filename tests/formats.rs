@@ -217,6 +217,11 @@ fn vectors_are_a_matrix_and_their_keys_a_file_beside_it() {
     let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
     assert_eq!(header.trim_end(), "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 5), }");
     assert!(header.ends_with('\n'));
+    let looked = world.results(&[&handle, "--key", "A1"])["samples"][0]["text"].as_str().unwrap().to_owned();
+    assert!(
+        looked.starts_with('[') && looked.ends_with(", …] (5 numbers)") && looked.matches(", ").count() == 3,
+        "{looked}"
+    );
     let floats: Vec<f32> =
         bytes[10 + length..].chunks(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
     assert_eq!(floats.len(), 10);

@@ -10,9 +10,16 @@ use serde_json::{Value, json};
 use support::program::{Server, initialize, modern, request};
 use support::world::World;
 
+/// A model without a price in the table of the server.
+const UNPRICED: &str = "gemini-2.5-flash-lite";
+
 /// A world with a request file built for a model, and one that names none.
 fn world() -> World {
     let world = World::new();
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    let mut models = table["models"].as_array_mut().unwrap().iter_mut();
+    models.find(|model| model["name"] == UNPRICED).unwrap()["prices"] = json!([]);
+    world.write("models.json", &table.to_string());
     world.write("planets.csv", "id,name\n1,Mars\n2,Venus\n");
     world.reply(&["build", "planets.csv", "--template", "{{name}}?", "--key", "id", "--model", "gemini-3.8-flash"]);
     let line = json!({"key": "a", "request": {"contents": [{"parts": [{"text": "Why?"}]}]}});
@@ -24,7 +31,9 @@ fn world() -> World {
 fn server(world: &World, confirm_above: &str) -> Server {
     Server::start_with(|command| {
         *command = world.command();
-        command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", confirm_above);
+        command
+            .env("GEMINI_BATCH_CONFIRM_ABOVE_USD", confirm_above)
+            .env("GEMINI_BATCH_MODELS", world.path("models.json"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     })
 }
@@ -130,10 +139,15 @@ fn a_low_price_is_not_asked_about_and_a_limit_in_the_call_is_no_answer() {
     assert!(result["content"][0]["text"].as_str().unwrap().contains("kind: budget"), "{result}");
     // An unknown price is not a low one.
     let mut session = Session::start(&world, "1000000");
-    let unknown = json!({"input": "planets.requests.jsonl", "model": "gemini-99"});
+    let unknown = json!({"input": "planets.requests.jsonl", "model": UNPRICED});
     let (result, asked) = session.call("create_batch", &unknown, &[json!({"action": "decline"})]);
     is_declined(&result);
     assert!(asked[0].contains("unknown price"), "{asked:?}");
+    // Nobody is asked what to pay for a model that there is not.
+    let mistyped = json!({"input": "planets.requests.jsonl", "model": "gemini-3.8-flsh"});
+    let (result, _) = session.call("create_batch", &mistyped, &[]);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("the API has no such model") && text.contains("did you mean gemini-3.8-flash"), "{text}");
 }
 
 #[test]

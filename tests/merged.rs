@@ -307,6 +307,7 @@ fn results_of_a_retry_that_cannot_be_had_are_missed_aloud() {
     assert_eq!(reply["outcomes"]["answered"], 1);
     assert!(reply["warnings"].to_string().contains(&second), "{reply}");
     assert!(reply["cost_usd"].is_null(), "what the retry cost is not known: {reply}");
+    assert!(reply["warnings"].to_string().contains("what it cost is unknown, but at least $0.0"), "{reply}");
     world.simulator.faults().clear();
     let reply = ended(&world, &["results", &first, "--limit", "4"]);
     assert_eq!(reply["outcomes"]["answered"], 3);

@@ -55,6 +55,7 @@ fn another_model_or_a_new_run_is_another_job() {
     let other = world.reply(&["create", "r.jsonl", "--model", "gemini-3.8-flash"]);
     assert_ne!(other["job"], first["job"]);
     let run = world.reply(&["create", "r.jsonl", "--new-run"]);
+    assert!(run["warnings"].to_string().contains("with new_run: true submits and pays once more"), "{run}");
     assert_eq!(run["submission"], "created");
     assert_ne!(run["job"], first["job"]);
     assert_eq!(world.jobs_at_the_api(), 3);

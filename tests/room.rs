@@ -39,6 +39,8 @@ fn what_fits_beside_each_other_goes_out_and_the_next_waits_without_asking() {
     assert_eq!(third["submission"], "queued", "{third}");
     let why = third["waits_for"].as_str().unwrap();
     assert!(why.contains("tokens of gemini-embedding-001 are enqueued"), "{why}");
+    let queued = world.reply(&["list", "--local", "--state", "queued"])["jobs"].clone();
+    assert_eq!((&queued[0]["job"], &queued[1]), (&third["job"], &Value::Null), "as create calls it");
     assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
 }
 

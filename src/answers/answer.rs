@@ -126,6 +126,18 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// The answer to be looked at: as in a [cell](Self::cell), but of a vector no more than how it begins.
+    pub fn glimpse(&self) -> Cow<'_, str> {
+        let Some(vector) = self.embedding.filter(|_| self.text.is_none()) else { return self.cell() };
+        let numbers: Vec<&str> = vector.get().trim_matches(['[', ']']).split(',').map(str::trim).collect();
+        match numbers.as_slice() {
+            [first, second, third, _, ..] => {
+                Cow::Owned(format!("[{first}, {second}, {third}, …] ({} numbers)", numbers.len()))
+            }
+            _ => self.cell(),
+        }
+    }
+
     /// The answer in one cell of a table: its text, or as JSON what came in place of text.
     pub fn cell(&self) -> Cow<'_, str> {
         if let Some(text) = &self.text {

@@ -28,6 +28,8 @@ pub struct Summary {
     pub cost: Cost,
     /// What the same would have cost in single calls.
     pub live_cost: Cost,
+    /// What those cost of which it is known, in US dollars.
+    pub least_usd: f64,
     /// How much single requests differ in what they take.
     pub spread: Spread,
     /// The first answers, shortened.
@@ -92,6 +94,7 @@ impl Summary {
             usage: Usage::default(),
             cost: Cost::Usd(0.0),
             live_cost: Cost::Usd(0.0),
+            least_usd: 0.0,
             spread: Spread::default(),
             samples: Vec::new(),
             groups: Vec::new(),
@@ -140,6 +143,7 @@ impl Summary {
             None => Cost::Usd(0.0),
         };
         self.cost += cost;
+        self.least_usd += if let Cost::Usd(usd) = cost { usd } else { 0.0 };
         cost
     }
 

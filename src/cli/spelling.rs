@@ -20,7 +20,7 @@ const COMMANDS: [(&str, &str, &str); 8] = [
 /// Arguments that are named in hints as `name: "value"`, and the flags for them.
 const FLAGS: [(&str, &str); 3] = [("kind", "--kind"), ("model", "--model"), ("format", "--format")];
 /// Arguments that are named alone, or with one value.
-const NAMED: [(&str, &str); 8] = [
+const NAMED: [(&str, &str); 10] = [
     ("max_part_requests", "--max-part-requests"),
     ("max_part_bytes", "--max-part-bytes"),
     ("count_by", "--count-by"),
@@ -29,6 +29,8 @@ const NAMED: [(&str, &str); 8] = [
     ("overwrite: true", "--overwrite"),
     ("new_run: true", "--new-run"),
     ("dry_run: true", "--dry-run"),
+    ("without dry_run", "without --dry-run"),
+    ("without max_cost_usd", "without --max-cost-usd"),
 ];
 
 /// The text with every tool call, and every tool named alone, spelled as a command of this program. Whoever

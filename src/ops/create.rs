@@ -124,6 +124,9 @@ pub struct CreateReply {
     /// Of a dry run: whether the call itself would send something.
     #[serde(skip)]
     pub sends: bool,
+    /// What the requests ask for.
+    #[serde(skip)]
+    pub kind: Kind,
 }
 
 impl fmt::Display for CreateReply {
@@ -158,6 +161,12 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
         return create_sample(app, &input, count, &args, monitor).await;
     }
     submit_file(app, input, None, &args, monitor).await
+}
+
+/// Refuses what was planned in a dry run if the API knows no such model, or none that takes batches: nobody is asked about
+/// the price of that.
+pub async fn refuse_impossible(app: &App, planned: &CreateReply) -> Result<()> {
+    if planned.sends { takes_batches(app, &planned.estimate.model, planned.kind).await } else { Ok(()) }
 }
 
 /// Submits this file as a job; `retry_of` is the job whose requests it repeats.
@@ -196,6 +205,7 @@ pub(super) async fn submit_file(
         takes_batches(app, &model, checked.kind).await?;
     }
     let (job, submission) = submit(app, job, checked.keys, monitor).await?;
+    warnings.extend((args.new_run && submission == Submission::Created).then(|| PAYS_AGAIN.to_owned()));
     let next = next_step(&job, submission);
     Ok(CreateReply {
         job: job.handle.to_string(),
@@ -209,8 +219,11 @@ pub(super) async fn submit_file(
         warnings,
         next,
         sends: false,
+        kind: checked.kind,
     })
 }
+
+const PAYS_AGAIN: &str = "the same call with new_run: true submits and pays once more; without it, it finds this job";
 
 /// Whether the job cannot be at the API yet.
 fn may_be_new(app: &App, job: &NewJob) -> Result<bool> {
@@ -361,6 +374,7 @@ fn dry_run_reply(
         warnings,
         next,
         sends,
+        kind: job.kind,
     })
 }
 

@@ -120,7 +120,11 @@ impl fmt::Display for ListReply {
         for job in &self.jobs {
             let requests = job.requests.map_or("? requests".to_owned(), |n| counted(n, "request"));
             write!(f, "{} {} {requests} {} {}", job.job, job.state, job.model, job.created)?;
-            job.known.map_or(Ok(()), |known| write!(f, " ({known})"))?;
+            match job.known {
+                Some("here") => write!(f, " (not at the API)")?,
+                Some("api") => write!(f, " (made elsewhere)")?,
+                _ => {}
+            }
             let parts = job.parts.map(|parts| parts.to_string());
             let cost = job.cost_usd.map(|usd| Cost::Usd(usd).to_string());
             let retry_of = job.retry_of.as_ref().map(|first| format!("retry of {first}"));
@@ -232,10 +236,12 @@ fn asked_states(asked: Option<&str>) -> Result<Vec<JobState>> {
     match asked {
         None => Ok(Vec::new()),
         Some(word) if word.eq_ignore_ascii_case("unfinished") => Ok(UNFINISHED.to_vec()),
+        // As create_batch calls them.
+        Some(word) if word.eq_ignore_ascii_case("queued") => Ok(vec![JobState::Unsubmitted]),
         Some(word) => match JobState::parse(word) {
             JobState::Unknown => {
                 Err(Error::new(ErrorKind::InvalidArgument, "listing jobs", format!("there is no state {word}"))
-                    .hint("use unfinished, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED or EXPIRED"))
+                    .hint("use unfinished, queued, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED or EXPIRED"))
             }
             state => Ok(vec![state]),
         },

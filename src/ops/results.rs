@@ -21,11 +21,11 @@ use super::App;
 use super::bounds::at_most;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
-use crate::answers::{Filter, Format, Tally};
+use crate::answers::{Filter, Format, Summary, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
-use crate::job::{Handle, JobState, Kind, Outcome, OutcomeCounts, Usage};
+use crate::job::{Cost, Handle, JobState, Kind, Outcome, OutcomeCounts, Usage};
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
@@ -87,6 +87,11 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
             .push("no answer has these values in where; columns of the data set are not looked at".to_owned());
         let call = json!({"job": reply.job, "count_by": field});
         reply.next = format!("get_results {call} shows which values it has in the answers");
+    }
+    if args.limit.is_some_and(|limit| limit > MOST_SAMPLES) {
+        reply.warnings.push(format!(
+            "a reply shows at most {MOST_SAMPLES} answers; the same call with output writes all of them"
+        ));
     }
     if let Some(selected) = reply.selected.filter(|selected| args.offset >= *selected && args.offset > 0) {
         reply.warnings.push(format!("offset {} is beyond the last of {} selected", args.offset, grouped(selected)));
@@ -210,6 +215,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
         warnings.extend(unasked_told(tallied.unasked));
     }
     let summary = &tallied.summary;
+    warnings.extend(least_told(summary));
     let selected = (is_look(args) || !args.outcomes.is_empty()).then_some(tallied.selected);
     let media = file.as_ref().and_then(|(.., written)| written.media.as_ref()).filter(|media| media.count > 0);
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
@@ -257,6 +263,12 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
         warnings,
         next,
     }
+}
+
+/// What is known of a cost that is not.
+fn least_told(summary: &Summary) -> Option<String> {
+    let is_known = summary.cost != Cost::Unknown || summary.least_usd <= 0.0;
+    (!is_known).then(|| format!("what it cost is unknown, but at least {}", Cost::Usd(summary.least_usd)))
 }
 
 /// What became of rows that are in the data set and not in the job.

@@ -71,7 +71,7 @@ pub(super) async fn before_create(
     if args.max_cost_usd.is_some() && interview.is_lost() {
         return Ok(Settled::Go(args));
     }
-    let question = || async { whether_to_pay(app, &estimate(args.clone()).await?) };
+    let question = || async { whether_to_pay(app, &estimate(args.clone()).await?).await };
     settle(interview, question).await.map(|settled| settled.with(args))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn before_retry(
         return Ok(Settled::Go(args));
     }
     let dry = RetryArgs { dry_run: true, ..args.clone() };
-    let question = || async { whether_to_pay(app, &retry::retry(app, dry.clone(), monitor).await?.created) };
+    let question = || async { whether_to_pay(app, &retry::retry(app, dry.clone(), monitor).await?.created).await };
     settle(interview, question).await.map(|settled| settled.with(args))
 }
 
@@ -132,12 +132,13 @@ fn may_ask(app: &App, interview: &Interview) -> bool {
 }
 
 /// None if it costs nothing new, or little.
-fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
+async fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
     let estimate = &planned.estimate;
     let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
     if !planned.sends || (is_little && estimate.uncounted.is_none()) {
         return Ok(None);
     }
+    create::refuse_impossible(app, planned).await?;
     let price = match (estimate.low_usd, estimate.expected_usd, estimate.high_usd) {
         (Some(low), Some(expected), Some(high)) => {
             format!("about {}, between {} and {}", Cost::Usd(expected), Cost::Usd(low), Cost::Usd(high))

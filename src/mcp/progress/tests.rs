@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, NumberOrString, ServerCapabilities,
@@ -95,8 +96,11 @@ async fn heard(worker: Worker) -> Vec<ProgressNotificationParam> {
 #[tokio::test]
 async fn many_reports_from_a_busy_thread_become_a_few_notifications() {
     let rhythm = Rhythm { least: Duration::from_millis(100), most: Duration::from_secs(60) };
+    let begun = Instant::now();
     let told = heard(Worker { rhythm, reports: 500, pause: Duration::from_millis(1) }).await;
-    assert!((2..=12).contains(&told.len()), "{} notifications", told.len());
+    // On a busy machine it takes longer.
+    let most = 3 + begun.elapsed().as_millis() / rhythm.least.as_millis();
+    assert!(told.len() >= 2 && told.len() as u128 <= most, "{} notifications, at most {most}", told.len());
     assert_increasing(&told);
     assert!(told.iter().all(|one| one.total == Some(500.0)), "{told:?}");
 }

@@ -284,7 +284,7 @@ impl Samples {
         if self.pass_over > 0 {
             self.pass_over -= 1;
         } else if self.shown.len() < self.room {
-            let cell = answer.cell();
+            let cell = answer.glimpse();
             let text = if cell.is_empty() { answer.complaint() } else { cell };
             self.shown.push(Sample {
                 key: one_line(&clip(key, KEY_BYTES)),
