@@ -101,14 +101,16 @@ fn standard_output_carries_nothing_but_the_protocol() {
 }
 
 #[test]
-fn the_end_of_input_ends_the_process_at_once() {
-    for greeted in [true, false] {
+fn the_end_of_input_or_a_signal_ends_the_process_at_once() {
+    let end: [fn(&mut Server) -> Duration; 2] = [|_| Duration::ZERO, Server::terminate];
+    for (end, greeted) in [(end[0], true), (end[0], false), (end[1], true)] {
         let mut server = Server::start();
         if greeted {
             server.initialize("2025-11-25");
         }
+        let told = end(&mut server);
         let (time, rest) = server.close();
-        assert!(time < Duration::from_secs(1), "{time:?}");
+        assert!(told + time < Duration::from_secs(1), "{told:?}, {time:?}");
         assert_eq!(rest, Vec::<String>::new());
         assert!(server.child.wait().unwrap().success(), "greeted: {greeted}");
     }
@@ -205,8 +207,8 @@ fn the_end_of_input_ends_a_call_and_not_the_job() {
     assert_eq!((looked.code, &looked.json()["jobs"][0]["state"]), (3, &json!("JOB_STATE_PENDING")));
 }
 
-#[test]
-fn what_is_sent_behind_an_answer_is_sent_whole_although_input_has_ended() {
+/// What is being sent behind an answer when the server is brought to its end is sent whole.
+fn ends_in_good_order(end: impl FnOnce(&mut Server) -> Duration) {
     let world = World::new();
     world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
     let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
@@ -222,9 +224,19 @@ fn what_is_sent_behind_an_answer_is_sent_whole_although_input_has_ended() {
         assert!(asked.elapsed() < program::PATIENCE, "it is not sent");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let (time, _) = server.close();
+    let time = end(&mut server);
     assert!(time < Duration::from_secs(2), "{time:?}");
     assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING");
+}
+
+#[test]
+fn what_is_sent_behind_an_answer_is_sent_whole_although_input_has_ended() {
+    ends_in_good_order(|server| server.close().0);
+}
+
+#[test]
+fn what_is_sent_behind_an_answer_is_sent_whole_although_the_process_is_told_to_stop() {
+    ends_in_good_order(Server::terminate);
 }
 
 /// A world with a job that will not end here, and a server in it.

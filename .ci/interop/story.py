@@ -51,9 +51,9 @@ def stage():
 
 
 @contextlib.contextmanager
-def http_server(binary, folder, env):
+def http_server(binary, folder, env, settings=("--simulate",)):
     """A server on loopback; yields its address without a path."""
-    command = [binary, "--simulate", "serve", "--http", "127.0.0.1:0"]
+    command = [binary, *settings, "serve", "--http", "127.0.0.1:0"]
     with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = server.stderr.readline()

@@ -20,6 +20,7 @@ mod prompts;
 mod reply;
 mod resources;
 mod schema;
+mod stop;
 mod subscriptions;
 mod tasks;
 mod tools;

@@ -11,29 +11,39 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::BatchServer;
+use super::stop::stop_signal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::App;
+use crate::ops::{App, Ending};
 
 /// How long calls in flight may go on once the client has closed standard input, and how long they have to end after
 /// that. Nobody may be left to hear their answers, and clients kill a server that lingers for two seconds.
 const GRACE: Duration = Duration::from_millis(500);
 const LAST: Duration = Duration::from_secs(1);
 
-/// Serves one client until it closes standard input. Nothing but the protocol goes to standard output.
+/// Serves one client until it closes standard input, or the process is told to stop. Nothing but the protocol goes to
+/// standard output.
 pub async fn serve(app: App) -> Result<()> {
+    let stop = stop_signal()?;
     let (input, output) = rmcp::transport::io::stdio_pipes();
-    serve_on(app, input, output).await
+    let (end, ending) = (CancellationToken::new(), app.ending().clone());
+    let input = EndTold { input, end: end.clone() };
+    let over = async {
+        tokio::select! { () = end.cancelled() => {}, () = stop => {} }
+        in_good_order(&ending).await;
+    };
+    tokio::select! {
+        served = served(app, input, output) => served,
+        () = over => Ok(()),
+    }
 }
 
-/// The same on any pair of pipes.
-pub async fn serve_on(
+async fn served(
     app: App,
     input: impl AsyncRead + Send + Unpin + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Result<()> {
     let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
-    let (end, ending) = (CancellationToken::new(), app.ending().clone());
-    let input = EndTold { input, end: end.clone() };
+    let ending = app.ending().clone();
     let server = BatchServer::new(app).at_home();
     let service = match server.serve_with_ct((input, output), ending.stop().clone()).await {
         Ok(service) => service,
@@ -44,18 +54,13 @@ pub async fn serve_on(
             return Err(failed(e.to_string()).hint(hint));
         }
     };
-    let in_good_order = async || ending.in_good_order(GRACE, std::future::pending(), LAST).await;
-    let over = async {
-        end.cancelled().await;
-        in_good_order().await;
-    };
-    tokio::select! {
-        quit = service.waiting() => {
-            in_good_order().await;
-            quit.map(drop).map_err(|e| failed(e.to_string()))
-        }
-        () = over => Ok(()),
-    }
+    let quit = service.waiting().await;
+    in_good_order(&ending).await;
+    quit.map(drop).map_err(|e| failed(e.to_string()))
+}
+
+async fn in_good_order(ending: &Ending) {
+    ending.in_good_order(GRACE, std::future::pending(), LAST).await;
 }
 
 /// Standard input that tells when it has ended.

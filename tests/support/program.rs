@@ -91,6 +91,16 @@ impl Server {
         wait_for_end(&mut self.child);
         (closed.elapsed(), self.lines.iter().collect())
     }
+
+    /// Tells it to stop; how long it took to end.
+    #[cfg(unix)]
+    pub fn terminate(&mut self) -> Duration {
+        let told = Instant::now();
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        wait_for_end(&mut self.child);
+        told.elapsed()
+    }
 }
 
 impl Drop for Server {
