@@ -50,6 +50,8 @@ LEFT_OUT = re.compile(r"fmt::Result|-> String|xyzzy|Monitor|-> &'static str|-> i
 # looks at what it did through broken eyes, and its simulator is sound.
 CALLING = {"lib", "gemini_client", "ledger_concurrency", "ledger_damage", "ledger_tidy", "polling"}
 AT_ONCE = 6
+# Tests that get where few do within so many lines of a break come first.
+NEAR, LINES = 14, 15
 LOOKED = "target/mutants-looked.jsonl"
 SWITCH = """
 #[doc(hidden)]
@@ -335,19 +337,50 @@ def look(checkout, binaries, kept):
                 print(f"comes by nothing, or fails: {name}", flush=True)
 
 
-def shown_to(tests, likely, special, patience):
-    """The tests of a break that it is shown to: some quick ones, then from each binary the one that sees most in its time of
-    what few tests see, and so on by turns; those binaries first who noticed other breaks of its file."""
-    ranks = {binary: rank for rank, (binary, _times) in enumerate(likely.most_common())}
-    tests = sorted(tests)
-    of_binary = collections.defaultdict(list)
-    for seconds, test in sorted(tests[4:], key=lambda test: -special[test[1]] / (test[0] + 0.2)):
-        of_binary[test.split(" ")[0]].append((seconds, test))
-    binaries = sorted(of_binary, key=lambda binary: ranks.get(binary, len(ranks)))
-    turns = itertools.zip_longest(*(of_binary[binary] for binary in binaries))
-    rest = [test for turn in turns for test in turn if test]
-    until_now = itertools.accumulate(seconds for seconds, _test in rest)
-    return tests[:4] + [test for test, seconds in zip(rest, until_now) if seconds < patience]
+class Guide:
+    """Which tests will most likely notice a break: those that get where few others do, near it or anywhere."""
+
+    def __init__(self, breaks, looked):
+        self.breaks, self.coming_by = breaks, collections.defaultdict(list)
+        for test, (seconds, numbers) in looked.items():
+            for number in numbers:
+                self.coming_by[number].append((seconds, test))
+        self.special = {test: sum(map(self.rarity, numbers)) for test, (_seconds, numbers) in looked.items()}
+        self.of_file = collections.defaultdict(list)
+        for number, one in enumerate(breaks):
+            self.of_file[one["file"]].append(number)
+        self.noticed = collections.defaultdict(collections.Counter)
+
+    def rarity(self, number):
+        return 1 / len(self.coming_by[number])
+
+    def shown_to(self, number, patience):
+        """The tests of a break that it is shown to: some quick ones, then those that get where few others do near it, then by
+        turns those of each binary that do so anywhere; those binaries first who noticed other breaks of its file."""
+        tests = sorted(self.coming_by[number])
+        quick, rest = tests[:4], tests[4:]
+        near = self.near(number)
+        rest.sort(key=lambda test: -near[test[1]] / (test[0] + 1))
+        near, rest = rest[:NEAR], rest[NEAR:]
+        ranks = {binary: rank for rank, (binary, _times) in enumerate(self.noticed[self.breaks[number]["file"]].most_common())}
+        of_binary = collections.defaultdict(list)
+        for seconds, test in sorted(rest, key=lambda test: -self.special[test[1]] / (test[0] + 0.2)):
+            of_binary[test.split(" ")[0]].append((seconds, test))
+        binaries = sorted(of_binary, key=lambda binary: ranks.get(binary, len(ranks)))
+        turns = itertools.zip_longest(*(of_binary[binary] for binary in binaries))
+        rest = [test for turn in turns for test in turn if test]
+        until_now = itertools.accumulate(seconds for seconds, _test in rest)
+        return quick + near + [test for test, seconds in zip(rest, until_now) if seconds < patience]
+
+    def near(self, number):
+        """How rarely met what is that each test meets within some lines."""
+        line = self.breaks[number]["span"]["start"]["line"]
+        near = collections.Counter()
+        for other in self.of_file[self.breaks[number]["file"]]:
+            if abs(self.breaks[other]["span"]["start"]["line"] - line) <= LINES:
+                for _seconds, test in self.coming_by[other]:
+                    near[test] += self.rarity(other)
+        return near
 
 
 def noticed_by(checkout, binaries, number, tests):
@@ -368,7 +401,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="those to judge, if not all")
     parser.add_argument("--in", dest="folder", type=Path, required=True, help="a checkout of its own, made if it is not there")
-    parser.add_argument("--patience", type=int, default=60, help="seconds of tests that a break is shown to, those first "
+    parser.add_argument("--patience", type=int, default=30, help="seconds of tests that a break is shown to besides those "
                         "that will most likely notice it; all together take a quarter of an hour")
     parser.add_argument("--again", action="store_true", help="also files that were judged as they are")
     given = parser.parse_args()
@@ -379,30 +412,23 @@ def main():
     print(f"{len(breaks)} breaks, {len(unfit)} of them do not compile", flush=True)
     looked = Kept(checkout.folder / LOOKED)
     look(checkout, binaries, looked)
-    coming_by = collections.defaultdict(list)
-    for test, (seconds, numbers) in looked.known.items():
-        for number in numbers:
-            coming_by[number].append((seconds, test))
-    special = {test: sum(1 / len(coming_by[number]) for number in numbers) for test, (_s, numbers) in looked.known.items()}
+    guide = Guide(breaks, looked.known)
     verdicts = Kept(checkout.folder / "target/mutants-verdicts.jsonl")
 
     judged = Judged(HERE / "mutants.judged")
-    likely = collections.defaultdict(collections.Counter)
 
     def judge(number):
         name = breaks[number]["name"]
-        noticed = likely[breaks[number]["file"]]
-        tests = shown_to(coming_by[number], noticed, special, given.patience)
+        tests = guide.shown_to(number, given.patience)
         by = noticed_by(checkout, binaries, number, tests)
-        noticed.update([by] if by else [])
-        all_of_them = len(tests) == len(coming_by[number])
+        guide.noticed[breaks[number]["file"]].update([by] if by else [])
+        all_of_them = len(tests) == len(guide.coming_by[number])
         verdict = by or ("nobody" if all_of_them else f"nobody in {given.patience} s")
         verdicts.add(verdict_of(breaks[number]), verdict)
         print(f"{len(verdicts.known)} of {len(breaks)}: {verdict}: {name}", flush=True)
-        of_file = [other for other in range(len(breaks)) if breaks[other]["file"] == breaks[number]["file"]]
-        if not any(other not in unfit and is_open(breaks[other]) for other in of_file):
-            fit = [breaks[other] for other in of_file if other not in unfit]
-            unnoticed = [one["name"] for one in fit if verdicts.known[verdict_of(one)].startswith("nobody")]
+        fit = [breaks[other] for other in guide.of_file[breaks[number]["file"]] if other not in unfit]
+        if not any(is_open(one) for one in fit):
+            unnoticed = [one["name"] for one in fit if verdicts.known.get(verdict_of(one), "").startswith("nobody")]
             judged.add(breaks[number]["file"], len(fit), map(lasting_name, unnoticed))
 
     def urgency(number):
@@ -411,6 +437,8 @@ def main():
 
     def is_open(one):
         verdict = verdicts.known.get(verdict_of(one))
+        if lasting_name(one["name"]) in accepted:
+            return False
         return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
 
     def is_wanted(number):

@@ -23,6 +23,8 @@ import story
 # What the call takes, and how long a client may hear nothing of it.
 SECONDS = 320
 SILENCE = 10
+# So many take a quarter of an hour.
+REQUESTS = 3_000
 
 
 @contextlib.contextmanager
@@ -73,7 +75,8 @@ def run(binary):
     with story.stage() as (folder, env), slow_api(binary, folder) as api:
         env = {**env, "GOOGLE_API_KEY": "a-key-for-tests", "GOOGLE_GEMINI_BASE_URL": api}
         requests = pathlib.Path(folder) / "r.jsonl"
-        requests.write_text('{"key": "a", "request": {"contents": [{"parts": [{"text": "Hello"}]}]}}\n', encoding="utf-8")
+        line = '{{"key": "{}", "request": {{"contents": [{{"parts": [{{"text": "Hello"}}]}}]}}}}\n'
+        requests.write_text("".join(map(line.format, range(REQUESTS))), encoding="utf-8")
         subprocess.run([binary, "create", "r.jsonl", "--quiet"], cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
         with story.http_server(binary, folder, env, settings=()) as address:
             check = lambda: asyncio.run(wait_everywhere(binary, folder, env, address))  # noqa: E731
