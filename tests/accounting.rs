@@ -186,6 +186,50 @@ fn single_keys_and_outcomes_are_looked_up_without_a_file() {
 }
 
 #[test]
+fn what_a_job_was_made_of_is_never_written_over() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one")]);
+    std::fs::create_dir(world.path("notes")).unwrap();
+    world.write("notes/a.md", "about A");
+    world.reply(&["build", "notes/*.md", "--template", "{{ text }}", "--output", "n.jsonl"]);
+    let notes = world.reply(&["create", "n.jsonl"])["job"].as_str().unwrap().to_owned();
+    let stage = ["build", &format!("job:{handle}"), "--template", "{{ answer }}", "--output", "s.jsonl"];
+    world.reply(&stage);
+    let second = world.reply(&["create", "s.jsonl"])["job"].as_str().unwrap().to_owned();
+    let files = [
+        (&handle, "rows.csv"),
+        (&handle, "rows.requests.jsonl"),
+        (&notes, "notes/a.md"),
+        (&second, "rows.csv"),
+        (&second, "s.jsonl"),
+    ];
+    for (job, file) in files {
+        let before = world.read(file);
+        for more in [&["--overwrite"][..], &[]] {
+            let format = ["--format", "csv"];
+            let error = world.refused(&[&["results", job, "--output", file][..], &format, more].concat());
+            assert_eq!(error["kind"], "invalid_argument", "{error}");
+            assert!(error["cause"].as_str().unwrap().starts_with("the job was made of that file"), "{error}");
+        }
+        assert_eq!(world.read(file), before, "{file}");
+    }
+    world.write("notes/old.csv", "of another job");
+    results(&world, &[&handle, "--output", "notes/old.csv", "--overwrite"]);
+}
+
+#[test]
+fn a_file_of_some_outcomes_is_not_in_the_place_of_all_answers() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "[[simulate:failed]]"), ("c", "[[simulate:blocked]]")]);
+    let some = results(&world, &[&handle, "--outcome", "failed"]);
+    assert!(some["path"].as_str().unwrap().ends_with(&format!("{handle}.results.failed.jsonl")), "{some}");
+    assert_eq!(some["failures"].as_array().unwrap().len(), 1, "what was not asked about is not explained: {some}");
+    assert!(!some["warnings"].to_string().contains("for other reasons"), "{some}");
+    let all = results(&world, &[&handle]);
+    assert_eq!(world.lines(all["path"].as_str().unwrap()).len(), 3);
+}
+
+#[test]
 fn results_are_not_written_over_other_files() {
     let world = World::new();
     let handle = finished(&world, &[("a", "one")]);

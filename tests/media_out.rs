@@ -174,6 +174,18 @@ fn again_is_no_conflict_and_a_changed_file_is_kept() {
 }
 
 #[test]
+fn pictures_that_were_asked_about_are_not_replaced() {
+    let world = World::new();
+    std::fs::create_dir(world.path("photos")).unwrap();
+    world.write("photos/A1.png", "what was asked about");
+    let handle = finished(&world, IMAGES, &[]);
+    let error = world.refusal(&["results", &handle, "--output", "o.csv", "--media-dir", "photos", "--overwrite"]);
+    assert_eq!(error["kind"], "already_exists", "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("name another media_dir"), "{error}");
+    assert_eq!(world.read("photos/A1.png"), "what was asked about");
+}
+
+#[test]
 fn only_what_the_filters_let_through_is_written() {
     let world = World::new();
     let handle = finished(&world, IMAGES, &[]);

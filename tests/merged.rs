@@ -261,7 +261,7 @@ fn what_a_retry_of_a_retry_is_asking_for_is_not_asked_for_by_another_of_the_firs
     ended(&world, &["results", &second, "--limit", "0"]);
     // Only b is left, and its line is the same, whichever of the two is retried.
     let third = retried(&world, &[&second]);
-    let error = world.refusal(&[&["retry", &first], ROOMY.as_slice()].concat());
+    let error = world.refusal(&[&["retry", &first, "--outcome", "failed"], ROOMY.as_slice()].concat());
     assert!(error["cause"].as_str().unwrap().contains(&third), "{error}");
     assert_eq!(world.reply(&["retry", &second])["job"], third.as_str(), "the very same call finds its own");
     assert_eq!(world.jobs_at_the_api(), 3);
@@ -378,6 +378,8 @@ fn answers_that_may_still_come_are_not_asked_for_again() {
     assert_eq!(reply["outcomes"]["missing"], 4, "{reply}");
     let way_out = format!(r#"retry_batch {{"job": "{first}", "outcomes": ["missing"]}}"#);
     assert!(reply["next"].as_str().unwrap().contains(&way_out), "{reply}");
+    let remedy = reply["failures"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.starts_with("may be billed and may still come"), "{reply}");
     let refused = world.refusal(&["retry", &first]);
     assert!(refused["hint"].as_str().unwrap().contains(&way_out), "{refused}");
     assert_eq!(world.jobs_at_the_api(), 1);

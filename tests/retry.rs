@@ -83,15 +83,34 @@ fn what_was_cut_off_gets_twice_the_room_and_nothing_else_does() {
 fn room_grows_with_each_retry_until_it_is_enough() {
     let world = World::new();
     let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1}))]);
-    let mut limits = Vec::new();
+    let (mut newest, mut limits) = (job.clone(), Vec::new());
     while world.results(&[&job, "--limit", "1"])["outcomes"]["answered"] == 0 {
-        // Always of the first job: what the retries before tried is not tried again.
-        let retry = retried(&world, &[&job]);
-        let sent = configs(&uploaded(&world, retry["job"].as_str().unwrap()));
+        // What the retries before tried is not tried again.
+        newest = retried(&world, &[&newest, "--max-generations", "9"])["job"].as_str().unwrap().to_owned();
+        let sent = configs(&uploaded(&world, &newest));
         limits.push(sent[0].1["maxOutputTokens"].as_i64().unwrap());
     }
     assert!(limits.len() > 2, "{limits:?}");
     assert!(limits.iter().zip([2, 4, 8, 16, 32, 64, 128]).all(|(limit, expected)| *limit == expected), "{limits:?}");
+}
+
+#[test]
+fn the_same_call_finds_its_retry_although_that_left_something_unanswered() {
+    let world = World::new();
+    let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1})), line("b", "hi", json!({}))]);
+    let first = retried(&world, &[&job]);
+    let named = first["job"].as_str().unwrap();
+    assert_eq!(world.results(&[named, "--limit", "1"])["outcomes"]["truncated"], 1);
+    for call in [&["retry", &job][..], &["retry", &job, "--dry-run"]] {
+        let again = world.reply(call);
+        assert_eq!((&again["job"], &again["repeated"]), (&first["job"], &first["repeated"]), "{again}");
+        let warnings = again["warnings"].to_string().replace('\\', "");
+        assert!(warnings.contains(&format!(r#"retry_batch {{"job": "{named}"}}"#)), "{warnings}");
+    }
+    assert_eq!(world.jobs_at_the_api(), 2);
+    // Another call is another retry, and the retry can be retried.
+    retried(&world, &[&job, "--outcome", "truncated", "--generation-config", r#"{"seed": 7}"#]);
+    retried(&world, &[named, "--generation-config", r#"{"maxOutputTokens": 3}"#]);
 }
 
 #[test]

@@ -155,7 +155,15 @@ impl MediaFolder {
             height: size.map(|size| size.height),
             seconds: found.seconds,
         };
-        self.folder.file(&file)?.persist_if_new(temporary, self.overwrite)?;
+        // Whoever lets answers be replaced does not mean the pictures that were asked about.
+        let is_ours = self.names.is_noted(&file);
+        let target = self.folder.file(&file)?;
+        target.persist_if_new(temporary, self.overwrite && is_ours).map_err(|e| match (e.kind(), is_ours) {
+            (ErrorKind::AlreadyExists, false) => {
+                e.hint("that file is not of these answers, and is not replaced: name another media_dir")
+            }
+            _ => e,
+        })?;
         open.written.insert(file.as_bytes());
         open.count += 1;
         let line = serde_json::to_string(&entry).unwrap_or_default();

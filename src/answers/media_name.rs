@@ -1,6 +1,6 @@
 //! Keys as names of files: on every system, below the folder, each for one key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -14,12 +14,20 @@ const KEPT: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 pub(super) struct Names {
     /// Hash of a name in small letters, as some file systems see it, and hash of its key.
     taken: HashMap<u128, u128>,
+    /// The names of files that were there before.
+    noted: HashSet<u128>,
 }
 
 impl Names {
     /// Notes that a file belongs to a key already.
     pub(super) fn note(&mut self, file: &str, key: &str) {
         self.taken.insert(seen(file), xxh3_128(key.as_bytes()));
+        self.noted.insert(seen(file));
+    }
+
+    /// Whether a file of this name was noted.
+    pub(super) fn is_noted(&self, file: &str) -> bool {
+        self.noted.contains(&seen(file))
     }
 
     /// The name of the file with the `number`-th picture or sound of this key, counted from 1.

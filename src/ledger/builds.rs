@@ -42,6 +42,9 @@ pub struct BuildOrigin {
     /// The larger file whose requests these are some of.
     #[serde(default)]
     pub sample_of: Option<SampleOf>,
+    /// Of the requests of a retry: the mark of the call that chose them.
+    #[serde(default)]
+    pub retry_call: Option<String>,
 }
 
 /// The whole that a sample was taken of.
@@ -70,6 +73,7 @@ impl BuildOrigin {
             media_expires: None,
             counted: None,
             sample_of: None,
+            retry_call: None,
         }
     }
 }

@@ -322,6 +322,7 @@ fn a_build_is_remembered_by_the_hash_of_its_file() {
         media_expires: None,
         counted: None,
         sample_of: None,
+        retry_call: None,
     };
     ledger.remember_build("aa", &origin).unwrap();
     assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));

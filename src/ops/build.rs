@@ -70,6 +70,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         media_expires: attach.placed.expires(),
         counted: None,
         sample_of: None,
+        retry_call: None,
     };
     let is_ready = asked.ready.is_some();
     let mut warnings = rows.warnings();
@@ -195,7 +196,7 @@ pub(super) fn problems_file(roots: &Roots, output: &AllowedPath) -> Result<Allow
 
 /// The source is not written over, whatever else may be.
 fn refuse_source(rows: &Rows, file: AllowedPath) -> Result<AllowedPath> {
-    if rows.is_file(&file) {
+    if rows.holds(&file) {
         let cause = "it is the source itself, and would be lost";
         return Err(
             Error::new(ErrorKind::InvalidArgument, format!("writing {file}"), cause).hint("name another output")

@@ -10,6 +10,7 @@ use super::results::NextStage;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::JobRecord;
+use crate::ledger::builds::BuildOrigin;
 use crate::paths::{AllowedPath, Roots};
 use crate::progress::Monitor;
 use crate::source::{self, Format, Listing, Reading, Source, Style};
@@ -39,10 +40,7 @@ impl Dataset {
     /// Finds it; the answers of a job are fetched if need be.
     pub(super) async fn find(app: &App, text: &str, reading: Reading, monitor: &dyn Monitor) -> Result<Self> {
         match text.strip_prefix(JOB) {
-            None => {
-                let (roots, text) = (app.roots().clone(), text.to_owned());
-                off_thread(monitor, move |monitor| on_disk(&roots, &text, reading, monitor)).await
-            }
+            None => Self::find_on_disk(app, text, reading, monitor).await,
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh_now(app, job).await?;
@@ -50,6 +48,11 @@ impl Dataset {
                 Ok(Self::Answers { path, handle: job.handle.to_string(), warnings, unfinished })
             }
         }
+    }
+
+    async fn find_on_disk(app: &App, text: &str, reading: Reading, monitor: &dyn Monitor) -> Result<Self> {
+        let (roots, text) = (app.roots().clone(), text.to_owned());
+        off_thread(monitor, move |monitor| on_disk(&roots, &text, reading, monitor)).await
     }
 
     /// Its rows, from the start.
@@ -76,9 +79,13 @@ impl Dataset {
         }
     }
 
-    /// Whether this file is what is read.
-    pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
-        matches!(self, Self::File { path, .. } if path == file)
+    /// Whether this file is what is read, or one of those that are.
+    pub(super) fn holds(&self, file: &AllowedPath) -> bool {
+        match self {
+            Self::File { path, .. } => path == file,
+            Self::Files(listing) => listing.holds(file),
+            Self::Answers { .. } => false,
+        }
     }
 
     /// How it is read.
@@ -144,6 +151,30 @@ pub(super) fn is_made_of(app: &App, source: &str, sha256: &str) -> Result<bool> 
         }
         source = ledger.build_origin(&asked)?.filter(|_| !seen.contains(&asked)).and_then(|origin| origin.source);
         seen.push(asked);
+    }
+    Ok(false)
+}
+
+/// Whether a job was made of this file, be it by way of earlier stages: it holds its requests, or rows of its data set.
+pub(super) async fn made_of(app: &App, job: &JobRecord, file: &AllowedPath, monitor: &dyn Monitor) -> Result<bool> {
+    let ledger = app.ledger()?;
+    let (mut job, mut seen) = (Some(job.clone()), Vec::new());
+    while let Some(JobRecord { handle, input_path, input_sha256, .. }) =
+        job.take().filter(|job| !seen.contains(&job.handle))
+    {
+        if input_path.is_some_and(|input| input == file.to_string()) {
+            return Ok(true);
+        }
+        let origin = input_sha256.map_or(Ok(None), |sha256| ledger.build_origin(&sha256))?;
+        let Some(BuildOrigin { source: Some(source), reading, .. }) = origin else { break };
+        if let Some(stage) = source.strip_prefix(JOB) {
+            job = ledger.find(stage)?;
+        } else {
+            let reading = serde_json::from_value(reading).unwrap_or_default();
+            // What cannot be found is not in danger.
+            return Ok(Dataset::find_on_disk(app, &source, reading, monitor).await.is_ok_and(|rows| rows.holds(file)));
+        }
+        seen.push(handle);
     }
     Ok(false)
 }

@@ -19,9 +19,10 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::bounds::at_most;
+use super::dataset::made_of;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
-use crate::answers::{Filter, Format, Summary, Tally};
+use crate::answers::{FailureGroup, Filter, Format, Summary, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
@@ -58,6 +59,9 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         false => None,
     };
     let output = output_file(app, &args, &job, format, join.as_ref())?;
+    if let Some((path, _)) = &output {
+        refuse_input(app, &job, path, monitor).await?;
+    }
     let media = output.is_some().then(|| media_folder(app, &args, &job)).transpose()?;
     let task = prepare(app, &job, output, join, wanted, &view, monitor).await?.with_media(media);
     let overwrite = args.overwrite;
@@ -77,7 +81,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         }
         reply.whole = Some(whole.to_string());
     }
-    budget::fit(&mut reply);
+    budget::fit(&mut reply, &args.outcomes);
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
     }
@@ -180,22 +184,30 @@ fn output_file(
             let name = match (asked.unwrap_or_default(), join) {
                 (Format::Source, Some(join)) => join.answered_name(),
                 (Format::Raw, _) => format!("{}.results.raw.jsonl", file_name(job)),
-                (format, _) => format!("{}.results.{}", file_name(job), format.as_str()),
+                (format, _) => format!("{}.results.{}{}", file_name(job), only(&args.outcomes), format.as_str()),
             };
             app.roots().writable(&name)?
         }
     };
-    if join.is_some_and(|join| join.is_from(&path)) {
-        let cause = "it is the data set itself, and would be lost";
-        return Err(
-            Error::new(ErrorKind::InvalidArgument, format!("writing {path}"), cause).hint("name another output")
-        );
-    }
     let format = match asked {
         Some(format) => format,
         None => Format::of_file(&path)?,
     };
     Ok(Some((path, format)))
+}
+
+/// "failed." where a file holds nothing else: it does not stand in the place of all answers.
+fn only(outcomes: &[Outcome]) -> String {
+    outcomes.iter().map(|outcome| format!("{outcome}.")).collect()
+}
+
+/// What a job was made of is not written over, whatever else may be.
+async fn refuse_input(app: &App, job: &JobRecord, path: &AllowedPath, monitor: &dyn Monitor) -> Result<()> {
+    if !path.exists() || !made_of(app, job, path, monitor).await? {
+        return Ok(());
+    }
+    let cause = "the job was made of that file (its data set or its requests), which would be lost";
+    Err(Error::new(ErrorKind::InvalidArgument, format!("writing {path}"), cause).hint("name another output"))
 }
 
 /// The folder for pictures and sounds.
@@ -238,7 +250,12 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
         ),
     };
     let most = if is_about_answers(args) { 0 } else { MOST_FAILURES };
-    let failures = summary.failures().into_iter().take(most).map(Failure::from).collect();
+    let is_wanted = |failure: &FailureGroup| args.outcomes.is_empty() || args.outcomes.contains(&failure.outcome);
+    let failures = summary.failures().into_iter().filter(is_wanted).take(most).map(Failure::from);
+    let mut failures: Vec<_> = failures.collect();
+    if family.misses_results() {
+        failures.iter_mut().for_each(Failure::may_still_come);
+    }
     ResultsReply {
         job: job.handle.to_string(),
         state: job.state().to_string(),
@@ -325,13 +342,13 @@ fn unanswered_step(job: &Handle, family: &Family, outcomes: &OutcomeCounts, is_w
     let others: Vec<_> = others.map(Outcome::as_str).collect();
     match (outcomes.blocked, others.as_slice()) {
         (0, _) => format!(
-            "retry_batch {{\"job\": \"{job}\"}} submits the requests without an answer again; see failures for what to change first"
+            "retry_batch {{\"job\": \"{job}\"}} submits the requests without an answer again, as a new job that is paid; see failures for what to change first"
         ),
         (_, []) => {
             format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{job}\", \"model\": \"…\"}})")
         }
         _ => format!(
-            "retry_batch {} submits the others without an answer again; {hopeless}",
+            "retry_batch {} submits the others without an answer again, as a new job that is paid; {hopeless}",
             json!({"job": job.as_str(), "outcomes": others})
         ),
     }

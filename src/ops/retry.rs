@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::App;
-use super::create::{CreateArgs, CreateReply, Submission};
+use super::create::{CreateArgs, CreateReply};
 use super::lease::Lease;
 use super::requests::as_submitted;
 use super::results::Family;
@@ -104,10 +104,12 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     let is_lacking = family.misses_results() && args.outcomes.is_empty();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
     let chosen = write_requests(app, &args, (family, &root), origin.as_ref(), &model, monitor).await?;
-    if let Some(origin) = origin.filter(|_| job.input_sha256.as_ref() != Some(&chosen.sha256)) {
+    if job.input_sha256.as_ref() != Some(&chosen.sha256) {
         // The rows are the same: the answers of the retry can be joined to them as well.
-        app.ledger()?
-            .remember_build(&chosen.sha256, &BuildOrigin { model: None, counted: None, sample_of: None, ..origin })?;
+        let origin = origin.unwrap_or_else(|| BuildOrigin::unknown(job.kind));
+        let retry_call = Some(chosen.call.clone());
+        let origin = BuildOrigin { model: None, counted: None, sample_of: None, retry_call, ..origin };
+        app.ledger()?.remember_build(&chosen.sha256, &origin)?;
     }
     let create = CreateArgs {
         model: Some(chosen.model.clone()),
@@ -139,13 +141,13 @@ fn warnings(
     if is_unchanged && chosen.repeated.blocked > 0 {
         warnings.push(blocked(job, &chosen.repeated));
     }
-    if let (left_out @ 1.., root) = &chosen.elsewhere {
+    if let Some((left_out, root)) = &chosen.elsewhere {
         warnings.push(format!(
             "{} left out: answered since by other retries of {root}; get_results {{\"job\": \"{root}\"}} has all answers",
             counted(*left_out, "request")
         ));
     }
-    if created.submission == Submission::Found && chosen.ended.contains(&created.job) {
+    if chosen.ended.contains(&created.job) {
         warnings.push(format!(
             "these requests were repeated in that job already; to repeat what it left unanswered, \
              retry_batch {{\"job\": \"{}\"}}",

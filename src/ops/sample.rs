@@ -162,7 +162,11 @@ pub(super) struct Whole {
 impl Whole {
     /// The call that submits it.
     pub(super) fn next_step(&self) -> String {
-        format!("create_batch {{\"input\": \"{}\", \"model\": \"{}\"}}", self.of.path, self.model)
+        let price = self.cost.map_or("an unknown price".to_owned(), |cost| Cost::Usd(cost.expected).to_string());
+        format!(
+            "create_batch {{\"input\": \"{}\", \"model\": \"{}\"}} submits the whole, for about {price}",
+            self.of.path, self.model
+        )
     }
 }
 

@@ -133,6 +133,11 @@ impl Listing {
             .hint("docs/*.md are the files of a folder, docs/**/*.md those below it too")
     }
 
+    /// Whether this file is one of them.
+    pub fn holds(&self, file: &AllowedPath) -> bool {
+        self.files.iter().any(|listed| listed.path == *file)
+    }
+
     /// The text that finds it again.
     pub fn text(&self) -> String {
         match &self.pattern {

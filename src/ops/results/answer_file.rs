@@ -61,11 +61,6 @@ pub(in crate::ops) struct Join {
 }
 
 impl Join {
-    /// Whether this file is where the rows come from.
-    pub(in crate::ops) fn is_from(&self, file: &AllowedPath) -> bool {
-        self.rows.is_file(file)
-    }
-
     /// The name of a file with the rows and their answers: `products.answered.csv`.
     pub(in crate::ops) fn answered_name(&self) -> String {
         format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))

@@ -1,6 +1,7 @@
 //! Keeps the reply of `get_results` small, whatever the answers are: it says what was left out and where it is.
 
 use super::words::{ResultsReply, Sample};
+use crate::job::Outcome;
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::clip;
 
@@ -16,10 +17,11 @@ const LEAST_TEXT: usize = 120;
 const FRAME: usize = 110;
 
 /// Cuts the parts of a reply that depend on data to what there is room for.
-pub(super) fn fit(reply: &mut ResultsReply) {
+/// Failures are of these outcomes, of all if none is named.
+pub(super) fn fit(reply: &mut ResultsReply, outcomes: &[Outcome]) {
     fit_retries(reply);
     fit_warnings(&mut reply.warnings);
-    fit_failures(reply);
+    fit_failures(reply, outcomes);
     let mut samples = std::mem::take(&mut reply.samples);
     let room = BUDGET.saturating_sub(json_bytes(reply));
     let rest = if reply.path.is_some() { "in the file" } else { "whole with output" };
@@ -49,11 +51,15 @@ fn fit_warnings(warnings: &mut Vec<String>) {
     }
 }
 
-fn fit_failures(reply: &mut ResultsReply) {
+fn fit_failures(reply: &mut ResultsReply, outcomes: &[Outcome]) {
     while json_bytes(&reply.failures) > FAILURES_BYTES {
         reply.failures.pop();
     }
-    let unanswered = reply.outcomes.total() - reply.outcomes.answered - reply.outcomes.pending;
+    let is_told = |outcome: &Outcome| match outcome {
+        Outcome::Answered | Outcome::Pending => false,
+        outcome => outcomes.is_empty() || outcomes.contains(outcome),
+    };
+    let unanswered: i64 = Outcome::ALL.into_iter().filter(is_told).map(|outcome| reply.outcomes.get(outcome)).sum();
     let listed: i64 = reply.failures.iter().map(|failure| failure.count).sum();
     if unanswered > listed {
         let rest = counted(unanswered - listed, "request");

@@ -207,6 +207,15 @@ impl fmt::Display for ResultsReply {
     }
 }
 
+impl Failure {
+    /// What is missing although the API counts it as done is not asked again without a thought.
+    pub(super) fn may_still_come(&mut self) {
+        if self.outcome == Outcome::Missing {
+            "may be billed and may still come: see the warning before you ask again".clone_into(&mut self.remedy);
+        }
+    }
+}
+
 impl From<FailureGroup> for Failure {
     fn from(group: FailureGroup) -> Self {
         let reason = match group.message {

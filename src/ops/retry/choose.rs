@@ -32,6 +32,8 @@ use crate::progress::Monitor;
 pub(super) struct Chosen {
     pub(super) path: AllowedPath,
     pub(super) sha256: String,
+    /// The mark of the call.
+    pub(super) call: String,
     /// The model to ask: that of the very same retry, if there is one.
     pub(super) model: String,
     /// The requests in it, by the outcome they had.
@@ -42,7 +44,7 @@ pub(super) struct Chosen {
     /// Earlier retries that have ended.
     pub(super) ended: Vec<String>,
     /// Requests left out because another retry of this first job has answered them since.
-    pub(super) elsewhere: (i64, Handle),
+    pub(super) elsewhere: Option<(i64, Handle)>,
 }
 
 /// Writes it, and settles what the job and its earlier retries cost: every line of theirs is read.
@@ -58,6 +60,10 @@ pub(super) async fn write_requests(
     let Some(job) = family.members.first().map(|member| member.job.clone()) else {
         return Err(Error::internal("choosing requests", "there is no job"));
     };
+    let call = mark(args);
+    if let Some(earlier) = made_by(app, &family, &job, &call)? {
+        return as_before(family, earlier, (call, checker_of(origin)?.0), monitor).await;
+    }
     let ended: Vec<_> = family.retries().map(|retry| retry.job.handle.to_string()).collect();
     // Other settings, or more that answered meanwhile, are another file: a retry of the retry finds its own.
     let settings = serde_json::to_vec(&(&wanted, &args.generation_config, &ended)).unwrap_or_default();
@@ -91,13 +97,70 @@ pub(super) async fn write_requests(
     settle(app, &task.members, &copied.costs)?;
     Ok(Chosen {
         path,
+        call,
         sha256: copied.sha256,
         model: copied.model.unwrap_or(task.model),
         repeated: copied.repeated,
         changes: copied.settings.changes(),
         warning: copied.settings.warning(),
         ended,
-        elsewhere: (copied.elsewhere, task.root),
+        elsewhere: (copied.elsewhere > 0).then_some((copied.elsewhere, task.root)),
+    })
+}
+
+/// Tells calls apart that choose requests of the same job.
+fn mark(args: &RetryArgs) -> String {
+    let asked = serde_json::to_vec(&(&args.outcomes, &args.generation_config, &args.model)).unwrap_or_default();
+    format!("{:016x}", xxh3_64(&asked))
+}
+
+/// The retry that has ended and that the very same call made: made again, it finds that one, whatever was left unanswered.
+fn made_by(app: &App, family: &Family, job: &JobRecord, call: &str) -> Result<Option<Earlier>> {
+    for retry in family.retries().filter(|retry| retry.job.retry_of.as_ref() == Some(&job.handle)) {
+        let origin = app.ledger()?.origin_of(&retry.job)?;
+        let made_it = origin.is_some_and(|origin| origin.retry_call.as_deref() == Some(call));
+        if let (true, Some(keys), Ok(path)) = (made_it, &retry.keys, as_submitted(app, &retry.job)) {
+            return Ok(Some(Earlier { number: retry.number, job: retry.job.clone(), keys: keys.clone(), path }));
+        }
+    }
+    Ok(None)
+}
+
+/// A retry that is found again.
+struct Earlier {
+    number: u32,
+    job: JobRecord,
+    keys: AllowedPath,
+    path: AllowedPath,
+}
+
+/// Its requests, by the outcome that they had when they were chosen.
+async fn as_before(
+    family: Family,
+    Earlier { number, job, keys, path }: Earlier,
+    (call, checker): (String, Checker),
+    monitor: &dyn Monitor,
+) -> Result<Chosen> {
+    let ended = family.retries().map(|retry| retry.job.handle.to_string()).collect();
+    let before: Vec<_> = family.members.into_iter().filter(|member| member.number < number).collect();
+    let repeated = off_thread(monitor, move |monitor| {
+        let (mut merged, _) = Family::open(&before, checker, monitor)?;
+        let (mut repeated, mut keys) = (OutcomeCounts::default(), Keys::new(keys.open()?));
+        while let Some(key) = keys.next_key()? {
+            repeated.add(merged.get(&key, |_, _| ())?.answer.outcome, 1);
+        }
+        Ok(repeated)
+    });
+    Ok(Chosen {
+        path,
+        sha256: job.input_sha256.unwrap_or_default(),
+        call,
+        model: job.model,
+        repeated: repeated.await?,
+        changes: Vec::new(),
+        warning: None,
+        ended,
+        elsewhere: None,
     })
 }
 
