@@ -81,6 +81,61 @@ fn a_job_that_failed_whole_frees_what_was_set_aside() {
 }
 
 #[test]
+fn what_was_given_up_has_to_fit_as_if_it_were_new() {
+    let world = world(&["one", "two"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 400, body: ErrorBody::Empty });
+    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["error"]["kind"], "refused");
+    created(&world, budget, "b.jsonl");
+    over(&world, budget, &["create", "a.jsonl"]);
+    created(&world, budget * 2.0, "a.jsonl");
+}
+
+#[test]
+fn what_waits_is_found_although_the_budget_was_lowered_meanwhile() {
+    let world = world(&["one"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
+    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["submission"], "queued");
+    assert_eq!(under(&world, budget / 3.0, &["create", "a.jsonl"])["submission"], "queued");
+}
+
+#[test]
+fn each_part_counts_with_its_share_and_none_twice() {
+    let world = World::new();
+    for file in ["a.jsonl", "b.jsonl"] {
+        world.reply(&[
+            "build",
+            "--prompt",
+            &format!("one of {file}"),
+            "--prompt",
+            &format!("two of {file}"),
+            "--output",
+            file,
+        ]);
+    }
+    let (budget, cut) = (high(&world, "a.jsonl") * 1.2, ["create", "a.jsonl", "--max-part-requests", "1"]);
+    world.simulator.faults().nth(Call::CreateBatch, 2, Fault::Status { code: 400, body: ErrorBody::Empty });
+    assert_eq!(under(&world, budget, &cut)["error"]["kind"], "refused");
+    // Half of it is spent, and the other half is given up.
+    over(&world, budget, &["create", "b.jsonl"]);
+    assert_eq!(under(&world, budget, &cut)["submission"], "created");
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn a_job_that_is_cut_anew_counts_once() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "number one", "--prompt", "number two", "--output", "a.jsonl"]);
+    let budget = high(&world, "a.jsonl") * 1.2;
+    world.simulator.limits().set_enqueued_tokens(Some(3));
+    assert_eq!(under(&world, budget, &["create", "a.jsonl"])["submission"], "queued");
+    ledger::time_passes(&world, Duration::from_secs(3600));
+    let cut = under(&world, budget, &["create", "a.jsonl", "--max-part-requests", "1"]);
+    assert_eq!(cut["parts"]["total"], 2, "{cut}");
+}
+
+#[test]
 fn results_that_did_not_all_come_free_nothing() {
     let world = world(&["one", "two"]);
     let budget = high(&world, "a.jsonl") * 1.5;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -293,6 +294,12 @@ fn a_retry_asks_what_was_submitted_although_another_file_stands_in_its_place() {
     assert_eq!(second["requests"], 2, "{second}");
     std::fs::remove_file(world.path(name)).unwrap();
     assert_eq!(world.reply(&["retry", &first, "--outcome", "blocked"])["requests"], 1);
+
+    // Nor is it lost to somebody who writes into it.
+    let other = submitted(&world, "id,text\nx,[[simulate:failed]] y\n");
+    ended(&world, &["results", &other, "--limit", "0"]);
+    std::fs::OpenOptions::new().append(true).open(world.path(name)).unwrap().write_all(b"more\n").unwrap();
+    assert_eq!(world.reply(&["retry", &other])["requests"], 1);
 }
 
 #[test]

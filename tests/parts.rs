@@ -206,9 +206,9 @@ fn one_part_of_another_cut_is_enough_to_refuse() {
 fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
     let world = world();
     let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
-    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    world.simulator.faults().nth(Call::CreateBatch, 3, full);
     let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
-    assert_eq!(world.jobs_at_the_api(), 1);
+    assert_eq!(world.jobs_at_the_api(), 2);
     std::fs::remove_dir_all(world.path("home")).unwrap();
     // A look by the handle brings back what is there; the call that made it completes it.
     world.run(&["status", handle(&created), "--json"]);
@@ -448,6 +448,12 @@ fn limits_that_make_no_sense_are_refused_before_anything_is_sent() {
     }
     let tier = world.run(&["create", "r.jsonl", "--tier", "9"]);
     assert_eq!(tier.code, 2, "{tier:?}");
+    let line =
+        |n: usize| format!(r#"{{"key":"{n}","request":{{"contents":[{{"parts":[{{"text":"Hello"}}]}}]}}}}"#) + "\n";
+    let lines: String = (0..1001).map(line).collect();
+    world.write("many.jsonl", &lines);
+    let many = world.refused(&["create", "many.jsonl", "--max-part-requests", "1"]);
+    assert!(many["cause"].as_str().unwrap().starts_with("it would be 1001 parts"), "{many}");
     assert!(world.simulator.log().entries().is_empty());
 }
 

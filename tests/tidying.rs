@@ -184,6 +184,7 @@ fn deleting_shows_names_and_sizes_first_and_removes_each_part() {
             .all(|call| !call.path.contains("files/batch-") || call.method != "DELETE")
     );
     assert_eq!(world.reply(&["delete", &job, "--files"])["removed"], json!([]));
+    assert_eq!(world.run(&["history", &job]).stdout.matches("  deleted at the API").count(), 1);
     assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 3, "the answers are here");
     world.reply(&["status", &other, "--wait"]);
 }

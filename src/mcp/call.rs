@@ -56,8 +56,13 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
     /// Arguments are read later: a failure here is a protocol error, which the model may never see. Only a client that
     /// brings back another state than it was given fails.
     fn from_context_part(context: &mut ToolCallContext<'_, BatchServer>) -> Result<Self, ErrorData> {
-        let known = context.service.tools.router.get(&context.name).map(|tool| known_arguments(&tool.input_schema));
-        let (tool, arguments) = (context.name.to_string(), context.arguments.take().unwrap_or_default());
+        let tool = context.service.tools.router.get(&context.name);
+        let known = tool.map(|tool| known_arguments(&tool.input_schema));
+        let mut arguments = context.arguments.take().unwrap_or_default();
+        if let Some(tool) = tool {
+            as_declared(&mut arguments, &tool.input_schema);
+        }
+        let tool = context.name.to_string();
         let (brought, sealed) = (context.input_responses.take(), context.request_state.take());
         let caller = Owner::of(context.service, &context.request_context);
         let seal = || Seal::of(caller.as_ref(), &tool, &arguments);
@@ -69,6 +74,35 @@ impl<A> FromContextPart<ToolCallContext<'_, BatchServer>> for Call<A> {
             arguments,
             args: PhantomData,
         })
+    }
+}
+
+/// Takes texts for what they spell where the tool takes no text: models send `"5"`, `"true"`, and one name for a list of names.
+fn as_declared(arguments: &mut JsonObject, schema: &JsonObject) {
+    for (name, value) in arguments {
+        let Some(declared) = schema.get("properties").and_then(|all| all.get(name)).and_then(|one| one.get("type"))
+        else {
+            continue;
+        };
+        let Value::String(text) = &*value else { continue };
+        if declared == "string" || !declared.is_string() {
+            continue;
+        }
+        let spelled = serde_json::from_str(text.trim()).ok().filter(|spelled| is_of_type(spelled, declared));
+        let alone = || (declared == "array").then(|| Value::Array(vec![value.clone()]));
+        if let Some(meant) = spelled.or_else(alone) {
+            *value = meant;
+        }
+    }
+}
+
+fn is_of_type(value: &Value, declared: &Value) -> bool {
+    match value {
+        Value::Bool(_) => declared == "boolean",
+        Value::Number(number) => declared == "number" || (declared == "integer" && !number.is_f64()),
+        Value::Array(_) => declared == "array",
+        Value::Object(_) => declared == "object",
+        Value::String(_) | Value::Null => false,
     }
 }
 
@@ -121,6 +155,24 @@ mod tests {
         let arguments = object(json!({"jobs": ["a"], "timeout_seconds": "soon", "wait": true}));
         let cause = parse::<StatusArgs>(&arguments, None).unwrap_err();
         assert_eq!(culprit::<StatusArgs>(&arguments, &cause), Some("timeout_seconds"));
+    }
+
+    #[test]
+    fn a_text_stands_for_what_it_spells_where_no_text_is_taken() {
+        let schema = crate::mcp::schema::input::<StatusArgs>();
+        let read = |arguments: Value| {
+            let mut arguments = object(arguments);
+            as_declared(&mut arguments, &schema);
+            Value::Object(arguments)
+        };
+        let meant = json!({"jobs": ["a-1"], "wait": true, "timeout_seconds": 5});
+        assert_eq!(read(json!({"jobs": "a-1", "wait": "true", "timeout_seconds": " 5"})), meant);
+        assert_eq!(read(json!({"jobs": r#"["a-1"]"#, "wait": true, "timeout_seconds": 5})), meant);
+        for other in
+            [json!({"wait": "yes"}), json!({"timeout_seconds": "5.5"}), json!({"job": "5"}), json!({"wait": 1})]
+        {
+            assert_eq!(read(other.clone()), other, "a mistake stays one");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{JobRecord, PartRecord};
 use crate::paths::AllowedPath;
 
+/// Bytes of a request file that is copied.
+const SMALL: u64 = 16 << 20;
+
 /// Where the requests of a part are read.
 pub(super) struct Requests {
     pub(super) file: File,
@@ -45,30 +48,38 @@ pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
     kept.persist(temporary, true)
 }
 
-/// Gives the request file a second name beside the ledger, where the disk knows such: whatever takes the place of the
-/// caller's file later, a retry finds what was submitted. It takes no room as long as the first one is there. A help only:
-/// nothing fails without it.
+/// Keeps the request file beside the ledger as it was submitted: whatever becomes of the caller's file later, a retry finds
+/// it. A small one is copied. A large one gets a second name, where the disk knows such: that takes no room, and is lost only
+/// to whoever writes into the file in place. A help only: nothing fails without it.
 pub(super) fn hold_on(app: &App, job: &JobRecord) {
-    if let Err(e) = second_name(app, job) {
-        tracing::debug!("the request file of {} has no second name: {e}", job.handle);
+    if let Err(e) = keep_as_submitted(app, job) {
+        tracing::debug!("the request file of {} is not kept: {e}", job.handle);
     }
 }
 
-fn second_name(app: &App, job: &JobRecord) -> Result<()> {
+fn keep_as_submitted(app: &App, job: &JobRecord) -> Result<()> {
     let held = Vault::open(app, &job.handle)?.submitted()?;
-    let failed = |e| Error::io(format!("naming {held}"), e);
     if held.exists() {
         if held.open().is_ok_and(|file| as_checked(job, &file).is_ok()) {
             return Ok(());
         }
-        std::fs::remove_file(held.as_path()).map_err(failed)?;
+        std::fs::remove_file(held.as_path()).map_err(|e| Error::io(format!("removing {held}"), e))?;
     }
-    let source = input_of(app, job)?;
+    let (source, failed) = (input_of(app, job)?, |e| Error::io(format!("keeping {held}"), e));
+    let file = source.open()?;
+    as_checked(job, &file)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.len() > SMALL {
+        return std::fs::hard_link(source.as_path(), held.as_path()).map_err(failed);
+    }
+    let copy = held.temporary()?;
+    std::fs::copy(source.as_path(), copy.path()).map_err(failed)?;
+    metadata.modified().and_then(|moment| copy.as_file().set_modified(moment)).map_err(failed)?;
     as_checked(job, &source.open()?)?;
-    std::fs::hard_link(source.as_path(), held.as_path()).map_err(failed)
+    held.persist(copy, true)
 }
 
-/// The requests as they were submitted: the caller's file, or where that is gone or another one by now, its second name.
+/// The requests as they were submitted: the caller's file, or where that is gone or another one by now, what was kept.
 pub(super) fn as_submitted(app: &App, job: &JobRecord) -> Result<AllowedPath> {
     let held = Vault::open(app, &job.handle)?.submitted()?;
     let is_right = |path: &AllowedPath| path.open().is_ok_and(|file| as_checked(job, &file).is_ok());

@@ -15,7 +15,7 @@ use super::App;
 use super::mover::Mover;
 use super::watch::{Watch, Watched};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::JobState;
+use crate::job::{Handle, JobState};
 use crate::ledger::{JobRecord, PartRecord};
 use crate::progress::Monitor;
 use rate::Usual;
@@ -156,7 +156,7 @@ fn reply(app: &App, jobs: &[Watched]) -> Result<StatusReply> {
 }
 
 fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_after_s: Option<i64>) -> Result<String> {
-    let mut jobs = jobs.iter().map(|watched| &watched.job);
+    let jobs = jobs.iter().map(|watched| &watched.job);
     if let Some(job) = jobs.clone().find(|job| job.unclear().is_some() && job.cancelled) {
         return Ok(format!(
             "whether {0} reached the API before it was cancelled is not known yet: cancel_batch {{\"job\": \"{0}\"}} looks \
@@ -182,14 +182,35 @@ fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_af
     if let Some(status) = described.iter().find(|status| !status.next.is_empty()) {
         return Ok(format!("{}: these calls keep what is done and submit the rest", status.next.join(", then ")));
     }
-    if let Some(job) = jobs.find(|job| job.state().is_terminal() && !job.is_withdrawn()) {
+    let later = next_check_after_s
+        .map(|seconds| format!("check_status{} in {seconds} s; do other work meanwhile", named(described)));
+    let mut ended = Vec::new();
+    for job in jobs.filter(|job| job.state().is_terminal() && !job.is_withdrawn()) {
         // The answers of a retry are merged into those of the job that it repeats.
-        return Ok(format!("get_results {{\"job\": \"{}\"}}", app.ledger()?.root_of(job)?));
+        let root = app.ledger()?.root_of(job)?;
+        if !ended.contains(&root) {
+            ended.push(root);
+        }
     }
-    Ok(match next_check_after_s {
-        Some(seconds) => format!("check_status{} in {seconds} s; do other work meanwhile", named(described)),
-        None => "nothing to wait for; list_batches shows ended jobs".to_owned(),
+    Ok(match (ended.split_first(), later) {
+        (Some((first, others)), later) => {
+            let others = others_told(others);
+            let later = later.map_or(String::new(), |later| format!("; for the rest {later}"));
+            format!("get_results {{\"job\": \"{first}\"}}{others}{later}")
+        }
+        (None, Some(later)) => later,
+        (None, None) => "nothing to wait for; list_batches shows ended jobs".to_owned(),
     })
+}
+
+/// "; likewise b-2 and 3 more": what has ended besides.
+fn others_told(others: &[Handle]) -> String {
+    let named: Vec<_> = others.iter().take(MOST_NAMED).map(Handle::as_str).collect();
+    match (named.as_slice(), others.len() - named.len()) {
+        ([], _) => String::new(),
+        (named, 0) => format!("; likewise {}", named.join(", ")),
+        (named, more) => format!("; likewise {} and {more} more", named.join(", ")),
+    }
 }
 
 /// These jobs as arguments of a call; without any it tells of all that have not ended.

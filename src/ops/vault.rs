@@ -101,7 +101,7 @@ impl Vault {
         parts.map(|((number, of), name)| Ok((number, of, self.file(&name)?))).collect()
     }
 
-    /// A second name of the request file, as it was submitted.
+    /// The request file as it was submitted.
     pub(super) fn submitted(&self) -> Result<AllowedPath> {
         self.file("submitted.requests.jsonl")
     }
