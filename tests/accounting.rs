@@ -230,6 +230,21 @@ fn a_file_of_some_outcomes_is_not_in_the_place_of_all_answers() {
 }
 
 #[test]
+fn answers_that_came_are_not_given_up_for_fewer() {
+    let world = World::new();
+    let handle = finished(&world, &[("a", "one"), ("b", "[[simulate:missing]]")]);
+    let counts = json!({"answered": 1, "missing": 1});
+    assert_eq!(results(&world, &[&handle, "--limit", "1"])["outcomes"], counts);
+    world.simulator.faults().next(Call::Download, Fault::EndBodyAfter(0));
+    assert_eq!(
+        results(&world, &[&handle, "--limit", "1"])["outcomes"],
+        counts,
+        "the API lacks one, so it is asked again"
+    );
+    assert_eq!(world.simulator.log().calls(Call::Download), 2);
+}
+
+#[test]
 fn results_are_not_written_over_other_files() {
     let world = World::new();
     let handle = finished(&world, &[("a", "one")]);

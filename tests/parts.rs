@@ -283,6 +283,17 @@ fn trouble_with_one_part_keeps_no_other_from_being_cancelled() {
 }
 
 #[test]
+fn one_part_that_goes_on_is_told_and_one_that_was_stopped_all_the_same_is_not() {
+    let world = World::with(|options| options.pace = Pace::realistic());
+    let created = five(&world);
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().nth(Call::CancelBatch, 2, refused);
+    assert_eq!(world.refusal(&["cancel", handle(&created)])["kind"], "auth", "it goes on, and is paid");
+    world.simulator.faults().next(Call::CancelBatch, Fault::ResetAfterActing);
+    assert_eq!(world.reply(&["cancel", handle(&created)])["state"], "JOB_STATE_CANCELLED");
+}
+
+#[test]
 fn what_runs_is_cancelled_although_it_is_not_known_what_became_of_another_part() {
     let world = World::with(|options| options.pace = Pace::realistic());
     world.write("rows.jsonl", "{\"n\": 1}\n{\"n\": 2}\n");

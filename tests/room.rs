@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::{Value, json};
+use support::ledger;
 use support::world::World;
 
 /// A world whose jobs do not end, with request files `0.jsonl` … of about 200,000 tokens each.
@@ -107,4 +108,19 @@ fn a_job_that_waits_can_be_cancelled_and_asked_for_after_all() {
         "{again}"
     );
     assert_eq!(world.run(&["status", "--json"]).json()["jobs"][0]["verdict"], "waiting");
+}
+
+#[test]
+fn addresses_to_be_notified_go_along_however_late_a_job_is_sent() {
+    let world = world(1);
+    let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let address = "https://example.com/hook";
+    let queued = world.reply(&["create", "0.jsonl", "--webhook-url", address]);
+    assert_eq!(queued["submission"], "queued", "{queued}");
+    ledger::time_passes(&world, Duration::from_secs(3600));
+    world.run(&["run"]);
+    let batches = world.path("api").join("batches");
+    let batch = std::fs::read_dir(batches).unwrap().next().unwrap().unwrap().path().join("batch.json");
+    assert!(world.read(batch.to_str().unwrap()).contains(address));
 }

@@ -107,6 +107,23 @@ fn a_job_that_takes_three_times_as_long_as_others_is_slow() {
 }
 
 #[test]
+fn a_late_job_that_moves_is_slow_and_not_stuck() {
+    let clock = ManualClock::new(chrono::Utc::now());
+    let world = World::with(|options| {
+        options.clock = Arc::new(clock.clone());
+        let day_and_a_half = Duration::from_secs(36 * 3600);
+        options.pace = Pace { minimum_running: day_and_a_half, maximum_running: day_and_a_half, ..Pace::instant() };
+    });
+    let late = job(&world, &["one", "two", "three", "four"], &[]);
+    for (hours, done, verdict) in [(20, 2, "normal"), (5, 2, "stuck"), (3, 3, "slow")] {
+        clock.advance(Duration::from_secs(hours * 3600));
+        age(&world, &late, hours as i64 * HOUR);
+        let seen = status(&world, &late);
+        assert_eq!((&seen["done"], &seen["verdict"]), (&json!(done), &json!(verdict)), "{seen}");
+    }
+}
+
+#[test]
 fn a_job_is_slow_then_stuck_then_near_its_end_and_each_says_why() {
     let world = slow_world();
     let handle = job(&world, &["one", "two"], &[]);
