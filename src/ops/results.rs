@@ -221,7 +221,7 @@ pub(super) fn file_name(job: &JobRecord) -> String {
 }
 
 fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
-    let Done { counted: tallied, family, file, mut warnings } = done;
+    let Done { counted: tallied, family, file, mut warnings, .. } = done;
     if file.is_some() {
         warnings.extend(unasked_told(tallied.unasked));
     }
