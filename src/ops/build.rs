@@ -1,6 +1,7 @@
 //! `build_jsonl`: a request file out of a data set and a template.
 
 mod attach;
+mod blanks;
 mod compose;
 mod count_tokens;
 mod kinds;

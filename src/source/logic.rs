@@ -30,6 +30,7 @@ pub(super) struct Logic {
     environment: Environment<'static>,
     columns: Arc<[Slot]>,
     wants_row: bool,
+    decides: bool,
 }
 
 impl Logic {
@@ -43,12 +44,17 @@ impl Logic {
         names.sort_unstable();
         let wants_row = names.iter().any(|name| name == ROW);
         let columns = names.iter().filter(|name| *name != ROW).map(Slot::new).collect();
-        Ok(Self { environment, columns, wants_row })
+        Ok(Self { environment, columns, wants_row, decides: decides(text) })
     }
 
     /// The columns that the template names.
     pub(super) fn columns(&self) -> &[Slot] {
         &self.columns
+    }
+
+    /// Whether the template has a condition, or a `default` for what is empty.
+    pub(super) fn decides(&self) -> bool {
+        self.decides
     }
 
     pub(super) fn render(&self, row: &Row<'_>, out: impl Write) -> Result<(), RowProblem> {
@@ -194,6 +200,11 @@ fn check_amount(text: &str) -> Result<()> {
         return Err(refused(cause).hint("prepare the columns before, in the file"));
     }
     Ok(())
+}
+
+fn decides(text: &str) -> bool {
+    let tokens = tokenize(text, false, SyntaxConfig::default()).map_while(|token| token.ok());
+    tokens.into_iter().any(|(token, _)| matches!(token, Token::Ident("if" | "or" | "true")))
 }
 
 fn syntax_error(text: &str, error: &minijinja::Error) -> Error {

@@ -86,6 +86,8 @@ pub(super) struct RowMedia {
     pub(super) large: Vec<Large>,
     /// Bytes of its other files.
     pub(super) inline_bytes: u64,
+    /// Whether it brings anything.
+    pub(super) is_any: bool,
 }
 
 /// What a place turned out to be.
@@ -152,7 +154,7 @@ impl Attacher {
     /// What the row brings along. Fails as [`parts`](Self::parts) does.
     pub(super) fn media(&mut self, row: &Row<'_>) -> Result<RowMedia, RowProblem> {
         self.find(row)?;
-        let mut media = RowMedia::default();
+        let mut media = RowMedia { is_any: !self.places.is_empty(), ..RowMedia::default() };
         for place in &self.places {
             let found = look(&self.attach, place, media.inline_bytes, &mut self.bytes);
             match found.map_err(|cause| problem(row, place, &cause))? {
