@@ -82,9 +82,9 @@ fn only_home<'h>(homes: &'h [(&'static Message, String)]) -> Option<&'h str> {
 /// A first-level field that shows the line to be of another format altogether.
 pub(super) fn on_foreign_line(name: &str) -> Option<(&'static str, &'static str)> {
     match name {
-        "custom_id" | "method" | "url" | "body" | "messages" => Some((
-            "the line is an OpenAI batch request",
-            "rename `custom_id` to `key` and turn `body.messages` into `request.contents`: \
+        "custom_id" | "method" | "url" | "body" | "params" | "messages" => Some((
+            "the line is a batch request of OpenAI or Anthropic",
+            "rename `custom_id` to `key` and turn the messages into `request.contents`: \
              {\"key\":\"…\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"…\"}]}]}}",
         )),
         "response" | "error" => {
