@@ -95,6 +95,25 @@ fn hints_name_the_flags_of_the_shell() {
 }
 
 #[test]
+fn the_name_of_a_file_in_place_of_a_text_is_refused() {
+    let world = world();
+    // At a shell @ reads the file, and such a text can only stand in one.
+    world.write("name.txt", "@prompts/sum-up.txt\n");
+    world.write("hi.csv", "id,text\n1,Hi\n");
+    for call in [
+        ["hi.csv", "--template", "@name.txt", "--limit", "1"],
+        ["hi.csv", "--template", "{{ text }}", "--system", "@name.txt"],
+        ["--output", "at.jsonl", "--overwrite", "--prompt", "@prompts/sum-up.txt"],
+    ] {
+        let error = refused(&world, &[&["build"], &call[..]].concat());
+        assert_eq!(error["kind"], "invalid_argument");
+        assert!(error["cause"].as_str().unwrap().contains("which names a file"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("read prompts/sum-up.txt and give what it says"), "{error}");
+    }
+    world.reply(&["build", "--prompt", "@anna, are you there? See a.txt", "--prompt", "@anna", "--output", "at.jsonl"]);
+}
+
+#[test]
 fn what_was_made_of_a_folder_is_no_row_of_it() {
     let world = World::new();
     fs::create_dir(world.path("docs")).unwrap();
