@@ -2,7 +2,7 @@
 
 use crate::job::spelling::distance;
 use crate::jsonl::finding::quoted;
-use crate::jsonl::schema::{Message, Schema, Shape, camel_case, snake_case};
+use crate::jsonl::schema::{Mark, Message, Schema, Shape, camel_case, snake_case};
 
 const WRAPPED: &str = r#"write {"key":"…","request":{"contents":[{"parts":[{"text":"…"}]}]}}"#;
 const CONTENT: &str = r#"write {"parts":[{"text":"…"}]}"#;
@@ -156,6 +156,15 @@ pub(super) fn on_missing(name: &str) -> Option<String> {
         "contents" => Some(r#"write "contents":[{"parts":[{"text":"…"}]}]"#.into()),
         "content" => Some(r#"write "content":{"parts":[{"text":"…"}]}"#.into()),
         "parts" => Some(r#"write "parts":[{"text":"…"}]"#.into()),
+        _ => None,
+    }
+}
+
+/// What is wrong with a number of the right type.
+pub(super) fn on_number(fact: Mark, number: f64) -> Option<&'static str> {
+    match fact {
+        Mark::MaxOutput if number < 1.0 => Some("no answer has room in that: leave it out, or give some hundreds"),
+        Mark::Temperature if !(0.0..=2.0).contains(&number) => Some("the API takes 0 to 2"),
         _ => None,
     }
 }
