@@ -241,6 +241,9 @@ impl<'s> Lines<'s> {
             return self.repeats.push(row, self.rule, key).map(|()| false);
         }
         self.watch.see(key, &self.line).map_err(|cause| row.problem(None, cause))?;
+        if let Maker::Mended(mender) = &mut self.maker {
+            mender.take();
+        }
         self.blanks.see(row);
         self.text_bytes += text_bytes;
         self.made += 1;
