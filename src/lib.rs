@@ -30,9 +30,9 @@
 //!   - `ops/build.rs`: rows to request lines, the steps of it in `ops/build/`: where the rows come from
 //!     (`ops/build/rows.rs`, over `ops/dataset.rs`), what is asked (`ops/build/request.rs`, `ops/build/kinds.rs`), rows
 //!     that are requests already (`ops/build/ready.rs`), media (`ops/build/attach.rs`, looked for by
-//!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs`), the lines (`ops/build/compose.rs`, under the eye of
-//!     `ops/build/watch.rs`), the rows that make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and
-//!     what is said and heard (`ops/build/words.rs`).
+//!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs`), the lines (`ops/build/compose.rs`, under the eyes of
+//!     `ops/build/watch.rs` and `ops/build/blanks.rs`), the rows that make none (`ops/build/problems.rs`,
+//!     `ops/build/repeats.rs`), and what is said and heard (`ops/build/words.rs`).
 //!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once, cut into
 //!     parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`). `ops/runs.rs`: whether it is one that is
 //!     there, or a further run that is paid again.
@@ -92,8 +92,8 @@
 //!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
 //! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server.
-//! - [`paths`]: paths that were checked against the allowed folders; `paths/unfinished.rs`: files that are being written.
-//!   [`progress`]: how long work is told and stopped.
+//! - [`paths`]: paths that were checked against the allowed folders, `paths/address.rs`: as callers name them;
+//!   `paths/unfinished.rs`: files that are being written. [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.
 //! - [`simulator`]: the API, pretended, on loopback; shares no type with [`gemini`].
 //!

@@ -235,6 +235,21 @@ fn what_cannot_be_attached_is_named_with_its_row_path_and_reason() {
 }
 
 #[test]
+fn a_picture_needs_no_words_beside_it() {
+    let world = World::new();
+    put(&world, "good.png", PNG);
+    world.write("a.csv", "id,picture,text\n1,good.png,\n2,,\n");
+    let call = ["build", "a.csv", "--template", "{{ text }}", "--attach", "picture", "--skip-bad-rows"];
+    let reply = world.reply(&call);
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(1), &json!(1)), "{reply}");
+    assert!(reply["problems"][0].as_str().unwrap().contains("row 2 (line 3): its prompt is empty"), "{reply}");
+    // So that the picture is uploaded before the build.
+    put(&world, "good.png", &large(PNG, 0));
+    let reply = world.reply(&[&call[..], &["--overwrite"]].concat());
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(1), &json!(1)), "{reply}");
+}
+
+#[test]
 fn nothing_is_uploaded_for_a_build_that_fails_or_rows_left_out() {
     let world = World::new();
     put(&world, "a.png", &large(PNG, 0));

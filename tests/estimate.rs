@@ -57,6 +57,28 @@ fn media_inside_the_requests_are_counted_by_the_rules_of_the_model() {
 }
 
 #[test]
+fn the_call_that_a_build_names_is_not_refused_for_its_own_cap() {
+    let world = World::new();
+    // The first rows, from which the build tells the tokens of all, have fewer of them for their bytes than the others.
+    let row = |n: usize| format!("{n},{}\n", if n < 200 { "я".repeat(300) } else { "word ".repeat(120) });
+    world.write("rows.csv", &format!("id,text\n{}", (0..1_500).map(row).collect::<String>()));
+    let config = r#"{"maxOutputTokens": 1}"#;
+    let build = ["build", "rows.csv", "--template", "{{ text }}", "--key", "id", "--model", "gemini-3.1-pro-preview"];
+    let built = world.reply(&[&build[..], &["--generation-config", config]].concat());
+    let (_, cap) = built["next"].as_str().unwrap().split_once("\"max_cost_usd\": ").unwrap();
+    let create = ["create", "rows.requests.jsonl", "--dry-run", "--max-cost-usd"];
+    let planned = world.reply(&[&create[..], &[cap.trim_end_matches('}')]].concat());
+    let (told, found) = (&built["estimate"]["high_usd"], &planned["estimate"]["high_usd"]);
+    assert!(told.as_f64() < found.as_f64(), "{told} {found}");
+
+    let just_below = (found.as_f64().unwrap() - 0.0004).to_string();
+    let refused = world.refusal(&[&create[..], &[&just_below]].concat())["cause"].as_str().unwrap().to_owned();
+    let (high, limit) =
+        refused.strip_prefix("the high estimate is ").unwrap().split_once(", above max_cost_usd ").unwrap();
+    assert_ne!(high, limit);
+}
+
+#[test]
 fn what_cannot_be_measured_is_said_and_keeps_no_cost_limit() {
     let world = World::new();
     let sound = with_media("audio/mp3", b"ID3\x04 some sound");

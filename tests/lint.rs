@@ -132,6 +132,23 @@ fn an_unknown_field_is_a_warning_with_the_nearest_name() {
 }
 
 #[test]
+fn settings_that_cannot_be_right_are_warned_of() {
+    let config = |config: &str| asked("--generation-config", config).0["warnings"].clone();
+    assert!(has(&config(r#"{"maxOutputTokens": 0}"#), "`maxOutputTokens` is 0 (no answer has room in that"));
+    assert!(has(&config(r#"{"temperature": 2.5}"#), "`temperature` is 2.5 (the API takes 0 to 2)"));
+    assert!(has(&config(r#"{"temperature": -1}"#), "`temperature` is -1"));
+    let most = "maxOutputTokens is 100,000, and gemini-3-flash-preview gives 65,536 tokens at most";
+    assert!(has(&config(r#"{"maxOutputTokens": 100000}"#), most));
+    assert_eq!(config(r#"{"maxOutputTokens": 65536, "temperature": 2}"#), Value::Null);
+    let vectors = |count: &str| {
+        let request = format!(r#"{{"outputDimensionality": {count}}}"#);
+        built(&["--template", "{{ name }}", "--kind", "embed", "--request", &request]).0["warnings"].clone()
+    };
+    assert!(has(&vectors("5000"), "outputDimensionality is 5,000, and gemini-embedding-001 gives 3,072 dimensions"));
+    assert_eq!(vectors("3072"), Value::Null);
+}
+
+#[test]
 fn few_shot_turns_are_templates_with_roles() {
     let turns = r#"{"contents": [{"role": "user", "parts": [{"text": "Paris"}]}, {"role": "model", "parts": [{"text": "France"}]},
         {"role": "user", "parts": [{"text": "{{ name }}"}]}]}"#;

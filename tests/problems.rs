@@ -67,6 +67,37 @@ fn causes_are_grouped_and_the_most_frequent_is_told_first() {
 }
 
 #[test]
+fn an_empty_prompt_is_a_bad_row_and_an_empty_cell_is_counted() {
+    let world = World::new();
+    world.write("notes.csv", "id,note,desc\na,x,\nb,  ,long\nc,\u{a0},\nd,y,short\n");
+    let build = ["build", "notes.csv", "--key", "id", "--overwrite", "--template"];
+    for template in [
+        "{{ note }}",
+        " {{note|trim}}\n",
+        "{% if note %}{{ note | trim }}{% endif %}",
+        "{{ note | default(\"none\") }}",
+    ] {
+        let refused = world.refusal(&[&build[..], &[template]].concat());
+        let cause = refused["cause"].as_str().unwrap();
+        assert!(cause.contains("row 2 (line 3): its prompt is empty") && cause.contains("(and row 3)"), "{cause}");
+    }
+    let skipped = world.reply(&[&build[..], &["{{ note }}", "--skip-bad-rows", "--system", "Sum up"]].concat());
+    assert_eq!((&skipped["requests"], &skipped["skipped"]), (&json!(2), &json!(2)));
+    assert_eq!(world.lines("notes.requests.problems.jsonl")[0]["column"], "note");
+
+    let counted = world.reply(&[&build[..], &["{{ id }}: {{ desc }}"]].concat())["warnings"].to_string();
+    assert!(counted.contains("2 rows have nothing in desc, which the template prints"), "{counted}");
+    // Where the template says what is to stand there, all is well; and so where a picture is what is asked about.
+    let said = world.reply(&[&build[..], &["{{ id }}: {{ desc | default(\"none\", true) }}"]].concat());
+    assert_eq!(said["warnings"], Value::Null);
+    assert!(world.read("notes.requests.jsonl").contains("a: none"));
+    let shown =
+        r#"{"contents": [{"role": "user", "parts": [{"text": "{{ note }}"}, {"fileData": {"fileUri": "files/1"}}]}]}"#;
+    let ran = world.reply(&["build", "notes.csv", "--key", "id", "--overwrite", "--request", shown]);
+    assert_eq!(ran["requests"], 4);
+}
+
+#[test]
 fn a_list_of_the_last_build_is_replaced_and_any_other_file_is_not() {
     let world = world();
     world.write("rows.requests.problems.jsonl", "{\"row\":1,\"cause\":\"old\",\"mine\":true}\n");

@@ -108,6 +108,43 @@ fn an_openai_chat_becomes_a_request() {
 }
 
 #[test]
+fn what_was_done_to_a_row_that_is_left_out_is_not_told() {
+    let bare = |part: Value| json!({"contents": [part], "config": {"max_output_tokens": 5}});
+    let both = json!({"parts": [{"text": "b", "functionCall": {"name": "x"}}]});
+    let world = world(&[bare(json!({"text": "a"})), bare(both)]);
+    let reply = world.reply(&["build", "old.jsonl", "--skip-bad-rows"]);
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(1), &json!(1)), "{reply}");
+    assert!(has(&reply["fixes"], "1 request: the request was not wrapped"), "{reply}");
+}
+
+#[test]
+fn an_anthropic_line_becomes_a_request() {
+    let params = json!({"model": "claude-x", "max_tokens": 50, "temperature": 0.1, "top_k": 3, "stop_sequences": ["END"], "thinking": {},
+        "system": [{"type": "text", "text": "Be brief", "cache_control": {}}], "tool_choice": {"type": "tool", "name": "look"},
+        "tools": [{"name": "look", "input_schema": {"type": "object", "properties": {"q": {"type": "string"}}}}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "What?"},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}}]},
+            {"role": "assistant", "content": "A cat"}, {"role": "user", "content": "Sure?"}]});
+    let line = json!({"custom_id": "one", "params": params});
+    let (reply, made) = mended(std::slice::from_ref(&line));
+    let expected = json!({"key": "one", "request": {
+        "contents": [{"role": "user", "parts": [{"text": "What?"}, {"inlineData": {"mimeType": "image/png", "data": "QUJD"}}]},
+            {"role": "model", "parts": [{"text": "A cat"}]}, {"role": "user", "parts": [{"text": "Sure?"}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief"}]},
+        "generationConfig": {"temperature": 0.1, "topK": 3, "maxOutputTokens": 50, "stopSequences": ["END"]},
+        "tools": [{"functionDeclarations": [{"name": "look", "parameters": {"type": "OBJECT", "properties": {"q": {"type": "STRING"}}}}]}],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["look"]}}}});
+    assert_eq!(made, [expected]);
+    assert!(has(&reply["fixes"], "1 request: an Anthropic request: written as a Gemini request"), "{reply}");
+    assert!(has(&reply["warnings"], "`thinking` of the Anthropic request: left out"), "{reply}");
+
+    let world = world(&[line]);
+    let error = world.refusal(&["create", "old.jsonl"]);
+    assert!(error["cause"].as_str().unwrap().contains("a batch request of OpenAI or Anthropic"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("writes a mended file of these requests"), "{error}");
+}
+
+#[test]
 fn openai_embeddings_become_requests_for_vectors() {
     let body = json!({"model": "text-embedding-3-small", "input": "hello", "dimensions": 256});
     let (reply, made) = mended(&[json!({"custom_id": "e", "method": "POST", "url": "/v1/embeddings", "body": body})]);

@@ -111,6 +111,41 @@ fn what_is_no_schema_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_response_format_of_openai_is_unwrapped() {
+    let world = world();
+    let named = format!(r#"{{"name": "city", "strict": true, "schema": {CITY}}}"#);
+    for given in [named.clone(), format!(r#"{{"type": "json_schema", "json_schema": {named}}}"#)] {
+        let reply = build(&world, &["--response-schema", &given]);
+        assert_eq!(config(&world)["responseSchema"], sent_city());
+        assert!(reply["fixes"].to_string().contains("the schema was taken out of it"), "{reply}");
+        assert_eq!(reply["warnings"], Value::Null);
+    }
+    let job = world.reply(&["create", "cities.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let held = r#"{"name": "x", "schema": {"type": "object", "required": ["never"]}}"#;
+    let results = world.results(&[&job, "--output", "out.jsonl", "--schema", held]);
+    assert_eq!(results["outcomes"]["invalid"], 2, "{results}");
+}
+
+#[test]
+fn words_that_make_no_schema_are_refused_or_told_to_hold_nothing() {
+    let world = world();
+    for given in [r#"{"category": "string"}"#, r#"{"name": "x", "schema": {"category": "string"}}"#] {
+        let bad = refused(&world, &["--response-schema", given]);
+        assert_eq!(bad["kind"], "invalid_argument");
+        assert!(bad["cause"].as_str().unwrap().contains("none of its words is a keyword"), "{bad}");
+        assert!(bad["hint"].as_str().unwrap().contains("give a JSON Schema such as"), "{bad}");
+    }
+    let schema = r#"{"type": "string", "maxWords": 3, "not": {"const": "x"}}"#;
+    let warnings = build(&world, &["--response-schema", schema])["warnings"].to_string();
+    assert!(
+        warnings.contains("maxWords: not known to the API, dropped; answers are not held against it"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("not: not known to the API, dropped; answers are still held"), "{warnings}");
+}
+
+#[test]
 fn a_pattern_with_braces_is_no_template() {
     let world = world();
     let schema = r#"{"type": "string", "pattern": "^[^{#]{{1}}$|{%", "description": "not {{ name }}"}"#;

@@ -211,6 +211,39 @@ fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
 }
 
 #[test]
+fn columns_of_the_data_set_keep_their_values_beside_those_of_a_stage() {
+    let world = World::new();
+    world.write("rows.csv", "id,key,answer,parsed,answer_2\na,FK-77,gold,yes,x\nb,FK-78,silver,no,y\n");
+    world.reply(&["build", "rows.csv", "--template", "First {{ id }}", "--key", "id"]);
+    let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &first, "--wait"]);
+    let template = "{{ key }}|{{ key_2 }}|{{ answer_3 }}|{{ parsed_2 }}|{{ answer_2 }}|{{ answer }}";
+    let built = world.reply(&["build", &format!("job:{first}"), "--template", template, "--output", "second.jsonl"]);
+    let text = world.lines("second.jsonl")[0]["request"]["contents"][0]["parts"][0]["text"].to_string();
+    assert!(text.starts_with("\"a|FK-77|gold|yes|x|") && text.contains("First a"), "{text}");
+    let warnings = built["warnings"].to_string();
+    for (there, here) in [("key", "key_2"), ("answer", "answer_3"), ("parsed", "parsed_2")] {
+        assert!(warnings.contains(&format!("the column {there} of the data set is called {here}")), "{warnings}");
+    }
+
+    let second = world.reply(&["create", "second.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &second, "--wait"]);
+    world.reply(&["results", &second, "--join", "--output", "both.csv"]);
+    let mut table = csv::Reader::from_path(world.path("both.csv")).unwrap();
+    let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header[..8], ["id", "key_2", "answer_3", "parsed_2", "answer_2", "key", "answer", "answer_4"]);
+    let row = table.records().nth(1).unwrap().unwrap();
+    assert_eq!(row.iter().take(6).collect::<Vec<_>>(), ["b", "FK-78", "silver", "no", "y", "b"]);
+
+    // A column that is the key is the stage's own, and a stage after that calls the answer of the first otherwise.
+    let third =
+        world.reply(&["build", &format!("job:{second}"), "--template", "{{ answer_4 }}", "--output", "third.jsonl"]);
+    let warnings = third["warnings"].to_string();
+    assert!(warnings.contains("the column answer of the data set is called answer_4"), "{warnings}");
+    assert!(!warnings.contains("the column key "), "{warnings}");
+}
+
+#[test]
 fn a_stage_without_any_answer_to_go_on_says_what_became_of_them() {
     let world = World::new();
     world.write("rows.csv", "id,text\na,[[simulate:failed]] one\nb,[[simulate:failed]] two\nc,[[simulate:blocked]]\n");

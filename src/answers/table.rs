@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use super::answer::Answer;
 use super::fields::{Column, Fields, Kind, one_line};
 use super::record::Record;
-use crate::source::{Cell, Style};
+use crate::source::{Cell, Style, free_name};
 
 /// What the answers of one job have in common, as far as a file of them depends on it.
 #[derive(Debug, Clone, Default)]
@@ -126,12 +126,6 @@ impl Table {
         }
         self.columns.push((Column { name: free, kind }, holds));
     }
-}
-
-/// The name, or with the first number from 2 that makes it differ from all names taken.
-fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
-    let numbered = (2..).map(|number| format!("{name}_{number}"));
-    std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 fn source_cell<'a>(record: &Record<'a>, number: usize) -> TableCell<'a> {

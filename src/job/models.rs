@@ -84,6 +84,8 @@ pub struct Model {
     pub successor: Option<String>,
     /// The longest prompt it takes, in tokens, where that is not the usual one.
     pub input_limit: Option<i64>,
+    /// The longest answer it gives, in tokens, where that is not the usual one.
+    pub output_limit: Option<i64>,
     /// Input tokens that may be enqueued at a time, by tier from 1, where a figure is known.
     #[serde(default)]
     enqueued_tokens: Vec<Option<i64>>,

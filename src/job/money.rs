@@ -96,6 +96,16 @@ impl Cost {
         }
     }
 
+    /// The sum in words, with as many digits as tell it from another one.
+    pub fn beside(self, other: Self) -> String {
+        let (Self::Usd(usd), Self::Usd(with)) = (self, other) else { return self.to_string() };
+        if self == other || self.to_string() != other.to_string() {
+            return self.to_string();
+        }
+        let digits = (3..=6).find(|digits| format!("{usd:.digits$}") != format!("{with:.digits$}"));
+        digits.map_or_else(|| format!("${usd}"), |digits| format!("${usd:.digits$}"))
+    }
+
     /// The sum in US dollars, rounded to a millionth; `None` when unknown.
     pub fn usd(self) -> Option<f64> {
         match self {
@@ -136,6 +146,16 @@ fn tokens(count: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::job::ModelTable;
+
+    #[test]
+    fn two_sums_are_told_apart() {
+        let [high, limit] = [0.2506, 0.25].map(Cost::Usd);
+        assert_eq!([high.beside(limit), limit.beside(high)], ["$0.251", "$0.250"]);
+        assert_eq!(high.beside(Cost::Usd(0.26)), "$0.25");
+        assert_eq!(limit.beside(limit), "$0.25");
+        assert_eq!(Cost::Usd(0.25 + 1e-9).beside(limit), "$0.250000001");
+        assert_eq!(Cost::Unknown.beside(limit), "unknown");
+    }
 
     #[test]
     fn unknown_is_never_zero() {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::finding::clipped;
+use super::finding::{clipped, quoted};
 use super::notes::{Fault, Notes};
 use crate::job::text::{clip, one_line};
 
@@ -18,8 +18,13 @@ const DEEPEST: usize = 25;
 const LARGEST: usize = 3_000;
 /// Bytes of what a validator says of a schema.
 const MOST_SHOWN: usize = 160;
+/// Words that are named of something that is no schema.
+const MOST_NAMED: usize = 5;
 /// What no schema reaches that a person wrote.
 const MOST_LEVELS: usize = 120;
+const HINT: &str = r#"give a JSON Schema such as {"type": "object", "properties": {"name": {"type": "string"}}}"#;
+/// What may stand around a schema that was written for OpenAI, beside `schema`.
+const AROUND: [&str; 4] = ["type", "name", "description", "strict"];
 
 /// A schema that answers are to follow.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,21 +40,47 @@ pub fn read(given: &Value, notes: &mut Notes) -> Result<ResponseSchema, Fault> {
     if deeper_than(given, MOST_LEVELS) {
         return Err(too_deep(""));
     }
+    let whole = given;
+    let given = itself(whole)?;
+    if !std::ptr::eq(given, whole) {
+        notes.fix("a response format as OpenAI spells it", "", "the schema was taken out of it");
+    }
     let plain = dialect::to_plain(given);
     check(&plain)?;
     let sent = Value::Object(translate::translate(given, notes)?);
     Ok(ResponseSchema { sent, plain })
 }
 
+/// The schema itself, taken out of what OpenAI's response formats put around it. Words that make no schema are refused:
+/// a model would be told nothing, and any answer would do.
+pub fn itself(given: &Value) -> Result<&Value, Fault> {
+    let Value::Object(object) = given else { return Ok(given) };
+    if let Some(inside @ Value::Object(_)) = object.get("json_schema") {
+        return itself(inside);
+    }
+    match object.get("schema") {
+        Some(inside @ Value::Object(_))
+            if object.keys().all(|name| name == "schema" || AROUND.contains(&name.as_str())) =>
+        {
+            itself(inside)
+        }
+        _ if !object.is_empty() && !object.keys().any(|name| translate::is_keyword(name)) => {
+            let named: Vec<String> = object.keys().take(MOST_NAMED).map(|name| quoted(name)).collect();
+            let cause = format!("not a schema: none of its words is a keyword of JSON Schema ({})", named.join(", "));
+            Err(Fault::new("", cause, HINT))
+        }
+        _ => Ok(given),
+    }
+}
+
 /// Refuses what is no JSON Schema, naming the place.
 fn check(plain: &Value) -> Result<(), Fault> {
-    let hint = r#"give a JSON Schema such as {"type": "object", "properties": {"name": {"type": "string"}}}"#;
     let fault = |error: &jsonschema::ValidationError<'_>| {
         let place = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
-        Fault::new(place, format!("not a schema: {}", clip(&one_line(&error.to_string()), MOST_SHOWN)), hint)
+        Fault::new(place, format!("not a schema: {}", clip(&one_line(&error.to_string()), MOST_SHOWN)), HINT)
     };
     if !plain.is_object() {
-        return Err(Fault::new("", "the schema is not an object", hint));
+        return Err(Fault::new("", "the schema is not an object", HINT));
     }
     jsonschema::meta::validate(plain).map_err(|error| fault(&error))?;
     jsonschema::validator_for(plain).map(drop).map_err(|error| fault(&error))

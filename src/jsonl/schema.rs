@@ -79,6 +79,7 @@ pub(super) enum Mark {
     /// One of these in a part.
     Data,
     MaxOutput,
+    Temperature,
     Candidates,
     Modality,
     File,
@@ -88,7 +89,7 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Key,
         Self::Required,
         Self::Generate,
@@ -98,6 +99,7 @@ impl Mark {
         Self::Uncached,
         Self::Data,
         Self::MaxOutput,
+        Self::Temperature,
         Self::Candidates,
         Self::Modality,
         Self::File,
@@ -116,6 +118,7 @@ impl Mark {
             "uncached" => Self::Uncached,
             "data" => Self::Data,
             "max-output" => Self::MaxOutput,
+            "temperature" => Self::Temperature,
             "candidates" => Self::Candidates,
             "modality" => Self::Modality,
             "file" => Self::File,
@@ -127,7 +130,15 @@ impl Mark {
 
     /// Whether the check takes note of the value.
     fn is_fact(self) -> bool {
-        let facts = [Self::Key, Self::MaxOutput, Self::Candidates, Self::Modality, Self::File, Self::Resolution];
+        let facts = [
+            Self::Key,
+            Self::MaxOutput,
+            Self::Temperature,
+            Self::Candidates,
+            Self::Modality,
+            Self::File,
+            Self::Resolution,
+        ];
         facts.contains(&self)
     }
 }

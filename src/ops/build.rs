@@ -1,6 +1,7 @@
 //! `build_jsonl`: a request file out of a data set and a template.
 
 mod attach;
+mod blanks;
 mod compose;
 mod count_tokens;
 mod kinds;
@@ -110,13 +111,14 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     }
     remember(app, &built.written.sha256, &origin, is_ready)?;
     built.load.counted = origin.counted;
-    let estimate = Estimate::new(&built.load, &model, kind, app.models(), app.today());
+    let estimate = |load: &Load| Estimate::new(load, &model, kind, app.models(), app.today());
     let next = match unfinished {
         Some(retry) => format!(
             "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
              overwrite: true"
         ),
-        None => next_step(&output, origin.model.as_deref(), &built.load, &estimate),
+        // create_batch counts all requests, and may find more tokens in them.
+        None => next_step(&output, origin.model.as_deref(), &built.load, estimate(&built.load.at_most()).high_usd),
     };
     Ok(BuildReply {
         path: output.to_string(),
@@ -126,7 +128,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         unchanged: built.written.unchanged,
         kind,
         source_format,
-        estimate,
+        estimate: estimate(&built.load),
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),
@@ -138,9 +140,9 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 }
 
 /// A model that nobody chose is not named: the user may be asked.
-fn next_step(output: &AllowedPath, model: Option<&str>, load: &Load, estimate: &Estimate) -> String {
+fn next_step(output: &AllowedPath, model: Option<&str>, load: &Load, high_usd: Option<f64>) -> String {
     let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
-    let cap = estimate.high_usd.filter(|_| load.uncounted().is_none());
+    let cap = high_usd.filter(|_| load.uncounted().is_none());
     let cap = cap.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
     format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
 }

@@ -293,7 +293,7 @@ fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &
             ),
         },
         Some(high) => refuse(
-            format!("the high estimate is {}, above max_cost_usd {}", Cost::Usd(high), Cost::Usd(limit)),
+            over(Cost::Usd(high), Cost::Usd(limit)),
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
         ),
         None => refuse(
@@ -301,6 +301,10 @@ fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &
             &format!("{}. Nothing was sent", priced(app, &estimate.model)),
         ),
     }
+}
+
+fn over(high: Cost, limit: Cost) -> String {
+    format!("the high estimate is {}, above max_cost_usd {}", high.beside(limit), limit.beside(high))
 }
 
 fn new_job(

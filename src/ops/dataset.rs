@@ -30,6 +30,8 @@ pub(super) enum Dataset {
     Answers {
         path: AllowedPath,
         handle: String,
+        /// Columns of its data set that are called otherwise: the name there, and the name here.
+        renamed: Vec<(String, String)>,
         warnings: Vec<String>,
         /// A retry of it that has not ended.
         unfinished: Option<String>,
@@ -44,8 +46,8 @@ impl Dataset {
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh_now(app, job).await?;
-                let (path, NextStage { warnings, unfinished }) = answers(app, &job, monitor).await?;
-                Ok(Self::Answers { path, handle: job.handle.to_string(), warnings, unfinished })
+                let (path, NextStage { renamed, warnings, unfinished }) = answers(app, &job, monitor).await?;
+                Ok(Self::Answers { path, handle: job.handle.to_string(), renamed, warnings, unfinished })
             }
         }
     }
@@ -60,7 +62,7 @@ impl Dataset {
         match self {
             Self::File { path, reading } => source::open(path, reading),
             Self::Files(listing) => Ok(Source::files(listing.clone())),
-            Self::Answers { path, .. } => Source::answers(path),
+            Self::Answers { path, renamed, .. } => Source::answers(path, renamed.clone()),
         }
     }
 

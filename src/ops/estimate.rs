@@ -20,6 +20,8 @@ type Range = [i64; 3];
 ///
 /// A guess, and said to be one in every reply: short answers, a few paragraphs, a long text with thinking.
 const OUTPUT_GUESS: Range = [64, 400, 2_000];
+/// Tokens by which the texts of one request may be rounded up together: few have more texts.
+const ROUNDED: u64 = 4;
 /// Tokens of a picture that is made (API reference §7: what a picture costs, by the price of its tokens).
 const PICTURE: Range = [747, 1_120, 1_290];
 /// Tokens of speech for ten tokens of the text that is spoken: 25 a second, at 2 to 5 tokens of text a second.
@@ -52,6 +54,8 @@ pub struct Load {
     pub speeches: i64,
     /// What the API counted of some of the requests.
     pub counted: Option<Counted>,
+    /// What the input tokens are at most, where they are told from some of the requests.
+    pub most_input_tokens: i64,
 }
 
 impl Load {
@@ -70,6 +74,7 @@ impl Load {
             pictures: signed(totals.wants_images),
             speeches: signed(totals.wants_audio),
             counted: None,
+            most_input_tokens: signed(totals.input_tokens),
         }
     }
 
@@ -91,7 +96,18 @@ impl Load {
             pictures: extended(self.pictures),
             speeches: extended(self.speeches),
             counted: self.counted,
+            most_input_tokens: if requests > few {
+                signed(most_tokens(text, requests))
+            } else {
+                self.most_input_tokens
+            },
         }
+    }
+
+    /// The same with as many input tokens as there may be.
+    #[must_use]
+    pub fn at_most(self) -> Self {
+        Self { input_tokens: self.most_input_tokens.max(self.input_tokens), ..self }
     }
 
     /// What the estimate cannot hold, in words.
@@ -158,6 +174,11 @@ impl Load {
     fn share(&self, part: i64, amount: i64) -> i64 {
         proportion(amount, part.max(0), self.requests)
     }
+}
+
+/// No script has more tokens than a quarter of its bytes, but each text is rounded up.
+fn most_tokens(text: u64, requests: u64) -> u64 {
+    (text / 4).saturating_add(requests.saturating_mul(ROUNDED))
 }
 
 fn proportion(count: i64, many: i64, few: i64) -> i64 {

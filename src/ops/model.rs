@@ -7,6 +7,9 @@ use crate::job::models::{Availability, bare_name};
 
 /// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
+/// Output tokens that they give, and dimensions that the models for vectors give.
+const OUTPUT_LIMIT: i64 = 65_536;
+const DIMENSIONS: i64 = 3_072;
 
 /// Refuses a model that is shut down, or will be before the job could end; warns of one that soon will be.
 pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
@@ -90,6 +93,14 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
         }
         Err(_) => Ok(()),
     }
+}
+
+/// The longest answer that a model gives, in tokens; of a model for vectors, the most dimensions. Unknown of a model that the
+/// table does not know.
+pub(super) fn output_limit(app: &App, model: &str) -> Option<i64> {
+    let known = app.models().get(model)?;
+    let usual = if known.kind == Kind::Embed { DIMENSIONS } else { OUTPUT_LIMIT };
+    Some(known.output_limit.unwrap_or(usual))
 }
 
 /// The longest prompt that a model takes, in tokens, and whether a longer one is refused rather than cut off.

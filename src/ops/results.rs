@@ -27,6 +27,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
 use crate::job::{Cost, Handle, JobState, Kind, Outcome, OutcomeCounts, Usage};
+use crate::jsonl::notes::Fault;
+use crate::jsonl::response_schema;
 use crate::ledger::JobRecord;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
@@ -43,8 +45,8 @@ const MOST_CALL_BYTES: usize = 600;
 /// Brings the answers home and writes them down, accounting for every request.
 pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
     let wanted = wanted(&args)?;
-    let schema = args.schema.as_ref().map(|schema| schema_file(app.roots(), schema)).transpose()?;
-    let view = View { alone: args.merge_retries == Some(false), schema: schema.map(Value::Object) };
+    let schema = args.schema.as_ref().map(|schema| schema_of(app, schema)).transpose()?;
+    let view = View { alone: args.merge_retries == Some(false), schema };
     super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
     let job = super::observe::refresh_now(app, job).await?;
@@ -142,6 +144,15 @@ fn not_yet(job: &JobRecord, here: usize) -> ResultsReply {
     }
 }
 
+/// The schema that a call gives to hold the answers against.
+fn schema_of(app: &App, given: &Map<String, Value>) -> Result<Value> {
+    let given = Value::Object(schema_file(app.roots(), given)?);
+    let refused = |fault: Fault| {
+        Error::new(ErrorKind::InvalidArgument, "reading the schema of the answers", fault.cause).hint(fault.hint)
+    };
+    response_schema::itself(&given).cloned().map_err(refused)
+}
+
 fn wanted(args: &ResultsArgs) -> Result<Wanted> {
     const ACT: &str = "choosing answers";
     let filter = Filter::new(&args.outcomes, &args.keys).holding(args.search.as_deref())?.with_fields(&args.fields)?;
@@ -222,7 +233,7 @@ pub(super) fn file_name(job: &JobRecord) -> String {
 }
 
 fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
-    let Done { counted: tallied, family, file, mut warnings } = done;
+    let Done { counted: tallied, family, file, mut warnings, .. } = done;
     if file.is_some() {
         warnings.extend(unasked_told(tallied.unasked));
     }

@@ -150,7 +150,8 @@ fn over_budget(job: &NewJob, today: Spending, budget: f64) -> Error {
             Cost::Usd(budget)
         ),
         Some(usd) => {
-            format!("{sums}, this adds up to {}, and the daily budget is {}", Cost::Usd(usd), Cost::Usd(budget))
+            let (usd, budget) = (Cost::Usd(usd), Cost::Usd(budget));
+            format!("{sums}, this adds up to {}, and the daily budget is {}", usd.beside(budget), budget.beside(usd))
         }
     };
     Error::new(ErrorKind::Budget, act, cause).hint(

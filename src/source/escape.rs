@@ -14,6 +14,26 @@ pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether text written by [`escape_into`] is nothing but white space.
+pub(super) fn is_blank(escaped: &[u8]) -> bool {
+    let mut rest = escaped;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [b' ', after @ ..] | [b'\\', b'n' | b'r' | b't', after @ ..] => after,
+            [byte, ..] if byte.is_ascii() => return false,
+            _ => {
+                let text = std::str::from_utf8(rest).unwrap_or_default();
+                let after = text.trim_start();
+                if after.len() == text.len() {
+                    return false;
+                }
+                after.as_bytes()
+            }
+        };
+    }
+}
+
 /// How many bytes at the start can be copied as they are.
 fn clean_length(bytes: &[u8]) -> usize {
     // Whole blocks without a branch a byte: the compiler makes vector code of it.
@@ -49,6 +69,17 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn white_space_of_any_sort_is_blank() {
+        for (text, blank) in
+            [("", true), (" \n\t\r\u{a0}\u{3000} ", true), ("\n\u{3000}.", false), ("é", false), ("\\n", false)]
+        {
+            let mut out = Vec::new();
+            escape_into(text, &mut out);
+            assert_eq!(is_blank(&out), blank, "{text:?}");
+        }
+    }
 
     fn escaped(text: &str) -> String {
         let mut out = vec![b'"'];

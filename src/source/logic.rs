@@ -13,7 +13,7 @@ use minijinja::value::{Object, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind as EngineErrorKind, Output, State, UndefinedBehavior};
 
 use super::filters;
-use super::row::{Cell, Row, RowProblem, Slot};
+use super::row::{Cell, Row, RowProblem, Slot, listed};
 use super::template::LONGEST_TEXT;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -30,6 +30,7 @@ pub(super) struct Logic {
     environment: Environment<'static>,
     columns: Arc<[Slot]>,
     wants_row: bool,
+    decides: bool,
 }
 
 impl Logic {
@@ -43,12 +44,17 @@ impl Logic {
         names.sort_unstable();
         let wants_row = names.iter().any(|name| name == ROW);
         let columns = names.iter().filter(|name| *name != ROW).map(Slot::new).collect();
-        Ok(Self { environment, columns, wants_row })
+        Ok(Self { environment, columns, wants_row, decides: decides(text) })
     }
 
     /// The columns that the template names.
     pub(super) fn columns(&self) -> &[Slot] {
         &self.columns
+    }
+
+    /// Whether the template has a condition, or a `default` for what is empty.
+    pub(super) fn decides(&self) -> bool {
+        self.decides
     }
 
     pub(super) fn render(&self, row: &Row<'_>, out: impl Write) -> Result<(), RowProblem> {
@@ -82,7 +88,22 @@ impl Logic {
             }
             _ => None,
         };
-        fault.unwrap_or_else(|| row.problem(None, told(error, expression)))
+        fault.unwrap_or_else(|| {
+            let fields =
+                if error.kind() == EngineErrorKind::UndefinedError { self.fields(row, at_fault) } else { None };
+            row.problem(None, told(error, expression) + &fields.unwrap_or_default())
+        })
+    }
+
+    /// "; parsed has slogan, tone": the fields of a column that the expression looks into.
+    fn fields(&self, row: &Row<'_>, expression: &str) -> Option<String> {
+        let mut named = self.columns.iter().filter(|slot| mentions(expression, slot.name()));
+        named.find_map(|slot| match row.cell(slot)? {
+            Cell::Json(serde_json::Value::Object(fields)) => {
+                Some(format!("; {} has {}", slot.name(), listed(fields.keys().map(String::as_str))))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -194,6 +215,11 @@ fn check_amount(text: &str) -> Result<()> {
         return Err(refused(cause).hint("prepare the columns before, in the file"));
     }
     Ok(())
+}
+
+fn decides(text: &str) -> bool {
+    let tokens = tokenize(text, false, SyntaxConfig::default()).map_while(|token| token.ok());
+    tokens.into_iter().any(|(token, _)| matches!(token, Token::Ident("if" | "or" | "true")))
 }
 
 fn syntax_error(text: &str, error: &minijinja::Error) -> Error {

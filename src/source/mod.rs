@@ -40,6 +40,7 @@ pub use listing::Listing;
 pub use reading::Reading;
 pub use request::{embed_request, generate_request};
 pub use row::{Cell, Row, RowProblem, Slot};
+pub use rows::answers::{free_name, renamed};
 pub use skeleton::Skeleton;
 pub use style::Style;
 pub use template::Template;
@@ -113,10 +114,10 @@ impl Source {
         Self { format: Some(Format::Files), rows: Box::new(FileRows::new(listing)) }
     }
 
-    /// The answers of an earlier job, in our own JSONL format. Rows without an answer are passed over and
-    /// [noted](Self::notes).
-    pub fn answers(path: &AllowedPath) -> Result<Self> {
-        Ok(Self { format: None, rows: Box::new(AnswerRows::open(path)?) })
+    /// The answers of an earlier job, in our own JSONL format, with the columns of its data set [renamed]. Rows without an
+    /// answer are passed over and [noted](Self::notes).
+    pub fn answers(path: &AllowedPath, renamed: Vec<(String, String)>) -> Result<Self> {
+        Ok(Self { format: None, rows: Box::new(AnswerRows::open(path, renamed)?) })
     }
 
     /// The format of the file; none for rows given in the call and for answers.

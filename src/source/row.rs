@@ -34,6 +34,11 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Whether it is text, and nothing but white space.
+    pub fn is_blank(self) -> bool {
+        self.as_str().is_some_and(|text| text.trim().is_empty())
+    }
+
     /// The text of a cell that is text.
     pub(super) fn as_str(self) -> Option<&'a str> {
         match self {
@@ -126,7 +131,7 @@ impl<'a> Row<'a> {
     }
 
     /// As [`get`](Self::get), but finds the column of a CSV file without searching for it each time.
-    pub(super) fn cell(&self, slot: &Slot) -> Option<Cell<'a>> {
+    pub fn cell(&self, slot: &Slot) -> Option<Cell<'a>> {
         match self.cells {
             Cells::Record { columns, record, .. } => record.get(slot.position(columns)?).map(Cell::Text),
             Cells::Object(object) => object.get(slot.name()).map(Cell::Json),

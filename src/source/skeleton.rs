@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::sync::Arc;
 
-use super::escape::escape_into;
+use super::escape::{escape_into, is_blank};
 use super::logic::Logic;
 use super::row::{Row, RowProblem, Slot};
 use super::template::{Body, Escaped, Filtered, Piece, Template, render_column, render_filtered, render_logic};
@@ -16,6 +16,9 @@ pub struct Skeleton {
     templates: Vec<Template>,
     /// Bytes of text for the model that are the same in every request.
     fixed_text: usize,
+    /// Whether any text asks something, and whether some of that is the same in every request.
+    asks: bool,
+    asks_always: bool,
     /// Where the parts stand before which media go.
     media_at: Option<Vec<String>>,
 }
@@ -29,16 +32,27 @@ enum Segment {
     },
     Column {
         slot: Slot,
-        counted: bool,
+        to: To,
     },
     Filtered {
         filtered: Arc<Filtered>,
-        counted: bool,
+        to: To,
     },
     Logic {
         logic: Arc<Logic>,
-        counted: bool,
+        to: To,
     },
+}
+
+/// What a text is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum To {
+    /// Not to be read by the model.
+    Set,
+    /// An instruction to it.
+    Tell,
+    /// What it is asked.
+    Ask,
 }
 
 impl Skeleton {
@@ -65,13 +79,12 @@ impl Skeleton {
 
     /// The columns that its templates name, each once.
     pub fn columns(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for name in self.templates.iter().flat_map(Template::columns) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        distinct(self.templates.iter().flat_map(Template::columns))
+    }
+
+    /// The columns that its templates print whatever is in them, each once.
+    pub fn printed(&self) -> Vec<&str> {
+        distinct(self.templates.iter().filter(|template| !template.decides()).flat_map(Template::columns))
     }
 
     /// Checks, before anything is written, that every column it names is there.
@@ -108,8 +121,10 @@ impl Skeleton {
 
     fn fill(&self, row: &Row<'_>, media: &[u8], out: &mut Vec<u8>) -> Result<usize, RowProblem> {
         let mut text = self.fixed_text;
+        let mut asks = self.asks_always || !self.asks || !media.is_empty();
         for segment in &self.segments {
-            let (length, counted) = match segment {
+            let start = out.len();
+            let (length, to) = match segment {
                 Segment::Literal(bytes) => {
                     out.extend_from_slice(bytes);
                     continue;
@@ -121,15 +136,21 @@ impl Skeleton {
                     }
                     continue;
                 }
-                Segment::Column { slot, counted } => (render_column(slot, row, &mut Escaped(out))?, counted),
-                Segment::Filtered { filtered, counted } => {
-                    (render_filtered(filtered, row, &mut Escaped(out))?, counted)
-                }
-                Segment::Logic { logic, counted } => (render_logic(logic, row, &mut Escaped(out))?, counted),
+                Segment::Column { slot, to } => (render_column(slot, row, &mut Escaped(out))?, *to),
+                Segment::Filtered { filtered, to } => (render_filtered(filtered, row, &mut Escaped(out))?, *to),
+                Segment::Logic { logic, to } => (render_logic(logic, row, &mut Escaped(out))?, *to),
             };
-            text += if *counted { length } else { 0 };
+            text += if to == To::Set { 0 } else { length };
+            asks = asks || (to == To::Ask && !is_blank(out.get(start..).unwrap_or_default()));
         }
-        Ok(text)
+        if asks { Ok(text) } else { Err(self.nothing_asked(row)) }
+    }
+
+    /// A request without content is paid for all the same.
+    fn nothing_asked(&self, row: &Row<'_>) -> RowProblem {
+        let columns = self.columns();
+        let column = if let [only] = columns.as_slice() { Some(*only) } else { None };
+        row.problem(column, "its prompt is empty: that would be paid for, and ask nothing")
     }
 
     fn value(&mut self, value: &Value, path: &mut Vec<String>) -> Result<()> {
@@ -169,36 +190,41 @@ impl Skeleton {
     }
 
     fn string(&mut self, text: &str, path: &[String]) -> Result<()> {
-        let counted = path.last().is_some_and(|name| name == "text");
+        let to = used_to(path);
+        // Media, a call: not a text, but something.
+        let is_more = to == To::Set && is_asked(path) && path.last().is_none_or(|name| name != "role");
+        self.asks_always |= is_more;
+        self.asks |= to == To::Ask;
         self.literal(b"\"");
         if Template::is_template(text) {
             let template = Template::compile(text).map_err(|e| located(&e, path))?;
             self.templates.push(template.clone());
-            self.template(template, counted);
+            self.template(template, to);
         } else {
-            self.fixed(text, counted);
+            self.fixed(text, to);
         }
         self.literal(b"\"");
         Ok(())
     }
 
-    fn template(&mut self, template: Template, counted: bool) {
+    fn template(&mut self, template: Template, to: To) {
         match template.into_body() {
-            Body::Filtered(filtered) => self.segments.push(Segment::Filtered { filtered, counted }),
-            Body::Logic(logic) => self.segments.push(Segment::Logic { logic, counted }),
+            Body::Filtered(filtered) => self.segments.push(Segment::Filtered { filtered, to }),
+            Body::Logic(logic) => self.segments.push(Segment::Logic { logic, to }),
             Body::Plain(pieces) => {
                 for piece in pieces {
                     match piece {
-                        Piece::Literal(text) => self.fixed(&text, counted),
-                        Piece::Column(slot) => self.segments.push(Segment::Column { slot, counted }),
+                        Piece::Literal(text) => self.fixed(&text, to),
+                        Piece::Column(slot) => self.segments.push(Segment::Column { slot, to }),
                     }
                 }
             }
         }
     }
 
-    fn fixed(&mut self, text: &str, counted: bool) {
-        self.fixed_text += if counted { text.len() } else { 0 };
+    fn fixed(&mut self, text: &str, to: To) {
+        self.fixed_text += if to == To::Set { 0 } else { text.len() };
+        self.asks_always |= to == To::Ask && !text.trim().is_empty();
         self.escaped(text);
     }
 
@@ -214,6 +240,28 @@ impl Skeleton {
             _ => self.segments.push(Segment::Literal(bytes.to_vec())),
         }
     }
+}
+
+fn used_to(path: &[String]) -> To {
+    match path.last().is_some_and(|name| name == "text") {
+        true if is_asked(path) => To::Ask,
+        true => To::Tell,
+        false => To::Set,
+    }
+}
+
+fn is_asked(path: &[String]) -> bool {
+    path.first().is_some_and(|name| name == "contents" || name == "content")
+}
+
+fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut distinct: Vec<&str> = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
 }
 
 /// The path to the parts of the user's last turn, or of the content to be embedded.

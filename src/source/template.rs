@@ -84,6 +84,11 @@ impl Template {
         pieces.iter().filter_map(Piece::slot).chain(slots).map(Slot::name)
     }
 
+    /// Whether what it prints depends on whether there is anything in a column.
+    pub fn decides(&self) -> bool {
+        matches!(&self.body, Body::Logic(logic) if logic.decides())
+    }
+
     /// Checks, before anything is written, that every column it names is there.
     pub fn check_columns(&self, columns: &[String]) -> Result<()> {
         let missing: Vec<&str> = self.columns().filter(|name| !columns.iter().any(|column| column == name)).collect();

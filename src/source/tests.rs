@@ -223,7 +223,7 @@ fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
         "{\"key\":\"e\",\"response\":{\"text\":\"E\"}}\n",
     );
     let (_folder, path) = file("answers.jsonl", text.as_bytes());
-    let mut source = Source::answers(&path).unwrap();
+    let mut source = Source::answers(&path, Vec::new()).unwrap();
     let rows = all(&mut source).unwrap();
     assert_eq!(rows[0].as_ref().unwrap().2["key"], "a");
     assert_eq!(rows[1].as_ref().unwrap_err().row, 5);

@@ -25,7 +25,7 @@ Examples:
     build 'scans/**/*.pdf' --attach path --template 'Sum up this document'
   The answers of an earlier job as rows:
     build job:products --template 'A slogan out of: {{answer}}' -o slogans.requests.jsonl
-  Requests written for OpenAI, an SDK or Vertex, put right:
+  Requests written for OpenAI, Anthropic, an SDK or Vertex, put right:
     build requests.jsonl -o mended.requests.jsonl";
 
 /// `build`.

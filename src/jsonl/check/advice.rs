@@ -2,7 +2,7 @@
 
 use crate::job::spelling::distance;
 use crate::jsonl::finding::quoted;
-use crate::jsonl::schema::{Message, Schema, Shape, camel_case, snake_case};
+use crate::jsonl::schema::{Mark, Message, Schema, Shape, camel_case, snake_case};
 
 const WRAPPED: &str = r#"write {"key":"…","request":{"contents":[{"parts":[{"text":"…"}]}]}}"#;
 const CONTENT: &str = r#"write {"parts":[{"text":"…"}]}"#;
@@ -82,9 +82,9 @@ fn only_home<'h>(homes: &'h [(&'static Message, String)]) -> Option<&'h str> {
 /// A first-level field that shows the line to be of another format altogether.
 pub(super) fn on_foreign_line(name: &str) -> Option<(&'static str, &'static str)> {
     match name {
-        "custom_id" | "method" | "url" | "body" | "messages" => Some((
-            "the line is an OpenAI batch request",
-            "rename `custom_id` to `key` and turn `body.messages` into `request.contents`: \
+        "custom_id" | "method" | "url" | "body" | "params" | "messages" => Some((
+            "the line is a batch request of OpenAI or Anthropic",
+            "rename `custom_id` to `key` and turn the messages into `request.contents`: \
              {\"key\":\"…\",\"request\":{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"…\"}]}]}}",
         )),
         "response" | "error" => {
@@ -156,6 +156,15 @@ pub(super) fn on_missing(name: &str) -> Option<String> {
         "contents" => Some(r#"write "contents":[{"parts":[{"text":"…"}]}]"#.into()),
         "content" => Some(r#"write "content":{"parts":[{"text":"…"}]}"#.into()),
         "parts" => Some(r#"write "parts":[{"text":"…"}]"#.into()),
+        _ => None,
+    }
+}
+
+/// What is wrong with a number of the right type.
+pub(super) fn on_number(fact: Mark, number: f64) -> Option<&'static str> {
+    match fact {
+        Mark::MaxOutput if number < 1.0 => Some("no answer has room in that: leave it out, or give some hundreds"),
+        Mark::Temperature if !(0.0..=2.0).contains(&number) => Some("the API takes 0 to 2"),
         _ => None,
     }
 }

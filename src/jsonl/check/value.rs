@@ -48,18 +48,18 @@ impl<'a> Visitor<'a> for Value<'_, '_, 'a> {
     }
 
     fn visit_u64<E>(mut self, number: u64) -> Result<bool, E> {
-        self.number(Some(number), true);
+        self.number(Some(number), number as f64, true);
         Ok(true)
     }
 
-    fn visit_i64<E>(mut self, _: i64) -> Result<bool, E> {
-        self.number(None, true);
+    fn visit_i64<E>(mut self, number: i64) -> Result<bool, E> {
+        self.number(None, number as f64, true);
         Ok(true)
     }
 
     fn visit_f64<E>(mut self, number: f64) -> Result<bool, E> {
         let whole = number.fract() == 0.0;
-        self.number((whole && number >= 0.0).then_some(number as u64), whole);
+        self.number((whole && number >= 0.0).then_some(number as u64), number, whole);
         Ok(true)
     }
 
@@ -126,7 +126,11 @@ impl<'a> Visitor<'a> for Value<'_, '_, 'a> {
 
 impl<'a> Value<'_, '_, 'a> {
     /// A number: `count` if it is one that counts something, `whole` if it has no fraction.
-    fn number(&mut self, count: Option<u64>, whole: bool) {
+    fn number(&mut self, count: Option<u64>, number: f64, whole: bool) {
+        if let Some(hint) = self.fact.and_then(|fact| advice::on_number(fact, number)) {
+            let message = format!("{} is {number}", self.place.name());
+            self.walk.warn(self.place, self.place.column, message, Some(hint.into()));
+        }
         match self.shape {
             Shape::Int if !whole => self.mismatch("a number with a fraction"),
             Shape::Int => self.note_count(count),

@@ -1,4 +1,4 @@
-//! Request lines in the forms that people have them: ours, bare requests, OpenAI's, Vertex AI's, the SDKs'.
+//! Request lines in the forms that people have them: ours, bare requests, OpenAI's, Anthropic's, Vertex AI's, the SDKs'.
 
 use serde_json::{Map, Value};
 
@@ -17,6 +17,8 @@ pub enum Form {
     OpenAiLine,
     /// The body of an OpenAI request.
     OpenAiBody,
+    /// An Anthropic batch line.
+    AnthropicLine,
 }
 
 /// Fields that may name a request, and are no part of it.
@@ -33,6 +35,9 @@ impl Form {
         let says_what = |body: &Value| ["messages", "input", "prompt"].iter().any(|name| body.get(name).is_some());
         if row.get("body").is_some_and(says_what) {
             return Some(Self::OpenAiLine);
+        }
+        if row.get("params").and_then(|params| params.get("messages")).is_some_and(Value::is_array) {
+            return Some(Self::AnthropicLine);
         }
         if is_object("request") {
             return Some(Self::Wrapped);
@@ -69,7 +74,7 @@ impl Form {
                 beside.for_each(|name| notes.lose(format!("{} beside `request`", field(name)), "", "left out"));
                 let request = object("request").cloned().unwrap_or_default();
                 match request.contains_key("messages") {
-                    true => openai::request(&request, "", notes),
+                    true => openai::request(openai::OPENAI, &request, "", notes),
                     false => Ok(request),
                 }
             }
@@ -79,9 +84,12 @@ impl Form {
             }
             Some(Self::OpenAiLine) => {
                 let url = row.get("url").and_then(Value::as_str).unwrap_or_default();
-                openai::request(object("body").unwrap_or(&Map::new()), url, notes)
+                openai::request(openai::OPENAI, object("body").unwrap_or(&Map::new()), url, notes)
             }
-            Some(Self::OpenAiBody) => openai::request(&without_key(row), "", notes),
+            Some(Self::OpenAiBody) => openai::request(openai::OPENAI, &without_key(row), "", notes),
+            Some(Self::AnthropicLine) => {
+                openai::request(openai::ANTHROPIC, object("params").unwrap_or(&Map::new()), "", notes)
+            }
             None => Err(Fault::new("", "the row is not a request line, as the first one is", "mend or remove it")),
         }
     }

@@ -1,4 +1,4 @@
-//! OpenAI requests, said in the API's words. What has no equal is dropped and noted, or refused if the meaning would change.
+//! OpenAI requests, and Anthropic's, which are much alike, said in the API's words. What has no equal is dropped and noted, or refused if the meaning would change.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,16 @@ use super::field;
 use crate::jsonl::notes::{Fault, Notes};
 
 /// Settings that mean the same here, and what they are called.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("temperature", "temperature"),
     ("top_p", "topP"),
+    ("top_k", "topK"),
     ("n", "candidateCount"),
     ("max_tokens", "maxOutputTokens"),
     ("max_completion_tokens", "maxOutputTokens"),
     ("max_output_tokens", "maxOutputTokens"),
     ("stop", "stopSequences"),
+    ("stop_sequences", "stopSequences"),
     ("seed", "seed"),
     ("frequency_penalty", "frequencyPenalty"),
     ("presence_penalty", "presencePenalty"),
@@ -23,8 +25,9 @@ const SETTINGS: [(&str, &str); 12] = [
     ("top_logprobs", "logprobs"),
 ];
 /// Fields that are read apart.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "model",
+    "system",
     "messages",
     "input",
     "instructions",
@@ -38,14 +41,23 @@ const READ: [&str; 12] = [
     "stream",
 ];
 
-/// A request from the body of an OpenAI one.
-pub(super) fn request(body: &Map<String, Value>, url: &str, notes: &mut Notes) -> Result<Map<String, Value>, Fault> {
+/// Whose words a request is in.
+pub(super) const OPENAI: &str = "OpenAI request";
+pub(super) const ANTHROPIC: &str = "Anthropic request";
+
+/// A request from the body of such a one.
+pub(super) fn request(
+    theirs: &str,
+    body: &Map<String, Value>,
+    url: &str,
+    notes: &mut Notes,
+) -> Result<Map<String, Value>, Fault> {
     if body.contains_key("model") {
-        notes.fix("the model of the OpenAI request", "", "left out, all requests of a job go to the job's model");
+        notes.fix(format!("the model of the {theirs}"), "", "left out, all requests of a job go to the job's model");
     }
     let embeds = url.ends_with("/embeddings")
         || (url.is_empty() && !body.contains_key("messages") && body.contains_key("input"));
-    let mut request = if embeds { vectors(body)? } else { chat(body, notes)? };
+    let mut request = if embeds { vectors(body)? } else { chat(theirs, body, notes)? };
     if !embeds {
         let config = settings(body);
         if !config.is_empty() {
@@ -56,7 +68,7 @@ pub(super) fn request(body: &Map<String, Value>, url: &str, notes: &mut Notes) -
     for name in
         body.keys().filter(|name| !READ.contains(&name.as_str()) && !SETTINGS.iter().any(|(known, _)| known == name))
     {
-        notes.lose(format!("{} of the OpenAI request", field(name)), "", "left out, it has no equal here");
+        notes.lose(format!("{} of the {theirs}", field(name)), "", "left out, it has no equal here");
     }
     Ok(request)
 }
@@ -81,7 +93,7 @@ fn vectors(body: &Map<String, Value>) -> Result<Map<String, Value>, Fault> {
     Ok(request)
 }
 
-fn chat(body: &Map<String, Value>, notes: &mut Notes) -> Result<Map<String, Value>, Fault> {
+fn chat(theirs: &str, body: &Map<String, Value>, notes: &mut Notes) -> Result<Map<String, Value>, Fault> {
     let given = ["messages", "input", "prompt"].into_iter().find_map(|name| body.get(name));
     let messages = match given {
         Some(Value::Array(messages)) => messages.clone(),
@@ -95,12 +107,14 @@ fn chat(body: &Map<String, Value>, notes: &mut Notes) -> Result<Map<String, Valu
         }
     };
     let mut chat = Chat::default();
-    chat.system.extend(body.get("instructions").and_then(Value::as_str).map(|text| json!({"text": text})));
+    for system in ["instructions", "system"].into_iter().filter_map(|name| body.get(name)) {
+        chat.system.extend(parts(system)?);
+    }
     for (position, message) in messages.iter().enumerate() {
         let located = |fault: Fault| Fault { place: format!("messages.{position}"), ..fault };
         chat.message(message).map_err(located)?;
     }
-    notes.fix("an OpenAI request", "", "written as a Gemini request");
+    notes.fix(format!("an {theirs}"), "", "written as a Gemini request");
     let mut request = Map::from_iter([("contents".to_owned(), Value::Array(chat.contents))]);
     if !chat.system.is_empty() {
         request.insert("systemInstruction".to_owned(), json!({"parts": chat.system}));
@@ -226,6 +240,10 @@ pub(super) fn part(given: &Map<String, Value>) -> Result<Value, Fault> {
             let data = inside("input_audio", "data").unwrap_or_default();
             Ok(json!({"inlineData": {"mimeType": format!("audio/{format}"), "data": data}}))
         }
+        "image" | "document" if inside("source", "type") == Some("base64") => {
+            let [mime, data] = ["media_type", "data"].map(|field| inside("source", field).unwrap_or_default());
+            Ok(json!({"inlineData": {"mimeType": mime, "data": data}}))
+        }
         other => Err(Fault::new(
             "",
             format!("a part of the type {} has no equal here", field(other)),
@@ -281,10 +299,15 @@ fn tools(body: &Map<String, Value>, request: &mut Map<String, Value>) {
             "required" => json!({"mode": "ANY"}),
             _ => json!({"mode": "AUTO"}),
         },
-        Some(Value::Object(choice)) => match choice.get("function").and_then(|function| function.get("name")) {
-            Some(name) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
-            None => return,
-        },
+        Some(Value::Object(choice)) => {
+            let name = choice.get("function").and_then(|function| function.get("name")).or_else(|| choice.get("name"));
+            match (name, choice.get("type").and_then(Value::as_str)) {
+                (Some(name), _) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
+                (None, Some("any")) => json!({"mode": "ANY"}),
+                (None, Some("none")) => json!({"mode": "NONE"}),
+                (None, _) => return,
+            }
+        }
         _ => return,
     };
     request.insert("toolConfig".to_owned(), json!({"functionCallingConfig": mode}));

@@ -49,9 +49,12 @@ fn list(given: Value, notes: &mut Notes) -> Vec<Value> {
         }
     }
     if !functions.is_empty() {
-        notes.fix("functions as OpenAI spells them", "", "written as functionDeclarations");
+        notes.fix("functions as OpenAI or Anthropic spells them", "", "written as functionDeclarations");
         for function in functions.iter_mut().filter_map(Value::as_object_mut) {
             function.retain(|name, _| name != "strict" && name != "type");
+            if let Some(schema) = function.shift_remove("input_schema") {
+                function.insert("parameters".to_owned(), schema);
+            }
         }
         tools.push(json!({"functionDeclarations": functions}));
     }

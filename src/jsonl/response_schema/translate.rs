@@ -6,9 +6,31 @@ use super::dialect::COUNTS;
 use super::{DEEPEST, LARGEST, choices, flatten, too_deep};
 use crate::jsonl::finding::quoted;
 use crate::jsonl::notes::{Fault, Notes};
+use crate::jsonl::schema::Schema;
 
 /// Said of a keyword that the API does not know, and that answers can be held against.
 const HELD: &str = "not known to the API, dropped; answers are still held against it here";
+/// Such keywords.
+const HELD_HERE: [&str; 16] = [
+    "additionalProperties",
+    "patternProperties",
+    "propertyNames",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "contains",
+    "minContains",
+    "maxContains",
+    "uniqueItems",
+    "multipleOf",
+    "dependentRequired",
+    "dependentSchemas",
+    "not",
+    "if",
+    "then",
+    "else",
+];
+/// Said of any other word.
+const NOT_HELD: &str = "not known to the API, dropped; answers are not held against it either";
 /// Keywords that say nothing about what is valid, and that nobody misses.
 const SILENT: [&str; 11] = [
     "$defs",
@@ -31,6 +53,13 @@ const BOUNDS: [&str; 4] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveM
 /// The schema as it is sent.
 pub(super) fn translate(given: &Value, notes: &mut Notes) -> Result<Map<String, Value>, Fault> {
     Translation { root: given, notes, open: Vec::new(), schemas: 0 }.schema(given, "", 0)
+}
+
+/// Whether the word says anything in a schema of either language.
+pub(super) fn is_keyword(name: &str) -> bool {
+    let known: [&[&str]; 5] = [&RULED, &SILENT, &BOUNDS, &HELD_HERE, &COUNTS];
+    known.iter().any(|words| words.contains(&name))
+        || Schema::get().named("Schema").is_some_and(|schema| schema.find(name).is_some())
 }
 
 struct Translation<'t> {
@@ -186,7 +215,10 @@ impl Translation<'_> {
                 "left out, as the API does not know it; answers are held against it here",
             ),
             "uniqueItems" if value == &Value::Bool(false) => {}
-            _ => self.notes.lose(crate::jsonl::finding::clipped(name), place, HELD),
+            _ => {
+                let done = if HELD_HERE.contains(&name) { HELD } else { NOT_HELD };
+                self.notes.lose(crate::jsonl::finding::clipped(name), place, done);
+            }
         }
     }
 

@@ -86,6 +86,8 @@ pub(super) struct RowMedia {
     pub(super) large: Vec<Large>,
     /// Bytes of its other files.
     pub(super) inline_bytes: u64,
+    /// Whether it brings anything.
+    pub(super) is_any: bool,
 }
 
 /// What a place turned out to be.
@@ -152,7 +154,7 @@ impl Attacher {
     /// What the row brings along. Fails as [`parts`](Self::parts) does.
     pub(super) fn media(&mut self, row: &Row<'_>) -> Result<RowMedia, RowProblem> {
         self.find(row)?;
-        let mut media = RowMedia::default();
+        let mut media = RowMedia { is_any: !self.places.is_empty(), ..RowMedia::default() };
         for place in &self.places {
             let found = look(&self.attach, place, media.inline_bytes, &mut self.bytes);
             match found.map_err(|cause| problem(row, place, &cause))? {
@@ -189,7 +191,7 @@ fn problem(row: &Row<'_>, place: &str, cause: &str) -> RowProblem {
 
 /// What stands at a place, in a row that has so many bytes inline already. The start of a file is left in `head`.
 fn look(attach: &Attach, place: &str, inline_bytes: u64, head: &mut Vec<u8>) -> Result<Found, String> {
-    if place.contains("://") {
+    if place.contains("://") && !place.starts_with("file://") {
         return address(place).map(Found::Address);
     }
     let path = attach.roots.existing(place).map_err(|e| e.cause().to_owned())?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::attach::{Attach, Attacher, without_media};
+use super::blanks::Blanks;
 use super::problems::BadRows;
 use super::ready::{Expected, Mender, Ready};
 use super::repeats::Repeats;
@@ -83,7 +84,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
             media: Vec::new(),
         },
     };
-    let mut lines = Lines::new(maker, &rule, Watch::new(task.input_limit));
+    let mut lines = Lines::new(maker, &rule, Watch::new(task.input_limit), Blanks::new(&skeleton));
     let mut bad = BadRows::new(task.rows.text(), task.problems);
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
@@ -192,6 +193,7 @@ struct Lines<'s> {
     maker: Maker<'s>,
     rule: &'s KeyRule,
     watch: Watch,
+    blanks: Blanks,
     keys: KeySet,
     key: String,
     line: Vec<u8>,
@@ -206,11 +208,12 @@ struct Lines<'s> {
 }
 
 impl<'s> Lines<'s> {
-    fn new(maker: Maker<'s>, rule: &'s KeyRule, watch: Watch) -> Self {
+    fn new(maker: Maker<'s>, rule: &'s KeyRule, watch: Watch, blanks: Blanks) -> Self {
         Self {
             maker,
             rule,
             watch,
+            blanks,
             keys: KeySet::new(),
             key: String::new(),
             line: Vec::new(),
@@ -238,6 +241,10 @@ impl<'s> Lines<'s> {
             return self.repeats.push(row, self.rule, key).map(|()| false);
         }
         self.watch.see(key, &self.line).map_err(|cause| row.problem(None, cause))?;
+        if let Maker::Mended(mender) = &mut self.maker {
+            mender.take();
+        }
+        self.blanks.see(row);
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
@@ -268,7 +275,7 @@ impl<'s> Lines<'s> {
             Maker::Mended(mender) => mender.losses(),
             Maker::Filled { .. } => Vec::new(),
         };
-        found.chain(lost).chain(self.watch.warnings()).collect()
+        found.chain(lost).chain(self.watch.warnings()).chain(self.blanks.warnings()).collect()
     }
 
     /// What the requests add up to, told from those that were checked.

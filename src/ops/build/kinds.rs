@@ -6,8 +6,9 @@ use super::words::{BuildArgs, BuildKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::{Makes, bare_name};
-use crate::job::outcome::counted;
+use crate::job::outcome::{counted, grouped};
 use crate::ops::App;
+use crate::ops::model::output_limit;
 
 /// What the API takes of speakers in one request.
 const SPEAKERS: usize = 2;
@@ -76,10 +77,22 @@ pub(super) fn warnings(app: &App, args: &BuildArgs, model: &str, request: &Value
         };
         warnings.push(format!("{model} makes {made}, and the requests ask for {asked}: {hint}"));
     }
+    warnings.extend(too_much(app, model, request));
     if known.name == "gemini-embedding-2" && request.get("taskType").is_some() {
         warnings.push("gemini-embedding-2 does not take taskType: say the task in the template instead".to_owned());
     }
     warnings
+}
+
+/// More than the model has to give.
+fn too_much(app: &App, model: &str, request: &Value) -> Option<String> {
+    let dimensions = ("outputDimensionality", request.get("outputDimensionality"), "dimensions");
+    let tokens = request.get(CONFIG).and_then(|config| config.get("maxOutputTokens"));
+    [dimensions, ("maxOutputTokens", tokens, "tokens")].into_iter().find_map(|(name, asked, unit)| {
+        let (asked, most) = (asked?.as_i64()?, output_limit(app, model)?);
+        let (more, limit) = (grouped(asked), grouped(most));
+        (asked > most).then(|| format!("{name} is {more}, and {model} gives {limit} {unit} at most"))
+    })
 }
 
 fn makes(kind: BuildKind) -> Makes {

@@ -36,6 +36,7 @@ pub(super) struct Asked {
 impl Asked {
     /// Makes the request out of the caller's words.
     pub(super) fn of(app: &App, args: &BuildArgs, rows: &Rows) -> Result<Self> {
+        refuse_file_names(args)?;
         let mut request = given(app, args)?;
         let kind = args.kind.unwrap_or_default().of_batch();
         let template = match (&args.template, rows) {
@@ -109,6 +110,21 @@ fn given(app: &App, args: &BuildArgs) -> Result<Map<String, Value>> {
         config.insert("responseSchema".to_owned(), Value::Object(schema));
     }
     Ok(request)
+}
+
+/// At a shell `@prompt.txt` is what the file says. Here it would be sent, and paid for, as it stands.
+fn refuse_file_names(args: &BuildArgs) -> Result<()> {
+    let prompts = args.prompts.iter().flatten().map(|prompt| ("prompts", prompt));
+    let texts = [("template", &args.template), ("system", &args.system)];
+    let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+    for (name, text) in texts.chain(prompts) {
+        let Some(file) = text.trim().strip_prefix('@') else { continue };
+        if file.contains(['.', '/']) && !file.contains(|c: char| c.is_whitespace() || c == '{') {
+            let cause = format!("{name} is \"@{file}\", which names a file, and has to be the text itself");
+            return Err(wrong(cause).hint(format!("read {file} and give what it says; only at a shell does @ do that")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether two spellings name one field.

@@ -48,8 +48,10 @@ pub(super) fn survey(survey: &Survey, mut source: Source, monitor: &dyn Monitor)
     let mut good = |row: &Row<'_>| -> Result<Option<RowMedia>, RowProblem> {
         let name = rule.key(row, &mut key)?;
         line.clear();
-        skeleton.render_line(name, row, &mut line)?;
         let media = attacher.media(row)?;
+        // A prompt may be empty where there is a picture.
+        let part: &[u8] = if media.is_any { b"{}" } else { b"" };
+        skeleton.render_line_with(name, row, part, &mut line)?;
         Ok(keys.insert(name.as_bytes()).then_some(media))
     };
     let mut large: HashMap<AllowedPath, Large> = HashMap::new();

@@ -18,7 +18,7 @@ use crate::ops::dataset::{Dataset, is_made_of};
 use crate::ops::off_thread::off_thread;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use crate::source::{Cell, ColumnType, KeyRule, Source, Style};
+use crate::source::{Cell, ColumnType, KeyRule, Source, Style, renamed};
 
 /// What accounting for a job needs.
 pub(in crate::ops) struct Task {
@@ -72,12 +72,16 @@ pub(in crate::ops) struct Done {
     pub(in crate::ops) counted: Counted,
     pub(in crate::ops) family: Family,
     pub(in crate::ops) file: Option<(AllowedPath, Format, Written)>,
+    /// Columns of the data set that a next stage calls otherwise.
+    renamed: Vec<(String, String)>,
     pub(in crate::ops) warnings: Vec<String>,
 }
 
 /// What is to be known of answers that are rows of a next stage.
 #[derive(Debug, Default)]
 pub(in crate::ops) struct NextStage {
+    /// Columns of the data set that are called otherwise in these rows.
+    pub(in crate::ops) renamed: Vec<(String, String)>,
     pub(in crate::ops) warnings: Vec<String>,
     /// A retry that has not ended.
     pub(in crate::ops) unfinished: Option<String>,
@@ -101,8 +105,11 @@ pub(in crate::ops) async fn write_rows(
     settle(app, &done.family.members, &done.counted.costs)?;
     let mut warnings = done.warnings;
     warnings.extend(lost.map(|e| format!("the columns of its data set are not in these rows: {}", e.cause())));
+    warnings.extend(done.renamed.iter().map(|(there, here)| {
+        format!("the column {there} of the data set is called {here} in these rows: {there} is the earlier job's own")
+    }));
     let unfinished = done.family.unfinished.first().map(|retry| retry.handle.to_string());
-    Ok(NextStage { warnings, unfinished })
+    Ok(NextStage { renamed: done.renamed, warnings, unfinished })
 }
 
 /// The data set that the job's requests were built from.
@@ -194,6 +201,7 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
             .flat_map(|w| w.renamed())
             .map(|(from, to)| format!("the answer column {from} is called {to}: the source has a column {from}")),
     );
+    let renamed = rows.as_ref().map(|rows| renamed(&rows.columns, rows.rule.column())).unwrap_or_default();
     let itself = task.family.members.first();
     let requests = itself.map_or(0, |member| member.job.requests);
     let mut account = Account::new(merged, task.wanted, writer, requests, monitor);
@@ -213,7 +221,7 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
         warnings.push(format!("{answers} stood in a Markdown code fence, which was taken off"));
     }
     let file = task.output.zip(written).map(|((path, format), written)| (path, format, written));
-    Ok(Done { counted, family: task.family, file, warnings })
+    Ok(Done { counted, family: task.family, file, renamed, warnings })
 }
 
 /// What the answers of the job have in common.

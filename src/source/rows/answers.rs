@@ -13,25 +13,55 @@ use crate::source::row::{Cell, Note, Row, RowProblem};
 /// Keys without an answer that are named.
 const NAMED: usize = 3;
 const PARSED: &str = "parsed";
+/// Columns that are the job's own, whatever its data set has.
+const OWN: [&str; 4] = ["key", "answer", PARSED, "response"];
+
+/// The columns of a data set that are called otherwise in the rows of a next stage: the name there, and the name here.
+/// Where a column of the data set is the `key`, it is the job's own.
+pub fn renamed(columns: &[String], key: Option<&str>) -> Vec<(String, String)> {
+    let mut renamed: Vec<(String, String)> = Vec::new();
+    for name in columns.iter().filter(|name| OWN.contains(&name.as_str()) && key != Some(name)) {
+        let is_taken = |free: &str| {
+            OWN.contains(&free)
+                || columns.iter().any(|column| column == free)
+                || renamed.iter().any(|(_, taken)| taken == free)
+        };
+        let free = free_name(name, is_taken);
+        renamed.push((name.clone(), free));
+    }
+    renamed
+}
+
+/// The name, or with the first number from 2 that makes it differ from all names taken.
+pub fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..).map(|number| format!("{name}_{number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
+}
 
 /// Rows of a file in our answers format, those that hold an answer.
 ///
-/// A row has the columns of the data set that the earlier job was made of, where they are known; then
-/// `key`; `answer`, its text; `parsed`, what the text says if it is JSON; and `response`, the answer with its details.
+/// A row has the columns of the data set that the earlier job was made of, where they are known, called
+/// [otherwise](renamed) where they would hide one of its own: `key`; `answer`, its text; `parsed`, what the text says if
+/// it is JSON; and `response`, the answer with its details.
 pub(in crate::source) struct AnswerRows {
     lines: JsonlRows,
     row: Map<String, Value>,
+    renamed: Vec<(String, String)>,
     note: Note,
     unanswered: Unanswered,
+    /// Answers that are no text: pictures, sounds, vectors.
+    raw: i64,
 }
 
 impl AnswerRows {
-    pub(in crate::source) fn open(path: &AllowedPath) -> Result<Self> {
+    pub(in crate::source) fn open(path: &AllowedPath, renamed: Vec<(String, String)>) -> Result<Self> {
         Ok(Self {
             lines: JsonlRows::open(path)?,
             row: Map::new(),
+            renamed,
             note: Note { place: None, absent: Some((PARSED, "the answer is not JSON".to_owned())) },
             unanswered: Unanswered::default(),
+            raw: 0,
         })
     }
 }
@@ -45,7 +75,8 @@ impl Rows for AnswerRows {
             }
             let line = self.lines.row();
             if is_answered(&line) {
-                self.row = flattened(line.to_map());
+                self.raw += i64::from(is_raw(&line));
+                self.row = flattened(line.to_map(), &self.renamed);
                 return Ok(step);
             }
             self.unanswered.add(&line);
@@ -61,7 +92,15 @@ impl Rows for AnswerRows {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.unanswered.note().into_iter().collect()
+        let raw = (self.raw > 0).then(|| {
+            format!(
+                "{} of the earlier job {} no text (a picture, a sound or a vector): {{{{ answer }}}} puts raw data into a prompt; \
+                 get_results with join: true writes pictures and sounds as files, which its column media names for attach",
+                counted(self.raw, "answer"),
+                if self.raw == 1 { "holds" } else { "hold" }
+            )
+        });
+        self.unanswered.note().into_iter().chain(raw).collect()
     }
 }
 
@@ -110,13 +149,18 @@ fn is_answered(row: &Row<'_>) -> bool {
     responded && usable
 }
 
-/// One level: the source's columns, then those of the answer, which win.
-fn flattened(mut line: Map<String, Value>) -> Map<String, Value> {
-    let mut row = match line.shift_remove("source") {
-        Some(Value::Object(source)) => source,
+fn is_raw(row: &Row<'_>) -> bool {
+    let Some(Cell::Json(response)) = row.get("response") else { return false };
+    response.get("text").is_none() && ["embedding", "media"].iter().any(|name| response.get(*name).is_some())
+}
+
+/// One level: the source's columns, then those of the answer.
+fn flattened(mut line: Map<String, Value>, renamed: &[(String, String)]) -> Map<String, Value> {
+    let here = |name: String| renamed.iter().find(|(there, _)| *there == name).map_or(name, |(_, here)| here.clone());
+    let mut row: Map<String, Value> = match line.shift_remove("source") {
+        Some(Value::Object(source)) => source.into_iter().map(|(name, value)| (here(name), value)).collect(),
         _ => Map::new(),
     };
-    row.shift_remove(PARSED);
     let answer = line.get("response").map(answer);
     let parsed = answer.as_ref().and_then(Value::as_str).and_then(parsed);
     for (name, value) in [
