@@ -4,10 +4,11 @@
 mod support;
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
-use support::program::{Server, initialize, modern, request};
+use support::program::{PATIENCE, Server, initialize, modern, request};
 use support::world::World;
 
 /// A model without a price in the table of the server.
@@ -104,6 +105,11 @@ fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
         json!({"action": "cancel"}),
         json!({"action": "accept", "content": {"pay": false}}),
         json!({"action": "accept", "content": {}}),
+        // Whatever some language takes for a yes.
+        json!({"action": "accept", "content": {"pay": null}}),
+        json!({"action": "accept", "content": {"pay": "no"}}),
+        json!({"action": "accept", "content": {"pay": "false"}}),
+        json!({"action": "accept", "content": {"pay": 0}}),
     ] {
         let (result, asked) = session.call("create_batch", &arguments, std::slice::from_ref(&no));
         is_declined(&result);
@@ -221,6 +227,12 @@ fn a_model_that_nobody_named_is_chosen_by_the_user_once() {
     let mut session = Session::start(&world, "10");
     let arguments = json!({"input": "open.jsonl"});
     is_declined(&session.call("create_batch", &arguments, &[json!({"action": "cancel"})]).0);
+    for other in [json!("gemini-3-pro-preview"), json!(true), json!(["gemini-3.8-flash"])] {
+        let choice = json!({"action": "accept", "content": {"model": other}});
+        let (result, _) = session.call("create_batch", &arguments, &[choice]);
+        is_declined(&result);
+        assert!(result["content"][0]["text"].as_str().unwrap().contains("not offered"), "{result}");
+    }
     let choice = json!({"action": "accept", "content": {"model": "gemini-3.5-flash-lite"}});
     let (result, asked) = session.call("create_batch", &arguments, &[choice]);
     assert_eq!(result["structuredContent"]["estimate"]["model"], "gemini-3.5-flash-lite", "{result}");
@@ -284,6 +296,10 @@ fn a_question_ends_the_call_and_the_answer_comes_with_the_next() {
         &arguments,
         &bring(&question, "pay", json!({"action": "decline"})),
     ));
+    for no in [json!(null), json!("true"), json!(1)] {
+        let answer = json!({"action": "accept", "content": {"pay": no}});
+        is_declined(&round(&mut server, "create_batch", &arguments, &bring(&question, "pay", answer)));
+    }
     assert_eq!(world.jobs_at_the_api(), 0);
     let created = round(&mut server, "create_batch", &arguments, &bring(&question, "pay", yes("pay")));
     assert_eq!(created["structuredContent"]["submission"], "created", "{created}");
@@ -342,6 +358,47 @@ fn a_yes_to_a_file_that_changed_under_the_question_pays_for_nothing() {
     let (result, asked) = session.call("create_batch", &arguments, &[yes("pay")]);
     assert_eq!((&result["isError"], asked.len()), (&json!(false), 1), "{result}");
     assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+/// Makes a call while the API is slow to say what it knows of a model, which it is asked last before the job is made, and
+/// does something meanwhile.
+fn while_it_is_looked_at(world: &World, call: impl FnOnce() -> Value + Send, act: impl FnOnce()) -> Value {
+    let before = world.simulator.log().calls(Call::Models);
+    world.simulator.faults().next(Call::Models, Fault::Delay(Duration::from_millis(400)));
+    std::thread::scope(|threads| {
+        let called = threads.spawn(call);
+        let start = Instant::now();
+        while world.simulator.log().calls(Call::Models) == before {
+            assert!(start.elapsed() < PATIENCE && !called.is_finished(), "nobody asks for the model");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        act();
+        called.join().unwrap()
+    })
+}
+
+#[test]
+fn a_file_that_changes_behind_a_yes_is_not_submitted() {
+    let world = world();
+    // The API is asked only about models that the table does not know.
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    table["models"].as_array_mut().unwrap().retain(|model| model["name"] != UNPRICED);
+    world.write("models.json", &table.to_string());
+    let mut server = server(&world, "0");
+    let arguments = json!({"input": "planets.requests.jsonl", "model": UNPRICED});
+    let question = round(&mut server, "create_batch", &arguments, &json!({}));
+    let agreed = bring(&question, "pay", yes("pay"));
+    let lines = world.read("planets.requests.jsonl");
+    let changed = || world.write("planets.requests.jsonl", &lines.replace("Mars", "Jupiter"));
+    let result = while_it_is_looked_at(&world, || round(&mut server, "create_batch", &arguments, &agreed), changed);
+    is_declined(&result);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("what was agreed to is the job") && text.contains("make the call again"), "{text}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    // With what it was it goes on, whatever the file is called by now.
+    world.write("planets.requests.jsonl", &lines);
+    let created = round(&mut server, "create_batch", &arguments, &agreed);
+    assert_eq!(created["structuredContent"]["submission"], "created", "{created}");
 }
 
 #[test]

@@ -23,6 +23,12 @@ fn streamable_http_speaks_with_and_without_handshake() {
     let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
     let (code, answer) = server.post("/mcp", &headers, &modern("tools/list", json!({})));
     assert_eq!((code, tool_names(&message(&answer))), (200, TOOLS.to_vec()));
+    // Only of a method that there is not the status says so.
+    let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "check_status")];
+    let wrong = modern("tools/call", json!({"name": "check_status", "arguments": []}));
+    assert_eq!(server.post("/mcp", &headers, &wrong).0, 200);
+    let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/cal")];
+    assert_eq!(server.post("/mcp", &headers, &modern("tools/cal", json!({}))).0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

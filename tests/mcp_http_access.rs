@@ -382,6 +382,20 @@ fn a_question_is_answered_by_whoever_was_asked() {
     assert_eq!((&refused["error"]["code"], world.jobs_at_the_api()), (&json!(-32602), 0), "{refused}");
     let created = call_as("ada", &answer);
     assert_eq!(created["result"]["structuredContent"]["submission"], "created", "{created}");
+
+    // Of whom the token says nothing nobody can be asked, and that is no yes.
+    let mut nameless = claims("batch:write");
+    nameless.as_object_mut().unwrap().remove("sub");
+    let token = signed::token(&nameless);
+    let mut hello = initialize("2025-11-25");
+    hello["params"]["capabilities"] = json!({"elicitation": {}});
+    let (_, answer) = post_with(&server, &token, &hello);
+    let name = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).expect("a name to be known by");
+    let session = Session { server: &server, id: name.to_owned(), login: format!("Bearer {token}") };
+    let arguments = json!({"input": "why.jsonl", "model": "gemini-3.8-flash", "new_run": true});
+    let declined = session.ask("tools/call", &json!({"name": "create_batch", "arguments": arguments}));
+    assert!(declined["result"]["content"][0]["text"].as_str().unwrap().contains("kind: declined"), "{declined}");
+    assert_eq!(world.jobs_at_the_api(), 1);
 }
 
 #[test]

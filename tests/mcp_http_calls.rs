@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::simulator::{Call as SimulatorCall, ErrorBody, Fault, Pace};
 use serde_json::{Value, json};
-use support::http_server::{HttpServer, MODERN_STATUS_CALL, message, status};
+use support::http_server::{HttpServer, MODERN_STATUS_CALL, Sse, message, status};
 use support::ledger;
 use support::program::{self, PATIENCE, initialize, modern, request};
 use support::session::Session;
@@ -29,6 +29,12 @@ fn wait_call(id: i64, seconds: i64) -> Value {
     let mut call = request("tools/call", &json!({"name": "check_status", "arguments": arguments}));
     call["id"] = id.into();
     call
+}
+
+/// The same of a client from 2026-07-28 on.
+fn modern_wait(seconds: i64) -> Value {
+    let arguments = json!({"wait": true, "timeout_seconds": seconds});
+    modern("tools/call", json!({"name": "check_status", "arguments": arguments}))
 }
 
 const LEGACY: [(&str, &str); 3] = [
@@ -92,22 +98,45 @@ fn no_client_is_unknown_however_long_it_was_away() {
 fn a_long_call_has_its_headers_at_once_and_signs_of_life() {
     let (_world, server) = waiting_world();
     let start = Instant::now();
-    let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 17).to_string());
+    let calls = [(LEGACY.as_slice(), wait_call(1, 17)), (MODERN_STATUS_CALL.as_slice(), modern_wait(19))];
+    let answers = calls.map(|(headers, call)| server.send("POST", "/mcp", headers, &call.to_string()));
+    let bodies = answers.map(|mut answer| {
+        assert_eq!(status(&mut answer), 200);
+        let mut lines = answer.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == "x-accel-buffering: no"), "a proxy may keep it all until the end");
+        assert!(start.elapsed() < Duration::from_secs(10), "headers came only after {:?}", start.elapsed());
+        lines
+    });
+    // The modern one began with a sign of life.
+    for (lines, least) in bodies.into_iter().zip([1, 2]) {
+        let signs = lines.take_while(|line| !line.starts_with("data: {")).filter(|line| line.starts_with(':'));
+        assert!(signs.count() >= least, "no sign of life before the answer");
+    }
+    assert!(start.elapsed() > Duration::from_secs(16), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_modern_call_that_has_begun_to_be_answered_is_answered_to_the_end() {
+    let (_world, server) = waiting_world();
+    let mut answer = server.send("POST", "/mcp", &MODERN_STATUS_CALL, &modern_wait(4).to_string());
     assert_eq!(status(&mut answer), 200);
-    assert!(start.elapsed() < Duration::from_secs(10), "headers came only after {:?}", start.elapsed());
-    let mut lines = answer.lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.starts_with(':')), "no sign of life before the answer");
-    let data = lines.find(|line| line.starts_with("data: {")).expect("an answer after the sign of life");
-    assert_eq!(message(&data)["result"]["structuredContent"]["all_ended"], false);
+    let lines: Vec<_> = answer.lines().map_while(Result::ok).collect();
+    let is_sign = |line: &&String| line.starts_with(':');
+    assert!(lines.iter().any(|line| is_sign(&line)), "{lines:?}");
+    let data = lines.iter().find(|line| line.starts_with("data: {")).unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!(message(data)["result"]["structuredContent"]["all_ended"], false);
 }
 
 #[test]
 fn a_modern_call_ends_with_its_connection() {
     let (world, server) = waiting_world();
-    let params = json!({"name": "check_status", "arguments": {"wait": true, "timeout_seconds": 45}});
-    let answer = server.send("POST", "/mcp", &MODERN_STATUS_CALL, &modern("tools/call", params).to_string());
+    let wait = || server.send("POST", "/mcp", &MODERN_STATUS_CALL, &modern_wait(45).to_string());
+    // One of which nothing is told yet, and one that has begun to be answered.
+    let mut begun = wait();
+    assert_eq!(status(&mut begun), 200);
+    let answer = wait();
     polled_again(&world);
-    drop(answer);
+    drop((begun, answer));
     assert!(nobody_asks(&world), "the call goes on without its client");
     assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
 }
@@ -190,18 +219,53 @@ fn a_call_in_flight_is_answered_although_the_server_is_told_to_stop() {
     assert!(program::wait_for_end(&mut server.child).success());
 }
 
+/// A session of the older transport in which this call is under way.
+fn called_at_sse(server: &HttpServer, call: &Value) -> Sse {
+    let mut sse = server.open_sse();
+    let path = sse.path.clone();
+    server.post(&path, &[], &initialize("2024-11-05"));
+    sse.message();
+    server.post(&path, &[], &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    assert_eq!(server.post(&path, &[], call).0, 202);
+    sse
+}
+
 #[cfg(unix)]
 #[test]
-fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it() {
+fn the_older_transport_too_answers_a_call_in_flight_when_the_server_is_told_to_stop() {
     let (world, mut server) = waiting_world();
-    let mut answer = server.send("POST", "/mcp", &LEGACY, &wait_call(1, 3000).to_string());
+    let mut sse = called_at_sse(&server, &wait_call(1, 2));
+    polled_again(&world);
+    server.terminate();
+    let answer = sse.message();
+    assert_eq!(answer["result"]["structuredContent"]["all_ended"], false, "{answer}");
+    assert!(program::wait_for_end(&mut server.child).success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it_and_told_so() {
+    let (world, mut server) = waiting_world();
+    let mut sse = called_at_sse(&server, &wait_call(1, 3000));
+    let in_session = Session::open(&server).post(&wait_call(2, 3000));
+    let calls = [(LEGACY.as_slice(), wait_call(3, 3000)), (MODERN_STATUS_CALL.as_slice(), modern_wait(3000))];
+    let answers = calls.map(|(headers, call)| server.send("POST", "/mcp", headers, &call.to_string()));
     polled_again(&world);
     let told = Instant::now();
     server.terminate();
     assert!(program::wait_for_end(&mut server.child).success());
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
-    let mut rest = String::new();
-    assert!(answer.read_to_string(&mut rest).is_ok() && rest.ends_with("0\r\n\r\n"), "the stream broke off: {rest}");
+    let is_told = |answer: &Value| {
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert!(text.contains("kind: cancelled") && text.contains("nothing is lost"), "{text}");
+    };
+    for mut answer in answers {
+        let mut rest = String::new();
+        assert!(answer.read_to_string(&mut rest).is_ok() && rest.ends_with("0\r\n\r\n"), "it broke off: {rest}");
+        is_told(&message(&rest));
+    }
+    is_told(&sse.message());
+    is_told(&{ in_session }.next().expect("an answer"));
     assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_PENDING", "the job was touched");
 }
 
@@ -262,12 +326,8 @@ fn given_up(server: &HttpServer, way: Way, tool: &str, arguments: &Value, is_und
     let stops = || wait("does not stop", Duration::from_secs(3), &|| !is_under_way());
     match way {
         Way::Sse => {
-            let mut sse = server.open_sse();
+            let mut sse = called_at_sse(server, &call);
             let path = sse.path.clone();
-            server.post(&path, &[], &initialize("2024-11-05"));
-            sse.message();
-            server.post(&path, &[], &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-            assert_eq!(server.post(&path, &[], &call).0, 202);
             begins();
             assert_eq!(server.post(&path, &[], &notice).0, 202);
             stops();

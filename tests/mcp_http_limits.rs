@@ -7,10 +7,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use support::http_server::HttpServer;
 use support::process::{memory, open_files};
 use support::program::{PATIENCE, initialize, program};
 use support::session::Session;
+use support::world::World;
 
 const MEGABYTE: u64 = 1 << 20;
 
@@ -76,17 +78,35 @@ fn thousands_of_sessions_that_nobody_ends_leave_room_for_those_in_use() {
     assert_eq!((mine.listen(None).status, forgotten.listen(None).status), (200, 404));
     // To be forgotten harms no call.
     for session in [mine, forgotten] {
-        assert!(session.ask("tools/list", &serde_json::json!({}))["result"]["tools"].is_array());
+        assert!(session.ask("tools/list", &json!({}))["result"]["tools"].is_array());
     }
 }
 
 #[test]
 fn when_every_session_is_in_use_a_client_is_served_without() {
-    let server = HttpServer::start();
+    let world = World::new();
+    world.write("why.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Why?"}]}]}}"#);
+    let mut command = world.command();
+    command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");
+    let server = HttpServer::of(command);
     let _open: Vec<_> = (0..128).map(|_| Session::open(&server).listen(None)).collect();
     let (code, answer) = server.post("/mcp", &[], &initialize("2025-11-25"));
     assert_eq!(code, 200);
     assert!(!answer.contains("mcp-session-id") && !answer.contains("\"subscribe\""), "{answer}");
+    // One that could be asked is not taken at its word for want of room.
+    let mut hello = initialize("2025-11-25");
+    hello["params"]["capabilities"] = json!({"elicitation": {}});
+    let (_, answer) = server.post("/mcp", &[], &hello);
+    let name = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+    let without =
+        Session { server: &server, id: name.expect("a name to be known by").to_owned(), login: String::new() };
+    let arguments = json!({"input": "why.jsonl", "model": "gemini-3-flash-preview"});
+    let answer = without.ask("tools/call", &json!({"name": "create_batch", "arguments": arguments}));
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("kind: declined"), "{answer}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    // It is not led to say hello again and again.
+    assert_eq!(without.listen(None).status, 405);
+    assert!(without.ask("tools/list", &json!({}))["result"]["tools"].is_array());
 }
 
 #[test]

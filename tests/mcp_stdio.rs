@@ -85,6 +85,25 @@ fn an_unknown_tool_is_a_protocol_error() {
 }
 
 #[test]
+fn parameters_that_cannot_be_read_are_told_and_not_taken_for_an_unknown_method() {
+    let mut server = Server::start();
+    server.initialize("2025-11-25");
+    for (method, params) in [
+        ("tools/call", json!({"nam": "check_status"})),
+        ("tools/call", json!({"name": "check_status", "arguments": "job"})),
+        ("resources/read", json!({})),
+        ("prompts/get", json!({"name": 7})),
+    ] {
+        for request in [request(method, &params), modern(method, params.clone())] {
+            let error = server.ask(&request)["error"].clone();
+            assert_eq!(error["code"], -32602, "{error}");
+            assert!(error["message"].as_str().unwrap().contains(&format!("the parameters of {method}")), "{error}");
+        }
+    }
+    assert_eq!(server.ask(&request("tools/cal", &json!({})))["error"]["code"], -32601);
+}
+
+#[test]
 fn standard_output_carries_nothing_but_the_protocol() {
     let mut server = Server::start_with(|command| {
         command.env("RUST_LOG", "trace");

@@ -6,19 +6,42 @@ use futures_util::FutureExt;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CompleteRequestParams, CompleteResult,
-    DiscoverResult, ErrorData, GetPromptRequestParams, GetPromptResponse, GetSkillRequestParams, GetSkillResult,
-    GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-    SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
+    GetSkillRequestParams, GetSkillResult, GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
+    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::http::{InSession, LostSession};
 use super::progress::McpMonitor;
 use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
-use crate::ops;
+use crate::ops::{self, Ending};
+
+/// The methods that are answered here, and may come with parameters that are none of theirs.
+const WITH_PARAMETERS: [&str; 18] = [
+    "completion/complete",
+    "initialize",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/templates/list",
+    "resources/unsubscribe",
+    "server/discover",
+    "skills/get",
+    "skills/list",
+    "subscriptions/listen",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/update",
+    "tools/call",
+    "tools/list",
+];
 
 impl ServerHandler for BatchServer {
     fn get_info(&self) -> ServerConfig {
@@ -187,6 +210,22 @@ impl ServerHandler for BatchServer {
         subscriptions::listen(&self.app, context).await
     }
 
+    /// What the SDK knows no such request of, by its method and parameters together.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if WITH_PARAMETERS.contains(&method.as_str()) {
+            let words = format!(
+                "the parameters of {method} cannot be read: one is missing, or of another type than the protocol says"
+            );
+            return Err(ErrorData::invalid_params(words, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None))
+    }
+
     async fn list_skills(
         &self,
         _request: Option<PaginatedRequestParams>,
@@ -209,8 +248,9 @@ impl BatchServer {
     pub(super) async fn answer(
         &self,
         request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let _until_answered_too = stopped_with_the_server(&mut context, self.app.ending());
         let (name, _until_answered) = (request.name.clone(), self.app.ending().wait_for_this());
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
@@ -220,6 +260,17 @@ impl BatchServer {
         }
         answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
+}
+
+/// Has a call stopped by its client or by the end of the server, whichever comes first. It is answered even then, so its
+/// transport is not what ends it.
+fn stopped_with_the_server(context: &mut RequestContext<RoleServer>, ending: &Ending) -> AbortOnDropHandle<()> {
+    let (order, stop) = (context.ct.child_token(), ending.stop().clone());
+    context.ct = order.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        stop.cancelled().await;
+        order.cancel();
+    }))
 }
 
 /// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.

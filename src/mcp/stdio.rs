@@ -45,7 +45,7 @@ async fn served(
     let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
     let ending = app.ending().clone();
     let server = BatchServer::new(app).at_home();
-    let service = match server.serve_with_ct((input, output), ending.stop().clone()).await {
+    let service = match server.serve_with_ct((input, output), ending.over().clone()).await {
         Ok(service) => service,
         // A client that leaves before it says hello did nothing wrong.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),

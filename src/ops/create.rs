@@ -60,6 +60,10 @@ pub struct CreateArgs {
     #[serde(skip)]
     #[schemars(skip)]
     pub outline: bool,
+    /// The job that this was when the user agreed to it, or did not have to be asked: no other one is submitted.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub agreed: Option<Handle>,
 }
 
 /// How a call came to its job.
@@ -193,6 +197,9 @@ pub(super) async fn submit_file(
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
     let job = new_job(app, args, &input, &checked, retry_of, &model, parts)?;
+    if let Some(agreed) = &args.agreed {
+        refuse_another(agreed, &job)?;
+    }
     let may_be_new = may_be_new(app, &job)?;
     if may_be_new {
         warnings.extend(media_life(origin.as_ref(), app.now())?);
@@ -224,6 +231,17 @@ pub(super) async fn submit_file(
 }
 
 const PAYS_AGAIN: &str = "the same call with new_run: true submits and pays once more; without it, it finds this job";
+
+/// Refuses a job that is not the one that was agreed to, whatever its name: its file was changed since, as a rule.
+fn refuse_another(agreed: &Handle, job: &NewJob) -> Result<()> {
+    if agreed.hash() == job.handle.hash() {
+        return Ok(());
+    }
+    let cause =
+        format!("what was agreed to is the job {agreed}, and by now this is {}: its requests have changed", job.handle);
+    Err(Error::new(ErrorKind::Declined, "submitting the job", cause)
+        .hint("nothing was sent; make the call again, and what it is now is looked at anew"))
+}
 
 /// Whether the job cannot be at the API yet.
 fn may_be_new(app: &App, job: &NewJob) -> Result<bool> {

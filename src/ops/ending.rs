@@ -8,11 +8,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+/// How long connections may take to end whose calls did not.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// The end of a server, for whoever works in it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
     closing: CancellationToken,
     stop: CancellationToken,
+    over: CancellationToken,
     work: TaskTracker,
 }
 
@@ -27,6 +31,11 @@ impl Ending {
         &self.stop
     }
 
+    /// Cancelled when nobody is answered any more: what was stopped before had the time to say so.
+    pub fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
     /// Begins work that the end waits for.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.work.spawn(work)
@@ -37,7 +46,8 @@ impl Ending {
         self.work.token()
     }
 
-    /// Ends everything: what is under way may go on for a time, or until there is a `hurry`, and has another to stop.
+    /// Ends everything: what is under way may go on for a time, or until there is a `hurry`, and has another to stop and
+    /// to be answered.
     pub async fn in_good_order(&self, grace: Duration, hurry: impl Future<Output = ()>, last: Duration) {
         self.closing.cancel();
         self.work.close();
@@ -47,6 +57,9 @@ impl Ending {
             () = hurry => {}
         }
         self.stop.cancel();
-        let _ = tokio::time::timeout(last, self.work.wait()).await;
+        if tokio::time::timeout(last, self.work.wait()).await.is_err() {
+            self.over.cancel();
+            let _ = tokio::time::timeout(FAREWELL, self.work.wait()).await;
+        }
     }
 }

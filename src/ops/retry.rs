@@ -21,7 +21,7 @@ use super::results::Family;
 use super::unfinished::refuse_unfinished;
 use crate::error::Result;
 use crate::job::outcome::counted;
-use crate::job::{Outcome, OutcomeCounts};
+use crate::job::{Handle, Outcome, OutcomeCounts};
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::progress::Monitor;
@@ -48,6 +48,10 @@ pub struct RetryArgs {
     /// Refuse if the high estimate is above this, or the price unknown.
     #[serde(default)]
     pub max_cost_usd: Option<f64>,
+    /// The job that the retry was when the user agreed to it, or did not have to be asked.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub agreed: Option<Handle>,
 }
 
 /// The new job.
@@ -116,6 +120,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         name: Some(job.handle.slug().to_owned()),
         dry_run: args.dry_run,
         max_cost_usd: args.max_cost_usd,
+        agreed: args.agreed.clone(),
         ..CreateArgs::default()
     };
     let mut created = super::create::submit_file(app, chosen.path.clone(), Some(&job), &create, monitor).await?;

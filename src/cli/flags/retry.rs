@@ -40,6 +40,7 @@ impl RetryFlags {
             generation_config: config.transpose()?,
             dry_run: self.dry_run,
             max_cost_usd: self.max_cost_usd,
+            agreed: None,
         })
     }
 }

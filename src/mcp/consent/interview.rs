@@ -13,10 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::seal::{Seal, Standing};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::text::{clip, one_line};
 use crate::mcp::handler::{cannot_push, has_lost_session};
 
 /// How long a call waits for its user. Later the answer is no.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Bytes of an answer that is told because it is none.
+const MOST_SAID_BYTES: usize = 80;
 
 /// A question that only the user can answer.
 #[derive(Debug)]
@@ -29,12 +32,46 @@ pub(in crate::mcp) struct Question {
     pub(in crate::mcp) message: String,
     /// The form of the answer; it has one field, named as the question.
     pub(in crate::mcp) form: ElicitationSchema,
+    /// What is an answer: clients hand on whatever was put in.
+    pub(in crate::mcp) takes: Takes,
     /// What is not done without an answer.
     pub(in crate::mcp) act: &'static str,
     /// What to do then instead.
     pub(in crate::mcp) hint: &'static str,
     /// What says in the call itself that the user agreed, where they cannot be asked any more.
     pub(in crate::mcp) in_the_call: &'static str,
+}
+
+/// What is taken for an answer.
+#[derive(Debug)]
+pub(in crate::mcp) enum Takes {
+    /// A yes: `true`, and nothing that some language takes for it.
+    Yes,
+    /// One of what was offered.
+    OneOf(Vec<String>),
+    /// Whatever it is.
+    #[cfg(feature = "_conformance")]
+    Anything,
+}
+
+impl Takes {
+    fn takes(&self, answer: &Value) -> bool {
+        match self {
+            Self::Yes => *answer == Value::Bool(true),
+            Self::OneOf(offered) => answer.as_str().is_some_and(|answer| offered.iter().any(|offer| offer == answer)),
+            #[cfg(feature = "_conformance")]
+            Self::Anything => true,
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Yes => "only true is a yes",
+            Self::OneOf(_) => "that was not offered",
+            #[cfg(feature = "_conformance")]
+            Self::Anything => "that is nothing",
+        }
+    }
 }
 
 impl Question {
@@ -58,13 +95,17 @@ impl Question {
         }
     }
 
-    /// Only a form that was filled in, and not with a no, is an answer.
+    /// Only a form that was filled in, and with what was asked for, is an answer.
     fn heard(&self, answer: &ElicitResult) -> Result<Value> {
         match (&answer.action, answer.content.as_ref().and_then(|content| content.get(self.name))) {
             (ElicitationAction::Accept, Some(Value::Bool(false))) | (ElicitationAction::Decline, _) => {
                 Err(self.declined("the user said no"))
             }
-            (ElicitationAction::Accept, Some(value)) => Ok(value.clone()),
+            (ElicitationAction::Accept, Some(value)) if self.takes.takes(value) => Ok(value.clone()),
+            (ElicitationAction::Accept, Some(value)) => {
+                let said = one_line(&clip(&value.to_string(), MOST_SAID_BYTES));
+                Err(self.declined(format!("the answer is {said}, and {}", self.takes.what())))
+            }
             _ => Err(self.declined("the user gave no answer")),
         }
     }

@@ -8,15 +8,15 @@
 mod interview;
 mod seal;
 
-pub(super) use interview::{Heard, Interview, Question, can_ask};
+pub(super) use interview::{Heard, Interview, Question, Takes, can_ask};
 pub(super) use seal::Seal;
 
 use rmcp::model::{ElicitationSchema, EnumSchema, InputRequiredResult};
 
 use crate::error::{Error, Result};
-use crate::job::Cost;
 use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};
+use crate::job::{Cost, Handle};
 use crate::ops::choice::{self, Choice};
 use crate::ops::create::{self, CreateArgs, CreateReply};
 use crate::ops::delete::{self, DeleteArgs, DeleteReply};
@@ -37,10 +37,10 @@ pub(super) enum Settled<A> {
     Ask(Box<InputRequiredResult>),
 }
 
-impl Settled<()> {
-    fn with<A>(self, args: A) -> Settled<A> {
+impl<P> Settled<P> {
+    fn map<A>(self, args: impl FnOnce(P) -> A) -> Settled<A> {
         match self {
-            Self::Go(()) => Settled::Go(args),
+            Self::Go(planned) => Settled::Go(args(planned)),
             Self::Ask(question) => Settled::Ask(question),
         }
     }
@@ -71,8 +71,9 @@ pub(super) async fn before_create(
     if args.max_cost_usd.is_some() && interview.is_lost() {
         return Ok(Settled::Go(args));
     }
-    let question = || async { whether_to_pay(app, &estimate(args.clone()).await?).await };
-    settle(interview, question).await.map(|settled| settled.with(args))
+    let question = || async { whether_to_pay(app, estimate(args.clone()).await?).await };
+    let settled = settle(interview, question).await?;
+    Ok(settled.map(|job| CreateArgs { agreed: Some(job), ..args }))
 }
 
 /// Before requests are paid for again.
@@ -87,8 +88,9 @@ pub(super) async fn before_retry(
         return Ok(Settled::Go(args));
     }
     let dry = RetryArgs { dry_run: true, ..args.clone() };
-    let question = || async { whether_to_pay(app, &retry::retry(app, dry.clone(), monitor).await?.created).await };
-    settle(interview, question).await.map(|settled| settled.with(args))
+    let question = || async { whether_to_pay(app, retry::retry(app, dry.clone(), monitor).await?.created).await };
+    let settled = settle(interview, question).await?;
+    Ok(settled.map(|job| RetryArgs { agreed: Some(job), ..args }))
 }
 
 /// Before a job is removed from the API.
@@ -102,25 +104,25 @@ pub(super) async fn before_delete(
         return Ok(Settled::Go(args));
     }
     let dry = DeleteArgs { dry_run: true, ..args.clone() };
-    let question = || async { whether_to_remove(&delete::delete(app, dry.clone(), monitor).await?) };
-    settle(interview, question).await.map(|settled| settled.with(args))
+    let question = || async { Ok(((), whether_to_remove(&delete::delete(app, dry.clone(), monitor).await?)?)) };
+    settle(interview, question).await.map(|settled| settled.map(|()| args))
 }
 
 /// Goes on if there is nothing to ask, or the answer is yes. Somebody may think for minutes, and what is asked about
-/// may change meanwhile: a yes holds for what it would be asked about when it comes.
-async fn settle<F>(interview: &mut Interview, question: impl Fn() -> F) -> Result<Settled<()>>
+/// may change meanwhile: a yes holds for what it would be asked about when it comes. What that is goes along.
+async fn settle<P, F>(interview: &mut Interview, question: impl Fn() -> F) -> Result<Settled<P>>
 where
-    F: Future<Output = Result<Option<Question>>>,
+    F: Future<Output = Result<(P, Option<Question>)>>,
 {
     let mut agreed = None;
     loop {
-        let Some(question) = question().await? else { return Ok(Settled::Go(())) };
-        if agreed.as_ref() == Some(&question.about) {
-            return Ok(Settled::Go(()));
-        }
+        let (planned, question) = question().await?;
+        let Some(question) = question.filter(|question| agreed.as_ref() != Some(&question.about)) else {
+            return Ok(Settled::Go(planned));
+        };
         match interview.ask(&question).await? {
             Heard::Answer(_) if interview.waits() => agreed = Some(question.about),
-            Heard::Answer(_) => return Ok(Settled::Go(())),
+            Heard::Answer(_) => return Ok(Settled::Go(planned)),
             Heard::Later(question) => return Ok(Settled::Ask(question)),
         }
     }
@@ -131,8 +133,13 @@ fn may_ask(app: &App, interview: &Interview) -> bool {
     interview.is_possible() && app.can_connect() && !app.config().read_only
 }
 
-/// None if it costs nothing new, or little.
-async fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
+/// The job that is planned, and what to ask about it: nothing if it costs nothing new, or little.
+async fn whether_to_pay(app: &App, planned: CreateReply) -> Result<(Handle, Option<Question>)> {
+    let question = whether_at_this_price(app, &planned).await?;
+    Ok((Handle::from_ledger(planned.job), question))
+}
+
+async fn whether_at_this_price(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
     let estimate = &planned.estimate;
     let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
     if !planned.sends || (is_little && estimate.uncounted.is_none()) {
@@ -156,6 +163,7 @@ async fn whether_to_pay(app: &App, planned: &CreateReply) -> Result<Option<Quest
             name(&planned.job)
         ),
         form: yes_or_no("pay", "Submit and pay")?,
+        takes: Takes::Yes,
         act: "submitting the job",
         hint: "nothing was sent; ask the user what to change: model, rows, maxOutputTokens",
         in_the_call: "pass max_cost_usd with a price that they agreed to",
@@ -177,6 +185,7 @@ fn whether_to_remove(planned: &DeleteReply) -> Result<Option<Question>> {
             named.join("; ")
         ),
         form: yes_or_no("remove", "Remove it")?,
+        takes: Takes::Yes,
         act: "removing the job",
         hint: "nothing was removed",
         in_the_call: "pass confirm: true if the user agreed to it",
@@ -189,7 +198,7 @@ fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
     let offered = models::like(app, model);
     let prices: Vec<String> = offered.iter().take(MOST_MODELS).map(ToString::to_string).collect();
     let names: Vec<String> = offered.iter().take(MOST_MODELS).map(|offered| offered.name.clone()).collect();
-    let choices = EnumSchema::builder(names).title("Model").with_default(model.as_str());
+    let choices = EnumSchema::builder(names.clone()).title("Model").with_default(model.as_str());
     let choices = choices.map_err(|e| Error::internal("offering models", e))?.build();
     let form = ElicitationSchema::builder().required_enum_schema("model", choices).build();
     Ok(Question {
@@ -201,6 +210,7 @@ fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
             prices.join("; ")
         ),
         form: form.map_err(|e| Error::internal("offering models", e))?,
+        takes: Takes::OneOf(names),
         act: "choosing a model",
         hint: "nothing was sent; ask the user for a model and pass it as model",
         in_the_call: "pass the model that they named",

@@ -13,6 +13,7 @@ mod jwt;
 mod legacy;
 mod login;
 mod message;
+mod modern;
 mod oauth;
 mod pulse;
 mod rate;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -52,6 +53,11 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// How long calls in flight may go on once the server is told to stop, and how long they have to end after that.
 const GRACE: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(2);
+/// Between two signs of life on a stream, whose failure tells that the client is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A proxy that collects answers before it hands them on would hand on nothing of a stream.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
 pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
@@ -96,11 +102,12 @@ fn router(app: App, settings: &HttpSettings) -> Result<Router> {
     let ending = app.ending();
     let server = BatchServer::new(app.clone());
     let mut open = health::router(app.clone()).merge(webhook::router(&app, &settings.webhook)?);
-    let config = streamable(ending.stop());
+    let config = streamable(ending.over());
     let sessions = sessions::InSessions::new(server.clone(), config.clone(), ending);
     let mut calls = Router::new().route_service("/mcp", without_session(&server, config));
     calls = calls
         .layer(from_fn_with_state(legacy::LegacyCalls::new(ending), legacy::as_legacy_expects))
+        .layer(from_fn(modern::as_modern_expects))
         .layer(from_fn_with_state(sessions, sessions::within));
     calls = calls.merge(sse::router(server.clone()));
     let login = match &settings.access {
@@ -131,15 +138,17 @@ fn router(app: App, settings: &HttpSettings) -> Result<Router> {
 }
 
 /// Streamable HTTP as it is spoken here.
-fn streamable(stop: &CancellationToken) -> StreamableHttpServerConfig {
+fn streamable(over: &CancellationToken) -> StreamableHttpServerConfig {
     StreamableHttpServerConfig::default()
-        // A stream sends its headers at once, and keeps the connection alive through a long call.
+        // Calls are answered by streams, with signs of life: from the beginning up to 2025-11-25, then from the first
+        // message on (before that: `modern`).
+        .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_json_response(false)
         // Both are checked by the guard, for all paths.
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_max_request_body_bytes(BODY_LIMIT)
-        .with_cancellation_token(stop.clone())
+        .with_cancellation_token(over.clone())
 }
 
 /// Each request for itself.
@@ -159,5 +168,5 @@ fn for_pages(origins: &[String]) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::WWW_AUTHENTICATE, header::HeaderName::from_static(sessions::SESSION)])
+        .expose_headers([header::WWW_AUTHENTICATE, HeaderName::from_static(sessions::SESSION)])
 }

@@ -5,7 +5,8 @@
 //!
 //! To have lost it is no reason to fail: calls with a name that is not known (the server was started anew) are served
 //! without a session, as those without a name are, because the official SDKs hand a 404 on to their caller and never say
-//! hello again. Only what its user would have been asked about is not done unasked ([`LostSession`]). The standing stream
+//! hello again. Only what its user would have been asked about is not done unasked ([`LostSession`]); so it is for a client
+//! that can ask and finds no room, or whose login does not say who it is: it gets a name without a session. The standing stream
 //! is refused with 404, as the protocol has it: nothing is lost by that, and a client that follows the protocol says hello
 //! again and is asked and told as before. What its client itself ended is gone for every request.
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rmcp::model::ClientCapabilities;
@@ -31,6 +32,7 @@ use super::pulse::{Pulse, Refusal};
 use crate::mcp::BatchServer;
 use crate::mcp::consent::can_ask;
 use crate::mcp::tasks::Owner;
+use crate::mcp::unguessable;
 use crate::ops::Ending;
 use registry::{Limits, Sessions};
 use session::Session;
@@ -41,6 +43,8 @@ pub(super) const SESSION: &str = "mcp-session-id";
 const LAST_EVENT: &str = "last-event-id";
 /// How the name of a session begins whose client can be asked: it tells so when the session itself is lost.
 const ASKED: &str = "asked-";
+/// How the name begins of one that was not to be had: it tells so as well, and nothing else is known of it.
+const NONE_LEFT: &str = "asked-without-";
 
 type Result<T, E = Refused> = std::result::Result<T, E>;
 
@@ -118,7 +122,9 @@ pub(super) async fn within(State(at): State<InSessions>, mut request: Request, n
             if has_lost(request.headers()) {
                 request.extensions_mut().insert(LostSession);
             }
-            return next.run(request).await;
+            let is_greeted = is_hello(&request) && !is_modern(request.headers()) && can_be_asked(&request);
+            let answer = next.run(request).await;
+            return if is_greeted { named(answer) } else { answer };
         }
         Way::Gone => return (StatusCode::NOT_FOUND, "no such session; say hello (initialize)\n").into_response(),
         Way::End => {
@@ -147,11 +153,11 @@ impl InSessions {
         let owner = request.extensions().get::<Owner>();
         // Who is not known cannot be known again.
         let Some(owner) = owner.filter(|_| !is_modern(request.headers())) else { return Way::Without };
-        let spoken = request.extensions().get::<Arc<Spoken>>().and_then(|spoken| spoken.method.as_deref());
-        if request.method() == Method::POST && spoken == Some("initialize") {
+        if is_hello(request) {
             return if self.sessions.has_room() { Way::Open } else { Way::Without };
         }
-        let Some(name) = name(request.headers()) else { return Way::Without };
+        let name = name(request.headers()).filter(|name| !name.starts_with(NONE_LEFT));
+        let Some(name) = name else { return Way::Without };
         match (request.method(), self.sessions.find(name, owner)) {
             (&Method::DELETE, Some(_)) => Way::End,
             (_, Some(session)) => Way::Within(session),
@@ -160,6 +166,21 @@ impl InSessions {
             (_, None) => Way::Without,
         }
     }
+}
+
+fn is_hello(request: &Request) -> bool {
+    let spoken = request.extensions().get::<Arc<Spoken>>();
+    request.method() == Method::POST && spoken.is_some_and(|spoken| spoken.method.as_deref() == Some("initialize"))
+}
+
+/// The answer to a client that can ask its user but gets no session to be asked in: by a name of its own it is known.
+fn named(mut answer: Response) -> Response {
+    let name = unguessable().and_then(|secret| HeaderValue::from_str(&format!("{NONE_LEFT}{secret}")).ok());
+    let Some(name) = name else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "no randomness for the name of a session\n").into_response();
+    };
+    answer.headers_mut().insert(SESSION, name);
+    answer
 }
 
 fn name(headers: &HeaderMap) -> Option<&str> {

@@ -90,7 +90,7 @@ impl Sessions {
         let secret = unguessable().ok_or(Refused::NoRandomness)?;
         let can_be_asked = CAN_BE_ASKED.try_with(|can| *can).unwrap_or(false);
         let id: SessionId = if can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
-        let (session, transport) = Session::new(self.ending.stop().child_token());
+        let (session, transport) = Session::new(self.ending.over().child_token());
         {
             let mut open = lock(&self.open);
             if open.len() >= self.limits.most {

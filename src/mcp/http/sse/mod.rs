@@ -7,7 +7,6 @@
 mod sessions;
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -17,15 +16,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::pulse::{Outgoing, Refusal};
+use super::{KEEP_ALIVE, UNBUFFERED};
 use crate::mcp::BatchServer;
 use sessions::{Limits, Said, Sessions};
-
-/// Between two signs of life, whose failure tells that the client is gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,25 +43,33 @@ async fn open(State(sessions): State<Sessions>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions; close one\n").into_response();
     };
     let stream = Sse::new(events(&id, to_client, session)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // A proxy that collects answers before it hands them on would hand on nothing of this one.
-    ([("x-accel-buffering", "no")], stream).into_response()
+    ([UNBUFFERED], stream).into_response()
 }
 
-/// What the client hears. Dropping it ends the session.
+/// What the client hears: when the session has ended, still what was said before. Dropping it ends the session.
 fn events(
     id: &str,
     messages: mpsc::Receiver<Outgoing>,
     session: CancellationToken,
 ) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let endpoint = Event::default().event("endpoint").data(format!("/message?sessionId={id}"));
-    let ended = session.clone().cancelled_owned();
-    let guard = session.drop_guard();
-    let messages = ReceiverStream::new(messages).filter_map(move |message| {
-        let _held_as_long_as_the_stream = &guard;
+    let said = stream::unfold((messages, session.drop_guard()), async |(mut messages, session)| {
+        let ended = session.token().cancelled();
+        let message = tokio::select! {
+            biased;
+            message = messages.recv() => message,
+            () = ended => {
+                messages.close();
+                messages.recv().await
+            }
+        };
+        Some((message?, (messages, session)))
+    });
+    let said = said.filter_map(|message| {
         let event = Event::default().event("message").json_data(message);
         std::future::ready(event.inspect_err(|e| tracing::error!("writing a message: {e}")).ok())
     });
-    stream::once(std::future::ready(endpoint)).chain(messages).take_until(ended).map(Ok)
+    stream::once(std::future::ready(endpoint)).chain(said).map(Ok)
 }
 
 async fn receive(State(sessions): State<Sessions>, Query(address): Query<Address>, body: String) -> Response {

@@ -1,15 +1,14 @@
 //! The sessions that are open, and how each ends: with its stream, after a time of silence, or with the server.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use rmcp::ServiceExt;
+use rmcp::transport::Transport;
+use rmcp::{RoleServer, ServiceExt};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, PollSender};
+use tokio_util::sync::CancellationToken;
 
 use crate::mcp::BatchServer;
 use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, Refusal, answered, quiet};
@@ -75,7 +74,7 @@ impl Sessions {
             }
             open.insert(id.to_owned(), session.clone());
         }
-        let end = self.server.app.ending().stop().child_token();
+        let end = self.server.app.ending().over().child_token();
         let (all, id, ended) = (self.clone(), id.to_owned(), end.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -95,12 +94,15 @@ impl Sessions {
     /// Hands a message of the client to its session.
     pub(super) async fn say(&self, id: &str, message: Incoming) -> Said {
         let Some(session) = self.lock().get(id).cloned() else { return Said::Ended };
+        // Nothing is noted of a call before there is room for it: its client may leave meanwhile.
+        let Ok(room) = session.to_server.reserve().await else { return Said::Ended };
         let mut heard = Ok(());
         session.pulse.send_modify(|pulse| heard = pulse.hears(&message));
         if let Err(refusal) = heard {
             return Said::Refused(refusal);
         }
-        if session.to_server.send(message).await.is_ok() { Said::Heard } else { Said::Ended }
+        room.send(message);
+        Said::Heard
     }
 
     /// Speaks with the client until one of the two has enough.
@@ -111,13 +113,7 @@ impl Sessions {
         pulse: &watch::Sender<Pulse>,
         end: &CancellationToken,
     ) {
-        let pulse = pulse.clone();
-        let sink = PollSender::new(outgoing).sink_map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe));
-        let sink = sink.with(move |message: Outgoing| {
-            pulse.send_modify(|pulse| pulse.says(answered(&message)));
-            std::future::ready(Ok::<_, io::Error>(message))
-        });
-        let transport = (Box::pin(sink), ReceiverStream::new(incoming).boxed());
+        let transport = SessionTransport { incoming, outgoing, pulse: pulse.clone() };
         let hello = self.server.clone().serve_with_ct(transport, end.clone());
         match tokio::time::timeout(self.limits.hello, hello).await {
             Ok(Ok(service)) => drop(service.waiting().await),
@@ -128,6 +124,37 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The server's end of a session.
+struct SessionTransport {
+    incoming: mpsc::Receiver<Incoming>,
+    outgoing: mpsc::Sender<Outgoing>,
+    pulse: watch::Sender<Pulse>,
+}
+
+impl Transport<RoleServer> for SessionTransport {
+    type Error = SendError<()>;
+
+    fn send(&mut self, message: Outgoing) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        let (outgoing, pulse) = (self.outgoing.clone(), self.pulse.clone());
+        async move {
+            // What is said is there to be heard before the session may end.
+            let room = outgoing.reserve().await?;
+            let answered = answered(&message).cloned();
+            room.send(message);
+            pulse.send_modify(|pulse| pulse.says(answered.as_ref()));
+            Ok(())
+        }
+    }
+
+    async fn receive(&mut self) -> Option<Incoming> {
+        self.incoming.recv().await
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        Ok(())
     }
 }
 
