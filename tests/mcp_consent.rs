@@ -122,8 +122,15 @@ fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
     let (result, _) = session.call("create_batch", &arguments, &[]);
     assert_eq!(result["structuredContent"]["submission"], "found", "{result}");
     let again = json!({"input": "planets.requests.jsonl", "new_run": true});
-    is_declined(&session.call("create_batch", &again, &[json!({"action": "decline"})]).0);
+    let (result, asked) = session.call("create_batch", &again, &[json!({"action": "decline"})]);
+    is_declined(&result);
+    assert!(asked[0].contains("They were submitted and paid before."), "{asked:?}");
     assert_eq!(world.jobs_at_the_api(), 1);
+    let job = world.reply(&["list", "--local"])["jobs"][0]["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let answered = json!({"job": job, "outcomes": ["answered"], "generation_config": {"seed": 1}});
+    let (_, asked) = session.call("retry_batch", &answered, &[json!({"action": "decline"})]);
+    assert!(asked[0].contains("2 of them have an answer already."), "{asked:?}");
 }
 
 #[test]

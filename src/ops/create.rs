@@ -131,6 +131,9 @@ pub struct CreateReply {
     /// What the requests ask for.
     #[serde(skip)]
     pub kind: Kind,
+    /// Which run of these requests it is, from 1: each is paid.
+    #[serde(skip)]
+    pub run: u32,
 }
 
 impl fmt::Display for CreateReply {
@@ -227,6 +230,7 @@ pub(super) async fn submit_file(
         next,
         sends: false,
         kind: checked.kind,
+        run: job.run,
     })
 }
 
@@ -397,6 +401,7 @@ fn dry_run_reply(
         next,
         sends,
         kind: job.kind,
+        run: job.run,
     })
 }
 

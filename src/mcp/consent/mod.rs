@@ -20,7 +20,7 @@ use crate::job::{Cost, Handle};
 use crate::ops::choice::{self, Choice};
 use crate::ops::create::{self, CreateArgs, CreateReply};
 use crate::ops::delete::{self, DeleteArgs, DeleteReply};
-use crate::ops::retry::{self, RetryArgs};
+use crate::ops::retry::{self, RetryArgs, RetryReply};
 use crate::ops::{App, models};
 use crate::progress::Monitor;
 
@@ -71,7 +71,11 @@ pub(super) async fn before_create(
     if args.max_cost_usd.is_some() && interview.is_lost() {
         return Ok(Settled::Go(args));
     }
-    let question = || async { whether_to_pay(app, estimate(args.clone()).await?).await };
+    let question = || async {
+        let planned = estimate(args.clone()).await?;
+        let again = (planned.run > 1).then(|| " They were submitted and paid before.".to_owned());
+        whether_to_pay(app, planned, again).await
+    };
     let settled = settle(interview, question).await?;
     Ok(settled.map(|job| CreateArgs { agreed: Some(job), ..args }))
 }
@@ -88,7 +92,11 @@ pub(super) async fn before_retry(
         return Ok(Settled::Go(args));
     }
     let dry = RetryArgs { dry_run: true, ..args.clone() };
-    let question = || async { whether_to_pay(app, retry::retry(app, dry.clone(), monitor).await?.created).await };
+    let question = || async {
+        let RetryReply { repeated, created, .. } = retry::retry(app, dry.clone(), monitor).await?;
+        let again = (repeated.answered > 0).then(|| format!(" {} of them have an answer already.", repeated.answered));
+        whether_to_pay(app, created, again).await
+    };
     let settled = settle(interview, question).await?;
     Ok(settled.map(|job| RetryArgs { agreed: Some(job), ..args }))
 }
@@ -133,13 +141,14 @@ fn may_ask(app: &App, interview: &Interview) -> bool {
     interview.is_possible() && app.can_connect() && !app.config().read_only
 }
 
-/// The job that is planned, and what to ask about it: nothing if it costs nothing new, or little.
-async fn whether_to_pay(app: &App, planned: CreateReply) -> Result<(Handle, Option<Question>)> {
-    let question = whether_at_this_price(app, &planned).await?;
+/// The job that is planned, and what to ask about it: nothing if it costs nothing new, or little. `again` says what of it was
+/// paid before.
+async fn whether_to_pay(app: &App, planned: CreateReply, again: Option<String>) -> Result<(Handle, Option<Question>)> {
+    let question = whether_at_this_price(app, &planned, &again.unwrap_or_default()).await?;
     Ok((Handle::from_ledger(planned.job), question))
 }
 
-async fn whether_at_this_price(app: &App, planned: &CreateReply) -> Result<Option<Question>> {
+async fn whether_at_this_price(app: &App, planned: &CreateReply, again: &str) -> Result<Option<Question>> {
     let estimate = &planned.estimate;
     let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
     if !planned.sends || (is_little && estimate.uncounted.is_none()) {
@@ -157,7 +166,7 @@ async fn whether_at_this_price(app: &App, planned: &CreateReply) -> Result<Optio
         name: "pay",
         about: format!("{} {:?} {:?}", planned.job, estimate.high_usd, estimate.uncounted),
         message: format!(
-            "Submit {} to {} as the batch job {}, for {price}?{uncounted}",
+            "Submit {} to {} as the batch job {}, for {price}?{again}{uncounted}",
             counted(planned.requests, "request"),
             name(&estimate.model),
             name(&planned.job)
