@@ -108,6 +108,16 @@ fn an_openai_chat_becomes_a_request() {
 }
 
 #[test]
+fn what_was_done_to_a_row_that_is_left_out_is_not_told() {
+    let bare = |part: Value| json!({"contents": [part], "config": {"max_output_tokens": 5}});
+    let both = json!({"parts": [{"text": "b", "functionCall": {"name": "x"}}]});
+    let world = world(&[bare(json!({"text": "a"})), bare(both)]);
+    let reply = world.reply(&["build", "old.jsonl", "--skip-bad-rows"]);
+    assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(1), &json!(1)), "{reply}");
+    assert!(has(&reply["fixes"], "1 request: the request was not wrapped"), "{reply}");
+}
+
+#[test]
 fn an_anthropic_line_becomes_a_request() {
     let params = json!({"model": "claude-x", "max_tokens": 50, "temperature": 0.1, "top_k": 3, "stop_sequences": ["END"], "thinking": {},
         "system": [{"type": "text", "text": "Be brief", "cache_control": {}}], "tool_choice": {"type": "tool", "name": "look"},

@@ -366,6 +366,27 @@ fn an_answer_that_is_not_json_says_so_when_its_fields_are_named() {
 }
 
 #[test]
+fn a_field_that_no_answer_has_is_told_with_those_there_are() {
+    let world = World::new();
+    let handle = classified(&world, "id,text\na,one\n");
+    let (cause, _) = refused(&world, &[&format!("job:{handle}"), "-t", "{{ parsed.categry }}"]);
+    assert!(cause.contains("parsed.categry") && cause.contains("; parsed has category"), "{cause}");
+}
+
+#[test]
+fn answers_that_are_no_text_are_pointed_out() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "Hi", "--kind", "embed", "--output", "vectors.jsonl"]);
+    let handle = world.reply(&["create", "vectors.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    let warnings = built(&world, &[&format!("job:{handle}"), "-t", "{{ answer }}"])["warnings"].to_string();
+    assert!(
+        warnings.contains("1 answer of the earlier job holds no text (a picture, a sound or a vector)"),
+        "{warnings}"
+    );
+}
+
+#[test]
 fn packed_data_that_is_cut_off_or_damaged_is_refused_with_its_place() {
     let world = World::new();
     let text: String = (0..20_000).map(|i| format!("{i},name {}\n", i * 7919 % 10_007)).collect();

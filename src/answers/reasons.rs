@@ -91,7 +91,7 @@ pub fn remedy(outcome: Outcome, reason: &str) -> &'static str {
         }
         Outcome::Empty => for_empty(reason),
         Outcome::Invalid if reason == NOT_JSON => {
-            "send these again with responseMimeType application/json and a response_schema, or a clearer one"
+            "send these again, with a response_schema if there was none; else say in the prompt that the answer is JSON and nothing else"
         }
         Outcome::Invalid => {
             "say in the prompt what this field has to be, or loosen the schema where the answers are right, then send these again"

@@ -7,7 +7,7 @@ use crate::job::text::clip;
 use crate::job::{Cost, Outcome, OutcomeCounts, Usage};
 
 use super::Answer;
-use super::reasons::remedy;
+use super::reasons::{NOT_JSON, remedy};
 
 /// Kinds of failure that are told apart; the rest is one group for each outcome.
 const MOST_GROUPS: usize = 40;
@@ -172,7 +172,9 @@ impl Summary {
             return place;
         }
         let (reason, message) = if self.groups.len() < MOST_GROUPS {
-            (reason, answer.message.as_deref().map(|message| clip(message, MOST_BYTES)))
+            // Where one answer stops being JSON says nothing of the others.
+            let message = answer.message.as_deref().filter(|_| reason != NOT_JSON);
+            (reason, message.map(|message| clip(message, MOST_BYTES)))
         } else if let Some(place) = self.find(outcome, OTHER) {
             return place;
         } else {

@@ -13,7 +13,7 @@ use minijinja::value::{Object, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind as EngineErrorKind, Output, State, UndefinedBehavior};
 
 use super::filters;
-use super::row::{Cell, Row, RowProblem, Slot};
+use super::row::{Cell, Row, RowProblem, Slot, listed};
 use super::template::LONGEST_TEXT;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -88,7 +88,22 @@ impl Logic {
             }
             _ => None,
         };
-        fault.unwrap_or_else(|| row.problem(None, told(error, expression)))
+        fault.unwrap_or_else(|| {
+            let fields =
+                if error.kind() == EngineErrorKind::UndefinedError { self.fields(row, at_fault) } else { None };
+            row.problem(None, told(error, expression) + &fields.unwrap_or_default())
+        })
+    }
+
+    /// "; parsed has slogan, tone": the fields of a column that the expression looks into.
+    fn fields(&self, row: &Row<'_>, expression: &str) -> Option<String> {
+        let mut named = self.columns.iter().filter(|slot| mentions(expression, slot.name()));
+        named.find_map(|slot| match row.cell(slot)? {
+            Cell::Json(serde_json::Value::Object(fields)) => {
+                Some(format!("; {} has {}", slot.name(), listed(fields.keys().map(String::as_str))))
+            }
+            _ => None,
+        })
     }
 }
 

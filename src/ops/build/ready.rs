@@ -61,7 +61,15 @@ impl Ready {
     /// Starts with the rows.
     pub(super) fn mender(self) -> Mender {
         let Self { settings, schema, kind, .. } = self;
-        Mender { kind, settings, schema, fixes: Tally::default(), losses: Tally::default(), answers: None }
+        Mender {
+            kind,
+            settings,
+            schema,
+            latest: None,
+            fixes: Tally::default(),
+            losses: Tally::default(),
+            answers: None,
+        }
     }
 }
 
@@ -77,6 +85,8 @@ pub(super) struct Mender {
     kind: Kind,
     settings: Map<String, Value>,
     schema: Option<Value>,
+    /// What was done to the last line, and what its answer is to be.
+    latest: Option<(Notes, Expected)>,
     fixes: Tally,
     losses: Tally,
     answers: Option<Expected>,
@@ -98,15 +108,21 @@ impl Mender {
             let cause = "one file holds one kind of request, and this one is of the other kind than the first";
             return Err(row.problem(None, cause));
         }
-        self.expect(Expected { json: expects_json(&request), schema });
-        notes.fixes().into_iter().for_each(|fix| self.fixes.add(fix));
-        notes.losses().into_iter().for_each(|loss| self.losses.add(loss));
+        self.latest = Some((notes, Expected { json: expects_json(&request), schema }));
         let line = Value::Object(Map::from_iter([
             ("key".to_owned(), key.into()),
             ("request".to_owned(), Value::Object(request)),
         ]));
         serde_json::to_writer(&mut *out, &line).map_err(|e| row.problem(None, e.to_string()))?;
         Ok(out.len())
+    }
+
+    /// The last line is one of the file: what was done to it counts.
+    pub(super) fn take(&mut self) {
+        let Some((notes, expected)) = self.latest.take() else { return };
+        self.expect(expected);
+        notes.fixes().into_iter().for_each(|fix| self.fixes.add(fix));
+        notes.losses().into_iter().for_each(|loss| self.losses.add(loss));
     }
 
     /// Puts the settings of the call into a request.

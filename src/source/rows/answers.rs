@@ -49,6 +49,8 @@ pub(in crate::source) struct AnswerRows {
     renamed: Vec<(String, String)>,
     note: Note,
     unanswered: Unanswered,
+    /// Answers that are no text: pictures, sounds, vectors.
+    raw: i64,
 }
 
 impl AnswerRows {
@@ -59,6 +61,7 @@ impl AnswerRows {
             renamed,
             note: Note { place: None, absent: Some((PARSED, "the answer is not JSON".to_owned())) },
             unanswered: Unanswered::default(),
+            raw: 0,
         })
     }
 }
@@ -72,6 +75,7 @@ impl Rows for AnswerRows {
             }
             let line = self.lines.row();
             if is_answered(&line) {
+                self.raw += i64::from(is_raw(&line));
                 self.row = flattened(line.to_map(), &self.renamed);
                 return Ok(step);
             }
@@ -88,7 +92,15 @@ impl Rows for AnswerRows {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.unanswered.note().into_iter().collect()
+        let raw = (self.raw > 0).then(|| {
+            format!(
+                "{} of the earlier job {} no text (a picture, a sound or a vector): {{{{ answer }}}} puts raw data into a prompt; \
+                 get_results with join: true writes pictures and sounds as files, which its column media names for attach",
+                counted(self.raw, "answer"),
+                if self.raw == 1 { "holds" } else { "hold" }
+            )
+        });
+        self.unanswered.note().into_iter().chain(raw).collect()
     }
 }
 
@@ -135,6 +147,11 @@ fn is_answered(row: &Row<'_>) -> bool {
         _ => true,
     };
     responded && usable
+}
+
+fn is_raw(row: &Row<'_>) -> bool {
+    let Some(Cell::Json(response)) = row.get("response") else { return false };
+    response.get("text").is_none() && ["embedding", "media"].iter().any(|name| response.get(*name).is_some())
 }
 
 /// One level: the source's columns, then those of the answer.
