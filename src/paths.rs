@@ -4,6 +4,7 @@
 //! caller becomes an [`AllowedPath`] first, which only [`Roots`] can make, and the functions that
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
+mod address;
 mod unfinished;
 
 use std::fs::{File, OpenOptions};
@@ -66,7 +67,7 @@ impl Roots {
 
     /// A path to read: it must exist below a root.
     pub fn existing(&self, path: &str) -> Result<AllowedPath> {
-        let full = self.absolute(path);
+        let full = self.absolute(path)?;
         let resolved = full.canonicalize().map_err(|e| {
             Error::io(format!("opening {path}"), e)
                 .hint(format!("relative paths start at {}; give the path of a file that exists", self.base().display()))
@@ -76,7 +77,7 @@ impl Roots {
 
     /// A path to write: its folder must exist below a root, the file itself need not.
     pub fn writable(&self, path: &str) -> Result<AllowedPath> {
-        let full = self.absolute(path);
+        let full = self.absolute(path)?;
         let act = || format!("preparing to write {path}");
         if full.is_dir() {
             return Err(Error::new(ErrorKind::InvalidArgument, act(), "it is a folder").hint("name a file inside it"));
@@ -101,9 +102,10 @@ impl Roots {
 
     /// A folder to write files in: the one above it must exist below a root, the folder itself need not.
     pub fn writable_folder(&self, path: &str) -> Result<AllowedFolder> {
-        if self.absolute(path).is_dir() {
+        let full = self.absolute(path)?;
+        if full.is_dir() {
             // As if it were a file in it: the folder itself may be a root.
-            let inside = self.absolute(path).join("file");
+            let inside = full.join("file");
             let file = self.writable(&inside.to_string_lossy())?;
             return Ok(AllowedFolder(file.0.parent().map_or_else(|| file.0.clone(), Path::to_path_buf)));
         }
@@ -125,8 +127,8 @@ impl Roots {
         self.check(asked, resolved)
     }
 
-    fn absolute(&self, path: &str) -> PathBuf {
-        self.base().join(path)
+    fn absolute(&self, path: &str) -> Result<PathBuf> {
+        Ok(self.base().join(&*address::path_of(path)?))
     }
 
     fn check(&self, asked: &str, resolved: PathBuf) -> Result<AllowedPath> {

@@ -114,6 +114,38 @@ fn the_name_of_a_file_in_place_of_a_text_is_refused() {
 }
 
 #[test]
+fn a_file_may_be_named_by_its_address() {
+    let world = world();
+    std::fs::create_dir(world.path("a b")).unwrap();
+    world.write("a b/rows.csv", "id,text\n1,Hi\n");
+    let folder = world.path("a b").canonicalize().unwrap();
+    let address = |name: &str| format!("file://{}/{name}", folder.to_str().unwrap().replace(' ', "%20"));
+    let build = |source: &str, output: &str| {
+        world.run(&["build", source, "--template", "{{ text }}", "--output", output, "--root", ".", "--json"])
+    };
+    let built = build(&address("rows.csv"), &address("out.jsonl"));
+    assert_eq!((built.code, &built.json()["requests"]), (0, &json!(1)), "{built:?}");
+    assert_eq!(built.json()["path"], folder.join("out.jsonl").to_str().unwrap());
+    world.reply(&["create", &address("out.jsonl").replace("file://", "FILE://localhost"), "--dry-run"]);
+
+    for (place, cause, hint) in [
+        ("file:///etc/p%61sswd", "outside the allowed folders", "--root"),
+        ("file:///%2e%2e/etc/group", "outside the allowed folders", "--root"),
+        ("file://elsewhere/data/a.csv", "another machine", "on this one"),
+        ("file:///data/%ff.csv", "not UTF-8", ""),
+        ("https://example.com/a.csv", "files are not fetched from addresses", "download it into an allowed folder"),
+        ("~/a.csv", "only a shell knows ~", "write the path of the home folder"),
+    ] {
+        for ran in [build(place, "b.jsonl"), build("a b/rows.csv", place)] {
+            assert!([1, 2].contains(&ran.code), "{place}: {ran:?}");
+            let error = &ran.json()["error"];
+            assert!(error["cause"].as_str().unwrap().contains(cause), "{error}");
+            assert!(error["hint"].as_str().unwrap().contains(hint), "{error}");
+        }
+    }
+}
+
+#[test]
 fn what_was_made_of_a_folder_is_no_row_of_it() {
     let world = World::new();
     fs::create_dir(world.path("docs")).unwrap();

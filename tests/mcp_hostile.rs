@@ -498,7 +498,8 @@ fn no_argument_of_any_tool_leads_out_of_the_allowed_folders() {
             };
             let file = if let Read(file) = names { file } else { "rows.csv" };
             let mut paths = vec![format!("{out}/{file}"), format!("{absolute}/{file}"), format!("link/{file}")];
-            paths.extend([format!("sub/../{out}/{file}"), format!("link-{file}")]);
+            paths.extend([format!("sub/../{out}/{file}"), format!("link-{file}"), format!("file://{absolute}/{file}")]);
+            paths.push(format!("file://localhost{}/%2e%2e%2F{out}/{file}", world.path("sub").display()));
             match names {
                 Read(_) if *argument == "source" => {
                     paths.extend([

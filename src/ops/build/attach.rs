@@ -191,7 +191,7 @@ fn problem(row: &Row<'_>, place: &str, cause: &str) -> RowProblem {
 
 /// What stands at a place, in a row that has so many bytes inline already. The start of a file is left in `head`.
 fn look(attach: &Attach, place: &str, inline_bytes: u64, head: &mut Vec<u8>) -> Result<Found, String> {
-    if place.contains("://") {
+    if place.contains("://") && !place.starts_with("file://") {
         return address(place).map(Found::Address);
     }
     let path = attach.roots.existing(place).map_err(|e| e.cause().to_owned())?;
