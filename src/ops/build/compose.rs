@@ -77,7 +77,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
     let mut writer = RequestWriter::create(task.output.clone(), task.overwrite)?;
     refuse_no_place(&skeleton, &task.attach)?;
     let maker = match task.ready {
-        Some(ready) => Maker::Mended(ready.mender()),
+        Some(ready) => Maker::Mended(Box::new(ready.mender())),
         None => Maker::Filled {
             skeleton: &skeleton,
             attacher: Attacher::new(&task.attach, source.columns())?,
@@ -155,7 +155,7 @@ enum Maker<'s> {
     /// Out of the request in which every string is a template, and what the row brings along.
     Filled { skeleton: &'s Skeleton, attacher: Attacher, media: Vec<u8> },
     /// Out of the request that the row is already.
-    Mended(Mender),
+    Mended(Box<Mender>),
 }
 
 impl Maker<'_> {
