@@ -148,6 +148,16 @@ fn results_that_did_not_all_come_free_nothing() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_frees_nothing() {
+    let world = world(&["[[simulate:garbage]] a", "another one b"]);
+    let budget = high(&world, "a.jsonl") * 1.5;
+    let first = created(&world, budget, "a.jsonl");
+    world.run(&["status", &first, "--wait"]);
+    world.results(&[&first, "--limit", "1"]);
+    over(&world, budget, &["create", "b.jsonl"]);
+}
+
+#[test]
 fn a_retry_counts_and_each_settles_by_itself() {
     let world = world(&["[[simulate:failed]] a", "[[simulate:failed]] b"]);
     let one = high(&world, "a.jsonl");

@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::{Value, json};
+use support::ledger::time_passes;
 use support::world::World;
 
 /// Names of the files at the API.
@@ -184,7 +187,10 @@ fn deleting_shows_names_and_sizes_first_and_removes_each_part() {
             .all(|call| !call.path.contains("files/batch-") || call.method != "DELETE")
     );
     assert_eq!(world.reply(&["delete", &job, "--files"])["removed"], json!([]));
-    assert_eq!(world.run(&["history", &job]).stdout.matches("  deleted at the API").count(), 1);
+    let told = world.run(&["history", &job]).stdout;
+    for (step, times) in [("requests uploaded as", 3), ("create sent", 3), ("  deleted at the API", 1)] {
+        assert_eq!(told.matches(step).count(), times, "{step}: {told}");
+    }
     assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 3, "the answers are here");
     world.reply(&["status", &other, "--wait"]);
 }
@@ -275,8 +281,19 @@ fn a_program_that_may_only_read_changes_nothing_at_the_api() {
         let refused = world.refused(&[&["--read-only"], call].concat());
         assert!(refused["cause"].as_str().unwrap().contains("read-only"), "{call:?}: {refused}");
     }
-    let changes = world.simulator.log().entries()[before..].iter().filter(|call| call.method != "GET").count();
-    assert_eq!((changes, world.jobs_at_the_api()), (0, 1));
+    let changes =
+        |before: usize| world.simulator.log().entries()[before..].iter().filter(|call| call.method != "GET").count();
+    assert_eq!((changes(before), world.jobs_at_the_api()), (0, 1));
+    // What another program left to be sent is not sent either.
+    let full = Fault::Status { code: 429, body: ErrorBody::HelpOnly };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(world.reply(&["create", "other.jsonl"])["submission"], "queued");
+    time_passes(&world, Duration::from_secs(3600));
+    let before = world.simulator.log().entries().len();
+    for call in [&["run"][..], &["status", "--wait", "--timeout", "1"], &["list"]] {
+        world.run(&[&["--read-only"], call].concat());
+    }
+    assert_eq!((changes(before), world.jobs_at_the_api()), (0, 1));
     assert_eq!(world.reply(&["--read-only", "delete", &job, "--dry-run"])["removed"].as_array().unwrap().len(), 1);
 }
 
