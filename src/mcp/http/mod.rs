@@ -108,7 +108,8 @@ fn router(app: App, settings: &HttpSettings) -> Result<Router> {
     calls = calls
         .layer(from_fn_with_state(legacy::LegacyCalls::new(ending), legacy::as_legacy_expects))
         .layer(from_fn(modern::as_modern_expects))
-        .layer(from_fn_with_state(sessions, sessions::within));
+        .layer(from_fn_with_state(sessions, sessions::within))
+        .layer(from_fn(message::told_in_words));
     calls = calls.merge(sse::router(server.clone()));
     let login = match &settings.access {
         Access::Anyone => Login::None,
