@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use rmcp::model::{ErrorData, ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::BatchServer;
 use super::http::InSession;
+use super::places::{Places, Share};
 use super::resources::{Address, NEWEST_JOBS};
+use super::tasks::Owner;
 use crate::error::Result;
 use crate::ops::App;
 use crate::ops::known::{self, Known};
@@ -29,7 +31,6 @@ const ASK: Duration = Duration::from_secs(30);
 const MOST: usize = 100;
 /// Calls that listen at a time. Over HTTP each holds a connection, and others are to find one.
 const MOST_LISTENING: usize = 64;
-static LISTENING: Semaphore = Semaphore::const_new(MOST_LISTENING);
 
 /// What the client of one connection or session has subscribed to, up to 2025-11-25. Ends with it.
 #[derive(Debug, Default)]
@@ -74,10 +75,17 @@ fn distinct(filter: &SubscriptionFilter) -> Vec<&String> {
     filter.resource_subscriptions.iter().flatten().filter(|uri| seen.insert(*uri)).collect()
 }
 
+/// The places of those who listen.
+pub(super) fn places(share: Share) -> Places<Option<Owner>> {
+    Places::new(MOST_LISTENING, share.of_all(MOST_LISTENING))
+}
+
 /// Serves one `subscriptions/listen` (2026-07-28) until the client has had enough, or the server ends.
-pub(super) async fn listen(app: &App, context: SubscriptionContext) -> Result<(), ErrorData> {
-    let Ok(_place) = LISTENING.try_acquire() else {
-        let words = format!("{MOST_LISTENING} clients are listening, and that is all there is room for; read instead");
+pub(super) async fn listen(server: &BatchServer, context: SubscriptionContext) -> Result<(), ErrorData> {
+    let app = &server.app;
+    let Some(_place) = server.listening.take(Owner::of(server, context.request_context())) else {
+        let words =
+            "so many are listening already, you or all together, that there is no room; end one, or read instead";
         return Err(ErrorData::invalid_request(words, None));
     };
     // What the client named twice stands twice in what the SDK accepts.
