@@ -20,7 +20,8 @@
 //!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`.
 //!   - Older clients have sessions there: what is said on which stream (`mcp/http/sessions/streams.rs`), one session
 //!     (`mcp/http/sessions/session.rs`), all of them (`mcp/http/sessions/registry.rs`), in use or not
-//!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one.
+//!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one, `mcp/http/modern.rs` what
+//!     newer ones expect of one that takes long. `mcp/places.rs`: nobody takes more than a share.
 //!   - `mcp/fixtures/`: what the official conformance suite calls, in a build that is never released.
 //!   - `mcp/http/sse/`: the older transport; `mcp/http/webhook/`: notices of jobs; `mcp/http/jwt/`: signatures by public
 //!     keys, for both logins and notices; `mcp/http/health.rs`: for whoever watches.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rmcp::ServiceExt;
 use rmcp::transport::StreamableHttpClientTransport;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::http_server::{HttpServer, Sse, message, status};
 use support::program::{self, PATIENCE, TOOLS, initialize, modern, request, tool_names};
 
@@ -29,6 +29,20 @@ fn streamable_http_speaks_with_and_without_handshake() {
     assert_eq!(server.post("/mcp", &headers, &wrong).0, 200);
     let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/cal")];
     assert_eq!(server.post("/mcp", &headers, &modern("tools/cal", json!({}))).0, 404);
+}
+
+#[test]
+fn what_is_no_message_is_told_in_the_words_of_the_protocol() {
+    let server = HttpServer::start();
+    let headers = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
+    for (body, code) in [("{\"jsonrpc\"", -32700), ("", -32700), ("{}", -32600), ("{\"id\": 5}", -32600)] {
+        let (status, answer) = server.ask("POST", "/mcp", &headers, body);
+        let error: Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
+        assert_eq!((status, &error["error"]["code"]), (400, &json!(code)), "{body}: {answer}");
+        assert_eq!(error["id"], if body.contains("id") { json!(5) } else { json!(null) });
+    }
+    let text = [("Content-Type", "text/plain"), headers[1]];
+    assert_eq!(server.ask("POST", "/mcp", &text, &request("tools/list", &json!({})).to_string()).0, 415);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{BufRead, Read};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::channel;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::address::Address;
 use support::certificate;
-use support::http_server::{HttpServer, message, status};
+use support::http_server::{HttpServer, Sse, message, status};
 use support::program::{self, PATIENCE, TOOLS, initialize, modern, request, tool_names};
 use support::scripted::{Reply, Scripted};
 use support::session::Session;
@@ -288,6 +289,93 @@ fn a_session_is_of_whoever_opened_it() {
     nameless.as_object_mut().unwrap().remove("sub");
     let (code, answer) = post_with(&server, &signed::token(&nameless), &initialize("2025-11-25"));
     assert!(code == 200 && !answer.contains("mcp-session-id"), "{answer}");
+}
+
+/// A token of somebody's.
+fn token_of(subject: &str, scope: &str) -> String {
+    let mut claims = claims(scope);
+    claims["sub"] = subject.into();
+    signed::token(&claims)
+}
+
+#[test]
+fn nobody_takes_more_than_a_share_of_what_others_need_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let (greedy, other) = (token_of("greedy", "batch:read"), token_of("other", "batch:read"));
+    let login = |token: &str| format!("Bearer {token}");
+    let listens = |token: &str| {
+        let listen =
+            modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": ["batch://models"]}}));
+        let login = login(token);
+        let headers = [
+            LEGACY.as_slice(),
+            &[("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "subscriptions/listen")],
+            &[("Authorization", login.as_str())],
+        ];
+        let stream = server.send("POST", "/mcp", &headers.concat(), &listen.to_string());
+        let mut ear = Sse { stream, path: String::new() };
+        assert_eq!(ear.message()["method"], "notifications/subscriptions/acknowledged");
+        ear
+    };
+    let is_refused = |ear: &mut Sse, time: Duration| {
+        ear.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let mut said = ear.stream.by_ref().lines().map_while(Result::ok);
+        said.any(|line| line.contains("so many are listening"))
+    };
+    let mut ears: Vec<_> = (0..17).map(|_| listens(&greedy)).collect();
+    assert!(is_refused(&mut ears[16], Duration::from_secs(2)), "one caller takes all there is");
+    assert!(!is_refused(&mut listens(&other), Duration::from_millis(100)), "somebody is refused what another took");
+
+    let open = |token: &str| {
+        let mut stream = server.send("GET", "/sse", &[("Authorization", &login(token))], "");
+        (status(&mut stream), stream)
+    };
+    let streams: Vec<_> = (0..17).map(|_| open(&greedy)).collect();
+    assert_eq!(streams.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [&[200; 16][..], &[503]].concat());
+    assert_eq!(open(&other).0, 200);
+
+    let _standing: Vec<_> = (0..32).map(|_| Session::open_as(&server, &greedy).listen(None)).collect();
+    let (code, answer) = post_with(&server, &greedy, &initialize("2025-11-25"));
+    assert!(code == 200 && !answer.contains("mcp-session-id"), "{answer}");
+    assert!(!Session::open_as(&server, &other).id.is_empty());
+}
+
+#[test]
+fn a_session_of_the_older_transport_is_of_whoever_opened_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    let (ada, bob) = (token_of("ada", "batch:write"), token_of("bob", "batch:write"));
+    let login = |token: &str| format!("Bearer {token}");
+    let mut sse = server.open_sse_with(&[("Authorization", &login(&ada))]);
+    let path = sse.path.clone();
+    let say = |token: &str| server.post(&path, &[("Authorization", &login(token))], &initialize("2024-11-05")).0;
+    assert_eq!((say(&bob), say(&token_of("ada", "batch:read"))), (404, 202));
+    assert_eq!(sse.message()["result"]["serverInfo"]["name"], "gemini-batch-mcp");
+}
+
+#[test]
+fn the_right_to_look_shows_no_names_of_files() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("planets.csv"), "id\n1\n").unwrap();
+    let server = with_oauth(folder.path());
+    let prompt = json!({"type": "ref/prompt", "name": "enrich_dataset"});
+    let params = json!({"ref": prompt, "argument": {"name": "dataset", "value": "pla"}});
+    let complete = request("completion/complete", &params);
+    for (scope, shown) in [("batch:read", json!([])), ("batch:write", json!(["planets.csv"]))] {
+        let token = token_of("somebody", scope);
+        let (_, answer) = post_with(&server, &token, &complete);
+        assert_eq!(message(&answer)["result"]["completion"]["values"], shown, "{scope}");
+        let login = [("Authorization", format!("Bearer {token}"))];
+        let login = login.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let mut sse = server.open_sse_with(&login);
+        let path = sse.path.clone();
+        server.post(&path, &login, &initialize("2024-11-05"));
+        sse.message();
+        server.post(&path, &login, &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        server.post(&path, &login, &complete);
+        assert_eq!(sse.message()["result"]["completion"]["values"], shown, "{scope}");
+    }
 }
 
 #[test]

@@ -255,6 +255,13 @@ fn who_cannot_open_the_file_reads_every_answer_whole() {
         lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
         pages += 1;
         let Some(next) = contents.get(1) else { break };
+        // It is the place in these answers, and not in others.
+        let (_, of) = next["uri"].as_str().unwrap().rsplit_once('-').unwrap();
+        let stale = format!("{}1", next["uri"].as_str().unwrap());
+        let refused = server.ask(&request("resources/read", &json!({"uri": stale})));
+        let told = format!("they were {of}1 bytes when you began");
+        let message = refused["error"]["message"].as_str().unwrap_or_else(|| panic!("{refused}"));
+        assert!(message.contains(&told) && message.contains("begin again"), "{message}");
         assert!(next["text"].as_str().unwrap().contains(next["uri"].as_str().unwrap()), "{next}");
         next["uri"].as_str().unwrap().clone_into(&mut uri);
     }

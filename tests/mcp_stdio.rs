@@ -85,6 +85,15 @@ fn an_unknown_tool_is_a_protocol_error() {
 }
 
 #[test]
+fn what_needs_no_answer_is_nothing_to_begin_with_and_no_end() {
+    let mut server = Server::start();
+    server.send_line(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string());
+    server.send_line(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string());
+    assert_eq!(server.initialize("2025-11-25")["serverInfo"]["name"], "gemini-batch-mcp");
+    assert_eq!(tool_names(&server.ask(&request("tools/list", &json!({})))), TOOLS);
+}
+
+#[test]
 fn parameters_that_cannot_be_read_are_told_and_not_taken_for_an_unknown_method() {
     let mut server = Server::start();
     server.initialize("2025-11-25");
@@ -224,6 +233,23 @@ fn the_end_of_input_ends_a_call_and_not_the_job() {
     assert_eq!(world.simulator.log().count("POST", ":cancel"), 0);
     let looked = world.run(&["status", "--json"]);
     assert_eq!((looked.code, &looked.json()["jobs"][0]["state"]), (3, &json!("JOB_STATE_PENDING")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_call_and_it_is_told_so() {
+    let (world, mut server) = waiting_world();
+    let arguments = json!({"wait": true, "timeout_seconds": 45});
+    server.send_line(&request("tools/call", &json!({"name": "check_status", "arguments": arguments})).to_string());
+    let sent = Instant::now();
+    while world.simulator.log().count("GET", "/batches/") == 0 {
+        assert!(sent.elapsed() < program::PATIENCE, "the call does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let time = server.terminate();
+    assert!(time < Duration::from_secs(2), "{time:?}");
+    let (_, rest) = server.close();
+    assert!(rest.len() == 1 && rest[0].contains("kind: cancelled"), "{rest:?}");
 }
 
 /// What is being sent behind an answer when the server is brought to its end is sent whole.

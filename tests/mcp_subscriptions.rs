@@ -7,9 +7,11 @@ use std::io::{BufRead, Read};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::{Value, json};
 use support::http_server::{HttpServer, Sse, status};
 use support::program::{self, PATIENCE, Server, modern, request};
+use support::tasks::WaitingWorld;
 use support::world::World;
 
 fn server(world: &World) -> Server {
@@ -85,6 +87,77 @@ fn what_another_process_does_is_told_to_a_stream() {
     assert!(alive["result"]["contents"][0]["text"].is_string(), "{alive}");
 }
 
+#[test]
+fn what_a_retry_adds_and_what_a_job_came_to_are_changes_too() {
+    let world = World::new();
+    world.write(
+        "why.jsonl",
+        &format!(
+            "{}\n",
+            json!({"key": "a", "request": {"contents": [{"parts": [{"text": "Why? [[simulate:failed]]"}]}]}})
+        ),
+    );
+    let job = world.reply(&["create", "why.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let mut server = server(&world);
+    let of_job = |what: &str| format!("batch://jobs/{job}/{what}");
+    let with_retries = [of_job("results"), of_job("manifest"), of_job("answers")];
+    let mut wanted = vec!["batch://jobs".to_owned(), of_job("status")];
+    wanted.extend(with_retries.clone());
+    let listen = modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": wanted}}));
+    server.send_line(&listen.to_string());
+    assert_eq!(next(&mut server)["method"], "notifications/subscriptions/acknowledged");
+    let mut told = |until: &[String]| {
+        let mut told = Vec::new();
+        while !until.iter().all(|uri| told.contains(uri)) {
+            told.push(next(&mut server)["params"]["uri"].as_str().unwrap().to_owned());
+        }
+        told
+    };
+    // Its answers are accounted for: it is known what it cost.
+    world.results(&[&job]);
+    told(&["batch://jobs".to_owned(), of_job("results")]);
+    world.reply(&["retry", &job]);
+    let told = told(&with_retries);
+    assert!(!told.contains(&of_job("status")), "the job stands where it stood: {told:?}");
+}
+
+#[test]
+fn what_another_process_does_is_told_while_the_api_is_slow() {
+    let world = WaitingWorld::new();
+    world.world.simulator.faults().next(Call::GetBatch, Fault::Hang);
+    let mut server = server(&world.world);
+    let wanted = ["batch://jobs".to_owned(), format!("batch://jobs/{}/status", world.job)];
+    let listen = modern("subscriptions/listen", json!({"notifications": {"resourceSubscriptions": wanted}}));
+    server.send_line(&listen.to_string());
+    assert_eq!(next(&mut server)["method"], "notifications/subscriptions/acknowledged");
+    let start = Instant::now();
+    while world.world.simulator.log().under_way(Call::GetBatch) == 0 {
+        assert!(start.elapsed() < PATIENCE, "the API is not asked");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    job(&world.world);
+    let changed = Instant::now();
+    assert_eq!(next(&mut server)["params"]["uri"], "batch://jobs");
+    assert!(changed.elapsed() < Duration::from_secs(8), "{:?}", changed.elapsed());
+    assert_eq!(world.world.simulator.log().under_way(Call::GetBatch), 1, "the API was not slow");
+}
+
+#[test]
+fn what_cannot_be_looked_at_yet_is_watched_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_the_way = folder.path().join("in-the-way");
+    std::fs::write(&in_the_way, "").unwrap();
+    let mut server = Server::start_with(|command| {
+        command.arg("--simulate").env("GEMINI_BATCH_HOME", in_the_way.join("home"));
+    });
+    server.initialize("2025-11-25");
+    let subscribed = server.ask(&request("resources/subscribe", &json!({"uri": "batch://jobs"})));
+    assert_eq!(subscribed["result"], json!({}), "{subscribed}");
+    std::fs::remove_file(&in_the_way).unwrap();
+    assert_eq!(next(&mut server)["params"]["uri"], "batch://jobs");
+}
+
 /// What a client of 2026-07-28 hears at `/mcp` that listens there.
 fn listen(server: &HttpServer, uris: &[String]) -> Sse {
     let headers = [
@@ -146,5 +219,5 @@ fn nobody_listens_to_more_than_can_be_looked_at() {
 /// Whether a listener is told within this time that there is no room.
 fn is_refused(ear: &mut Sse, time: Duration) -> bool {
     ear.stream.get_ref().set_read_timeout(Some(time)).unwrap();
-    ear.stream.by_ref().lines().map_while(Result::ok).any(|line| line.contains("64 clients are listening"))
+    ear.stream.by_ref().lines().map_while(Result::ok).any(|line| line.contains("so many are listening"))
 }

@@ -92,6 +92,7 @@ fn small_work_is_answered_at_once_and_a_wait_becomes_a_task_that_tells_its_end()
         assert!(chrono::DateTime::parse_from_rfc3339(task[time].as_str().unwrap()).is_ok(), "{task}");
     }
     let looked = server.ask(&about("tasks/get", &id));
+    assert_eq!(looked["result"]["createdAt"], task["createdAt"]);
     assert_eq!((&looked["result"]["resultType"], &looked["result"]["status"]), (&json!("complete"), &json!("working")));
 
     waiting.job_ends();

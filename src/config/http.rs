@@ -40,7 +40,7 @@ pub struct HttpFlags {
     /// A name by which clients reach this server, besides localhost and its addresses (repeatable)
     #[arg(long = "allowed-host", value_name = "NAME", requires = "http")]
     pub allowed_hosts: Vec<String>,
-    /// A web page that may call, as https://NAME, besides those from this machine (repeatable)
+    /// A web page that may call, as https://NAME or http://localhost:PORT (repeatable)
     #[arg(long = "allowed-origin", value_name = "ORIGIN", requires = "http")]
     pub allowed_origins: Vec<String>,
     /// Requests that a client address may send [default: no limit on loopback, else 600]

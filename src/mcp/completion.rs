@@ -29,13 +29,18 @@ pub(super) enum Place {
 }
 
 /// What may stand in the place that is being filled.
-pub(super) fn complete(app: &App, request: &CompleteRequestParams) -> Result<CompleteResult, ErrorData> {
+pub(super) fn complete(
+    app: &App,
+    request: &CompleteRequestParams,
+    shows_files: bool,
+) -> Result<CompleteResult, ErrorData> {
     let ArgumentInfo { name, value, .. } = &request.argument;
     let place = match &request.r#ref {
         Reference::Resource(of) => place_in_address(&of.uri, name)?,
         Reference::Prompt(of) => prompts::find(&of.name)?.place(name),
         _ => Place::Free,
     };
+    let place = if place == Place::File && !shows_files { Place::Free } else { place };
     let offered = offered(app, place, value, request.context.as_ref())
         .map_err(|e| ErrorData::internal_error(e.to_string(), None))?;
     fitting(offered).map(CompleteResult::new)

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::http::{InSession, LostSession};
 use super::progress::McpMonitor;
+use super::tasks::LooksOnly;
 use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
 use crate::ops::{self, Ending};
 
@@ -145,8 +146,9 @@ impl ServerHandler for BatchServer {
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let _until_answered = stopped_with_the_server(&mut context, self.app.ending());
         let monitor = McpMonitor::new(&context);
         sound("resources/read", resources::read(&self.app, &request.uri, &monitor)).await.map(Into::into)
     }
@@ -174,9 +176,11 @@ impl ServerHandler for BatchServer {
     async fn complete(
         &self,
         request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        sound("completion/complete", async { completion::complete(&self.app, &request) }).await
+        // What files there are is nothing that the right to look is about.
+        let shows_files = !LooksOnly::is_in(&context);
+        sound("completion/complete", async { completion::complete(&self.app, &request, shows_files) }).await
     }
 
     async fn subscribe(
@@ -207,7 +211,7 @@ impl ServerHandler for BatchServer {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        subscriptions::listen(&self.app, context).await
+        subscriptions::listen(self, context).await
     }
 
     /// What the SDK knows no such request of, by its method and parameters together.

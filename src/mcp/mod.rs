@@ -15,6 +15,7 @@ mod consent;
 mod fixtures;
 mod handler;
 mod notes;
+mod places;
 mod progress;
 mod prompts;
 mod reply;
@@ -31,6 +32,7 @@ use rmcp::handler::server::tool::ToolRouter;
 use rmcp::model::Tool;
 
 use crate::ops::App;
+use places::{Places, Share};
 use subscriptions::Subscriptions;
 use tasks::Owner;
 
@@ -63,6 +65,8 @@ pub struct BatchServer {
     tools: Arc<Tools>,
     /// Those of the client of this connection or session.
     subscriptions: Subscriptions,
+    /// Calls that listen.
+    listening: Places<Option<Owner>>,
     /// Whose the tasks of a connection are on which nobody logs in.
     owner: Option<Owner>,
 }
@@ -74,6 +78,7 @@ impl Clone for BatchServer {
             app: self.app.clone(),
             tools: self.tools.clone(),
             subscriptions: Subscriptions::default(),
+            listening: self.listening.clone(),
             owner: self.owner.clone(),
         }
     }
@@ -98,7 +103,13 @@ impl BatchServer {
             router.merge(tool);
         }
         let tools = Arc::new(Tools { router, listed });
-        Self { app, tools, subscriptions: Subscriptions::default(), owner: None }
+        let listening = subscriptions::places(Share::All);
+        Self { app, tools, subscriptions: Subscriptions::default(), listening, owner: None }
+    }
+
+    /// The same for callers who may have no more than a share each.
+    fn shared(self, share: Share) -> Self {
+        Self { listening: subscriptions::places(share), ..self }
     }
 
     /// The same for whoever started this program.

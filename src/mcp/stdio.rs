@@ -5,8 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rmcp::ServiceExt;
-use rmcp::service::ServerInitializeError;
+use rmcp::model::{ClientRequest, JsonRpcMessage};
+use rmcp::service::{RxJsonRpcMessage, ServerInitializeError, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::{RoleServer, ServiceExt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +22,8 @@ use crate::ops::{App, Ending};
 /// that. Nobody may be left to hear their answers, and clients kill a server that lingers for two seconds.
 const GRACE: Duration = Duration::from_millis(500);
 const LAST: Duration = Duration::from_secs(1);
+/// How long the last answers may take to be written.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Serves one client until it closes standard input, or the process is told to stop. Nothing but the protocol goes to
 /// standard output.
@@ -31,9 +36,15 @@ pub async fn serve(app: App) -> Result<()> {
         tokio::select! { () = end.cancelled() => {}, () = stop => {} }
         in_good_order(&ending).await;
     };
+    let mut served = std::pin::pin!(served(app, input, output));
     tokio::select! {
-        served = served(app, input, output) => served,
-        () = over => Ok(()),
+        served = &mut served => served,
+        () = over => {
+            // What was stopped is answered, if anybody is left to hear it.
+            ending.over().cancel();
+            let _ = tokio::time::timeout(FAREWELL, served).await;
+            Ok(())
+        }
     }
 }
 
@@ -45,7 +56,13 @@ async fn served(
     let failed = |cause: String| Error::new(ErrorKind::Io, "serving on standard input and output", cause);
     let ending = app.ending().clone();
     let server = BatchServer::new(app).at_home();
-    let service = match server.serve_with_ct((input, output), ending.over().clone()).await {
+    let service = match server
+        .serve_with_ct(
+            Beginning { transport: AsyncRwTransport::new_server(input, output), has_begun: false },
+            ending.over().clone(),
+        )
+        .await
+    {
         Ok(service) => service,
         // A client that leaves before it says hello did nothing wrong.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -78,5 +95,43 @@ impl<R: AsyncRead + Unpin> AsyncRead for EndTold<R> {
             this.end.cancel();
         }
         Poll::Ready(result)
+    }
+}
+
+/// A client that has said nothing yet which a conversation begins with. What it says before that needs no answer is
+/// nothing to end the conversation for.
+struct Beginning<T> {
+    transport: T,
+    has_begun: bool,
+}
+
+impl<T: Transport<RoleServer>> Transport<RoleServer> for Beginning<T> {
+    type Error = T::Error;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
+        self.transport.send(message)
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            let message = self.transport.receive().await?;
+            match &message {
+                JsonRpcMessage::Request(request) => {
+                    let is_probe =
+                        matches!(request.request, ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_));
+                    self.has_begun |= !is_probe;
+                    return Some(message);
+                }
+                _ if self.has_begun => return Some(message),
+                _ => tracing::debug!("said before the beginning: {message:?}"),
+            }
+        }
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), T::Error>> + Send {
+        self.transport.close()
     }
 }

@@ -10,13 +10,17 @@ use std::time::{Duration, Instant};
 use rmcp::model::{ErrorData, ResourceUpdatedNotificationParam, SubscriptionFilter};
 use rmcp::service::{SubscriptionContext, SubscriptionSink};
 use rmcp::{Peer, RoleServer};
-use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::BatchServer;
 use super::http::InSession;
-use super::resources::Address;
+use super::places::{Places, Share};
+use super::resources::{Address, NEWEST_JOBS};
+use super::tasks::Owner;
+use crate::error::Result;
+use crate::ops::App;
+use crate::ops::known::{self, Known};
 use crate::ops::status::{self, StatusArgs};
-use crate::ops::{App, known};
 use crate::progress::Silent;
 
 /// Between two looks at what is remembered.
@@ -27,9 +31,6 @@ const ASK: Duration = Duration::from_secs(30);
 const MOST: usize = 100;
 /// Calls that listen at a time. Over HTTP each holds a connection, and others are to find one.
 const MOST_LISTENING: usize = 64;
-static LISTENING: Semaphore = Semaphore::const_new(MOST_LISTENING);
-/// Jobs whose state changes the list of jobs.
-const NEWEST_JOBS: usize = 30;
 
 /// What the client of one connection or session has subscribed to, up to 2025-11-25. Ends with it.
 #[derive(Debug, Default)]
@@ -74,10 +75,17 @@ fn distinct(filter: &SubscriptionFilter) -> Vec<&String> {
     filter.resource_subscriptions.iter().flatten().filter(|uri| seen.insert(*uri)).collect()
 }
 
+/// The places of those who listen.
+pub(super) fn places(share: Share) -> Places<Option<Owner>> {
+    Places::new(MOST_LISTENING, share.of_all(MOST_LISTENING))
+}
+
 /// Serves one `subscriptions/listen` (2026-07-28) until the client has had enough, or the server ends.
-pub(super) async fn listen(app: &App, context: SubscriptionContext) -> Result<(), ErrorData> {
-    let Ok(_place) = LISTENING.try_acquire() else {
-        let words = format!("{MOST_LISTENING} clients are listening, and that is all there is room for; read instead");
+pub(super) async fn listen(server: &BatchServer, context: SubscriptionContext) -> Result<(), ErrorData> {
+    let app = &server.app;
+    let Some(_place) = server.listening.take(Owner::of(server, context.request_context())) else {
+        let words =
+            "so many are listening already, you or all together, that there is no room; end one, or read instead";
         return Err(ErrorData::invalid_request(words, None));
     };
     // What the client named twice stands twice in what the SDK accepts.
@@ -121,17 +129,18 @@ impl Listener {
 
 /// Tells of every change until nobody hears it any more.
 async fn watch(app: App, mut all: Vec<Watched>, listener: Listener) {
-    let mut asked: Option<Instant> = None;
+    let mut asking: Option<(Instant, AbortOnDropHandle<()>)> = None;
     loop {
         tokio::time::sleep(LOOK).await;
         if !listener.is_there() {
             continue;
         }
-        if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
-            for watched in &all {
-                ask(&app, &watched.address).await;
-            }
-            asked = Some(Instant::now());
+        // Beside the looks: what other processes see is not held up by an API that is slow.
+        if asking.as_ref().is_none_or(|(begun, call)| begun.elapsed() >= ASK && call.is_finished()) {
+            let addresses = all.iter().map(|watched| watched.address.clone()).collect();
+            let mut call = AbortOnDropHandle::new(tokio::spawn(ask(app.clone(), addresses)));
+            let _ = tokio::time::timeout(LOOK, &mut call).await;
+            asking = Some((Instant::now(), call));
         }
         let looked = tokio::task::spawn_blocking({
             let app = app.clone();
@@ -152,15 +161,30 @@ fn changed(app: &App, all: &mut [Watched]) -> Vec<String> {
     all.iter_mut().filter_map(|watched| watched.has_changed(app).then(|| watched.uri.clone())).collect()
 }
 
-/// Has the API asked how a job stands, if that is due; it is remembered for everybody.
-async fn ask(app: &App, address: &Address) {
-    let jobs: Vec<String> = address.job().map(str::to_owned).into_iter().collect();
-    // No job named means all that have not ended: that is what changes the list.
-    if !app.can_connect() || (jobs.is_empty() && *address != Address::Jobs) {
+/// Has the API asked how the jobs of these resources stand, if that is due; it is remembered for everybody.
+async fn ask(app: App, addresses: Vec<Address>) {
+    if !app.can_connect() {
         return;
     }
+    let known = addresses.iter().filter_map(|address| jobs_of(&app, address).ok()?).flatten();
+    let named: HashSet<String> = known.map(|job| job.handle).collect();
+    let named = async {
+        if !named.is_empty() {
+            ask_for(&app, named.into_iter().collect()).await;
+        }
+    };
+    // No job named means all that have not ended: that is what changes the list.
+    let all = async {
+        if addresses.contains(&Address::Jobs) {
+            ask_for(&app, Vec::new()).await;
+        }
+    };
+    tokio::join!(named, all);
+}
+
+async fn ask_for(app: &App, jobs: Vec<String>) {
     if let Err(e) = status::status(app, StatusArgs { jobs, ..StatusArgs::default() }, &Silent::default()).await {
-        tracing::debug!("looking after {address} for a subscriber: {e}");
+        tracing::debug!("looking after jobs for a subscriber: {e}");
     }
 }
 
@@ -168,7 +192,8 @@ async fn ask(app: &App, address: &Address) {
 struct Watched {
     uri: String,
     address: Address,
-    mark: String,
+    /// None: it could not be looked at. What it has come to is told once it can be.
+    mark: Option<String>,
 }
 
 impl Watched {
@@ -178,14 +203,20 @@ impl Watched {
         #[cfg(feature = "_conformance")]
         let address = address.or_else(|| (uri == super::fixtures::WATCHED).then_some(Address::RequestLine));
         let address = address?;
-        let mark = mark(app, &address)?;
+        let mark = match mark(app, &address) {
+            Ok(mark) => Some(mark?),
+            Err(e) => {
+                tracing::debug!("{uri} cannot be looked at for a subscriber: {e}");
+                None
+            }
+        };
         Some(Self { uri: uri.to_owned(), address, mark })
     }
 
     fn has_changed(&mut self, app: &App) -> bool {
         match mark(app, &self.address) {
-            Some(mark) if mark != self.mark => {
-                self.mark = mark;
+            Ok(Some(mark)) if self.mark.as_ref() != Some(&mark) => {
+                self.mark = Some(mark);
                 true
             }
             _ => false,
@@ -194,14 +225,23 @@ impl Watched {
 }
 
 /// A text that is another one whenever the resource is. None: there is no such resource.
-fn mark(app: &App, address: &Address) -> Option<String> {
-    let marked = match (address, address.job()) {
-        (_, Some(job)) => known::mark(app, job),
-        (Address::Jobs, None) => known::mark_of_newest(app, NEWEST_JOBS).map(Some),
-        // Texts and prices stay as they are while the program runs.
-        (_, None) => Ok(Some(String::new())),
-    };
-    marked.ok().flatten()
+fn mark(app: &App, address: &Address) -> Result<Option<String>> {
+    if *address == Address::Jobs {
+        return known::mark_of_newest(app, NEWEST_JOBS.into()).map(Some);
+    }
+    // Texts and prices stay as they are while the program runs.
+    let Some(jobs) = jobs_of(app, address)? else { return Ok(Some(String::new())) };
+    Ok((!jobs.is_empty()).then(|| jobs.into_iter().map(|job| job.mark).collect()))
+}
+
+/// The jobs that a resource of a job tells of: its status of that job alone, the others of its retries as well.
+fn jobs_of(app: &App, address: &Address) -> Result<Option<Vec<Known>>> {
+    let Some(job) = address.job() else { return Ok(None) };
+    let mut jobs = known::with_retries(app, job)?;
+    if matches!(address, Address::Status(_)) {
+        jobs.truncate(1);
+    }
+    Ok(Some(jobs))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -28,25 +28,36 @@ pub struct AnswerLines {
     pub next: Option<u64>,
 }
 
-/// The lines from this byte on. The first ones are those of the answers as they are now, with those of retries; the
-/// others are of the same answers, whatever came in between.
-pub async fn answer_lines(app: &App, job: &str, offset: u64, monitor: &dyn Monitor) -> Result<AnswerLines> {
+/// The lines from this byte on, of so many bytes if that was told. The first ones are those of the answers as they are
+/// now, with those of retries; the others are of the same answers, as long as nobody begins anew when they have changed:
+/// who was in the middle is told by the number of bytes.
+pub async fn answer_lines(
+    app: &App,
+    job: &str,
+    (offset, of): (u64, Option<u64>),
+    monitor: &dyn Monitor,
+) -> Result<AnswerLines> {
     super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, job).await?;
     let job = super::observe::refresh_now(app, job).await?;
     let written = Vault::open(app, &job.handle)?.answers()?;
     let path = if offset > 0 && written.exists() { written } else { answers(app, &job, monitor).await?.0 };
     let act = format!("reading the answers of {}", job.handle);
-    let (text, bytes) = lines_from(&path, offset, &act)?;
+    let (text, bytes) = lines_from(&path, (offset, of), &act)?;
     let end = offset + text.len() as u64;
     Ok(AnswerLines { job: job.handle.to_string(), text, bytes, next: (end < bytes).then_some(end) })
 }
 
 /// Whole lines from this byte on, and how many bytes there are in all.
-fn lines_from(path: &AllowedPath, offset: u64, act: &str) -> Result<(String, u64)> {
+fn lines_from(path: &AllowedPath, (offset, of): (u64, Option<u64>), act: &str) -> Result<(String, u64)> {
     let failed = |e| Error::io(act, e);
     let mut file = path.open()?;
     let bytes = file.metadata().map_err(failed)?.len();
+    if let Some(of) = of.filter(|of| *of != bytes) {
+        let cause =
+            format!("they were {of} bytes when you began, and are {bytes} now: answers of a retry came in between");
+        return Err(Error::new(ErrorKind::InvalidArgument, act, cause).hint("begin again, without a place"));
+    }
     if !is_line_start(&mut file, offset, bytes).map_err(failed)? {
         let cause = format!("no line begins at byte {offset}");
         return Err(

@@ -219,7 +219,7 @@ async fn storage(app: &App, warnings: &mut Vec<String>) -> Result<Option<Storage
 }
 
 /// Today's money, if there is any, or a budget.
-fn today(app: &App) -> Result<Option<Today>> {
+pub(super) fn today(app: &App) -> Result<Option<Today>> {
     let spending = app.ledger()?.spending_today()?;
     let budget_usd = app.config().daily_budget_usd;
     let rounded = |usd: f64| Cost::Usd(usd).usd().unwrap_or(usd);
@@ -308,6 +308,11 @@ fn is_awaited(app: &App, batch: &RemoteBatch) -> Result<bool> {
     let job = app.ledger()?.by_handle(&handle)?;
     let part = job.as_ref().and_then(|job| job.parts.iter().find(|part| part.number == number));
     Ok(part.is_some_and(|part| part.remote_name.is_none()))
+}
+
+/// A job as it is remembered here.
+pub(super) fn remembered(job: &JobRecord) -> ListedJob {
+    listed(job, &Remote::default())
 }
 
 fn listed(job: &JobRecord, remote: &Remote) -> ListedJob {

@@ -2,8 +2,8 @@
 //!
 //! A client that cannot is not held up: there the arguments `max_cost_usd`, `model` and `confirm` say what the user
 //! agreed to, and a call that leaves them out is taken at its word. One that only lost the session in which it could be
-//! asked is not: there such a call is declined. Where the user can be asked, a limit in the call does not speak for
-//! them: models pass one by themselves. Secrets are never asked for.
+//! asked, or found none, is not: there such a call is declined. Where the user can be asked, a limit in the call does not
+//! speak for them: models pass one by themselves. Secrets are never asked for.
 
 mod interview;
 mod seal;

@@ -1,8 +1,6 @@
 //! Connections: taken up within limits, over TLS if there is a certificate, and ended in good order.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::household::household;
+use crate::mcp::places::Places;
 use crate::ops::Ending;
 
 /// Connections at a time: what is left of the usual 1,024 open files is for files.
@@ -47,7 +46,12 @@ pub(super) struct Peer {
 pub(super) struct Door {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
-    pub(super) places: Places,
+    pub(super) places: Places<IpAddr>,
+}
+
+/// The places of connections, of which one household may have so many; `None` if it may have all.
+pub(super) fn places(most_of_one: Option<usize>) -> Places<IpAddr> {
+    Places::new(MOST, most_of_one.unwrap_or(MOST))
 }
 
 impl Door {
@@ -67,7 +71,7 @@ impl Door {
                     }
                 },
             };
-            match (self.places.take(remote.ip()), stream.local_addr()) {
+            match (self.places.take(household(remote.ip())), stream.local_addr()) {
                 (Some(place), Ok(local)) => {
                     let (router, tls, closing) = (router.clone(), self.tls.clone(), closing.clone());
                     ending.spawn(async move {
@@ -124,99 +128,5 @@ async fn serve(stream: impl AsyncRead + AsyncWrite, router: Router, peer: Peer, 
     };
     if let Err(e) = ended {
         tracing::debug!("a connection of {} broke off: {e}", peer.remote);
-    }
-}
-
-/// How many connections there are, and whose.
-#[derive(Clone)]
-pub(super) struct Places {
-    most_of_one: usize,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-/// A place, free again when dropped.
-struct Place {
-    places: Places,
-    of: IpAddr,
-}
-
-impl Places {
-    /// So many places for each household; `None` if one may have all.
-    pub(super) fn new(most_of_one: Option<usize>) -> Self {
-        Self { most_of_one: most_of_one.unwrap_or(MOST), taken: Arc::default() }
-    }
-
-    fn take(&self, of: IpAddr) -> Option<Place> {
-        let of = household(of);
-        let mut taken = self.lock();
-        let has_room = taken.values().sum::<usize>() < MOST;
-        let count = taken.entry(of).or_default();
-        if !has_room || *count >= self.most_of_one {
-            if *count == 0 {
-                taken.remove(&of);
-            }
-            return None;
-        }
-        *count += 1;
-        Some(Place { places: self.clone(), of })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.lock();
-        if let Some(count) = taken.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.of);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(number: u32) -> IpAddr {
-        IpAddr::from(number.to_be_bytes())
-    }
-
-    #[test]
-    fn one_address_cannot_take_the_places_of_others() {
-        let places = Places::new(Some(2));
-        let first = places.take(address(1));
-        let second = places.take(address(1));
-        assert!(first.is_some() && second.is_some());
-        assert!(places.take(address(1)).is_none());
-        assert!(places.take(address(2)).is_some());
-        drop(first);
-        assert!(places.take(address(1)).is_some());
-    }
-
-    #[test]
-    fn neighbours_in_one_network_share_its_places() {
-        let places = Places::new(Some(2));
-        let neighbour = |number: u128| IpAddr::from((0x2001_0db8_u128 << 96 | number).to_be_bytes());
-        let taken = [places.take(neighbour(1)), places.take(neighbour(2))];
-        assert!(places.take(neighbour(3)).is_none());
-        assert!(places.take(neighbour(1 << 64)).is_some(), "another network");
-        drop(taken);
-        assert!(places.lock().is_empty());
-    }
-
-    #[test]
-    fn places_are_bounded_and_leave_nothing_behind() {
-        let places = Places::new(None);
-        let taken: Vec<_> = (0..MOST as u32).map(|number| places.take(address(number % 7)).unwrap()).collect();
-        assert!(places.take(address(1)).is_none());
-        assert!(places.take(address(1000)).is_none());
-        assert_eq!(places.lock().len(), 7);
-        drop(taken);
-        assert!(places.lock().is_empty());
     }
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Values in a message. Each takes some hundred bytes of memory while it is read, so that many short ones in a message of
 /// the largest size would take a gigabyte. Whoever has more rows than this puts them in a file.
@@ -46,6 +48,24 @@ pub(super) async fn whole(request: Request, next: Next) -> Response {
         Ok(request) => next.run(request).await,
         Err(refusal) => *refusal,
     }
+}
+
+/// Says in the words of the protocol what the SDK takes for another type of content: a body that is no message.
+pub(super) async fn told_in_words(request: Request, next: Next) -> Response {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+    let spoken = request.extensions().get::<Arc<Spoken>>().cloned();
+    let answer = next.run(request).await;
+    if answer.status() != StatusCode::UNSUPPORTED_MEDIA_TYPE || !is_json {
+        return answer;
+    }
+    let (code, words) = match spoken {
+        Some(_) => (-32600, "this is no JSON-RPC message"),
+        None => (-32700, "this is no JSON, or no single object with each field once"),
+    };
+    let id = spoken.and_then(|spoken| spoken.id.clone());
+    let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": words}});
+    (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
 /// The head and the body of a request, if that arrives whole in time and is no longer than it may be.

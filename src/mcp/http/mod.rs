@@ -38,12 +38,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, CorsLayer};
 
+use super::places::Share;
 use super::stop::stop_signal;
 use super::{BatchServer, unguessable};
 use crate::config::http::{Access, HttpSettings};
 use crate::error::{Error, Result};
 use crate::ops::App;
-use connections::{Door, MOST_OF_ONE, Places};
+use connections::{Door, MOST_OF_ONE, places};
 use login::Login;
 use oauth::OAuth;
 pub(super) use sessions::{InSession, LostSession};
@@ -76,7 +77,7 @@ pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     say(&format!("MCP server at {scheme}://{bound}/mcp (older clients: {scheme}://{bound}/sse)"));
 
     let most_of_one = (settings.is_exposed() && !settings.behind_proxy).then_some(MOST_OF_ONE);
-    let door = Door { listener, tls, places: Places::new(most_of_one) };
+    let door = Door { listener, tls, places: places(most_of_one) };
     tokio::select! {
         () = door.serve(router, &ending) => {}
         () = stop => {}
@@ -100,16 +101,18 @@ fn say(text: &str) {
 /// All paths, behind one guard.
 fn router(app: App, settings: &HttpSettings) -> Result<Router> {
     let ending = app.ending();
-    let server = BatchServer::new(app.clone());
+    let share = Share::of(&settings.access);
+    let server = BatchServer::new(app.clone()).shared(share);
     let mut open = health::router(app.clone()).merge(webhook::router(&app, &settings.webhook)?);
     let config = streamable(ending.over());
-    let sessions = sessions::InSessions::new(server.clone(), config.clone(), ending);
+    let sessions = sessions::InSessions::new(server.clone(), config.clone(), ending, share);
     let mut calls = Router::new().route_service("/mcp", without_session(&server, config));
     calls = calls
         .layer(from_fn_with_state(legacy::LegacyCalls::new(ending), legacy::as_legacy_expects))
         .layer(from_fn(modern::as_modern_expects))
-        .layer(from_fn_with_state(sessions, sessions::within));
-    calls = calls.merge(sse::router(server.clone()));
+        .layer(from_fn_with_state(sessions, sessions::within))
+        .layer(from_fn(message::told_in_words));
+    calls = calls.merge(sse::router(server.clone(), share));
     let login = match &settings.access {
         Access::Anyone => Login::None,
         Access::Token(token) => Login::Token(Arc::new(login::Token::new(token)?)),

@@ -31,7 +31,12 @@ pub(in crate::mcp) enum Address {
         offset: i64,
     },
     /// The lines of all answers of a job, from a byte on.
-    Answers { job: String, offset: u64 },
+    Answers {
+        job: String,
+        offset: u64,
+        /// How many bytes there were when it was told where they go on.
+        of: Option<u64>,
+    },
     /// Models and prices.
     Models,
     /// What a request line is.
@@ -54,7 +59,11 @@ impl Address {
             ["jobs", job, "status"] => Self::Status(unescaped(job)?),
             ["jobs", job, "manifest"] => Self::Manifest(unescaped(job)?),
             ["jobs", job, "answers"] => Self::answers(unescaped(job)?),
-            ["jobs", job, "answers", offset] => Self::Answers { job: unescaped(job)?, offset: offset.parse().ok()? },
+            ["jobs", job, "answers", place] => {
+                let (offset, of) = place.split_once('-').map_or((*place, None), |(offset, of)| (offset, Some(of)));
+                let of = of.map(str::parse).transpose().ok()?;
+                Self::Answers { job: unescaped(job)?, offset: offset.parse().ok()?, of }
+            }
             ["jobs", job, "results"] => Self::results(unescaped(job)?),
             ["jobs", job, "results", word, offset] => Self::Results {
                 job: unescaped(job)?,
@@ -72,7 +81,7 @@ impl Address {
 
     /// The lines of a job's answers, from the first.
     pub(in crate::mcp) fn answers(job: String) -> Self {
-        Self::Answers { job, offset: 0 }
+        Self::Answers { job, offset: 0, of: None }
     }
 
     /// The job that it is of.
@@ -97,8 +106,9 @@ impl fmt::Display for Address {
             Self::Results { outcome, offset, .. } => {
                 write!(f, "{SCHEME}jobs/{job}/results/{}/{offset}", outcome.map_or(ALL, Outcome::as_str))
             }
-            Self::Answers { offset: 0, .. } => write!(f, "{SCHEME}jobs/{job}/answers"),
-            Self::Answers { offset, .. } => write!(f, "{SCHEME}jobs/{job}/answers/{offset}"),
+            Self::Answers { offset: 0, of: None, .. } => write!(f, "{SCHEME}jobs/{job}/answers"),
+            Self::Answers { offset, of: None, .. } => write!(f, "{SCHEME}jobs/{job}/answers/{offset}"),
+            Self::Answers { offset, of: Some(of), .. } => write!(f, "{SCHEME}jobs/{job}/answers/{offset}-{of}"),
             Self::Models => write!(f, "{SCHEME}models"),
             Self::RequestLine => write!(f, "{SCHEME}docs/request-line"),
             Self::Skill => f.write_str(super::skill::URI),
@@ -138,7 +148,14 @@ mod tests {
             (Address::Manifest("batches/a?b".to_owned()), "batch://jobs/batches%2Fa%3Fb/manifest"),
             (Address::results(job()), "batch://jobs/products-0123456789ab/results"),
             (Address::answers(job()), "batch://jobs/products-0123456789ab/answers"),
-            (Address::Answers { job: job(), offset: 262_200 }, "batch://jobs/products-0123456789ab/answers/262200"),
+            (
+                Address::Answers { job: job(), offset: 262_200, of: None },
+                "batch://jobs/products-0123456789ab/answers/262200",
+            ),
+            (
+                Address::Answers { job: job(), offset: 24_880, of: Some(99_000) },
+                "batch://jobs/products-0123456789ab/answers/24880-99000",
+            ),
             (
                 Address::Results { job: job(), outcome: Some(Outcome::Failed), offset: 40 },
                 "batch://jobs/products-0123456789ab/results/failed/40",
@@ -167,6 +184,7 @@ mod tests {
             "batch://jobs/a/results/all/-1",
             "batch://jobs/a/results/all/x",
             "batch://jobs/a/answers/-1",
+            "batch://jobs/a/answers/1-",
             "batch://jobs/%ff/status",
         ] {
             assert_eq!(Address::parse(text), None, "{text}");

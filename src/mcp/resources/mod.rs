@@ -34,7 +34,7 @@ const PLAIN: &str = "text/plain";
 /// Jobs on a page of the list of resources.
 const LISTED_JOBS: i64 = 25;
 /// Jobs in the resource that lists them.
-const NEWEST_JOBS: i64 = 30;
+pub(super) const NEWEST_JOBS: u8 = 30;
 /// Answers on a page.
 pub(super) const PAGE: i64 = 10;
 /// Prices change on announced days: an hour, in milliseconds.
@@ -136,8 +136,8 @@ pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<
         return Ok(resource);
     }
     let address = Address::parse(uri).ok_or_else(|| not_here(uri))?;
-    if let Address::Answers { job, offset } = &address {
-        let lines = answer_lines(app, job, *offset, monitor).await.map_err(|e| unreadable(uri, &e))?;
+    if let Address::Answers { job, offset, of } = &address {
+        let lines = answer_lines(app, job, (*offset, *of), monitor).await.map_err(|e| unreadable(uri, &e))?;
         return Ok(ReadResourceResult::new(lines_told(uri, lines)));
     }
     let (text, mime_type) = match &address {
@@ -153,7 +153,7 @@ pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<
 async fn data(app: &App, address: &Address, monitor: &dyn Monitor) -> Result<Value> {
     let data = match address {
         Address::Jobs => {
-            let args = ListArgs { limit: Some(NEWEST_JOBS), remote: Some(false), ..ListArgs::default() };
+            let args = ListArgs { limit: Some(NEWEST_JOBS.into()), remote: Some(false), ..ListArgs::default() };
             value(&list::list(app, args, monitor).await?)?
         }
         Address::Status(job) => {
@@ -198,7 +198,7 @@ async fn results_page(
 fn lines_told(uri: &str, lines: AnswerLines) -> Vec<ResourceContents> {
     let AnswerLines { job, text, bytes, next } = lines;
     let next = next.map(|offset| {
-        let address = Address::Answers { job, offset }.to_string();
+        let address = Address::Answers { job, offset, of: Some(bytes) }.to_string();
         let told =
             format!("more lines are at {address}: {} bytes of {}", grouped_bytes(bytes - offset), grouped_bytes(bytes));
         ResourceContents::text(told, address).with_mime_type(PLAIN)

@@ -15,6 +15,7 @@ mod owner;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, ErrorData, GetTaskResult,
@@ -208,7 +209,9 @@ fn known(server: &BatchServer, id: &str, context: &RequestContext<RoleServer>) -
 /// A task as the protocol tells it.
 fn seed(server: &BatchServer, task: &TaskRecord) -> Task {
     let status = TaskStatus::Working;
-    let (created, updated) = (task.created_at.to_rfc3339(), task.updated_at.to_rfc3339());
+    // As exactly as the ledger keeps them: it is the same task whoever tells of it.
+    let told = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let (created, updated) = (told(task.created_at), told(task.updated_at));
     let life = (task.expires_at - task.created_at).num_milliseconds().unsigned_abs();
     let pause = tasks::pause(task, server.app.now()).as_millis();
     let told = Task::new(task.id.clone(), status, created, updated)

@@ -13,7 +13,7 @@ use crate::mcp::BatchServer;
 const HASH_BYTES: usize = 16;
 
 /// A caller, as far as a task is theirs: known again after a restart, and nobody can tell from it who they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::mcp) struct Owner(String);
 
 /// Beside the owner in a request: this time they may look, and no more.
@@ -21,9 +21,11 @@ pub(in crate::mcp) struct Owner(String);
 pub(in crate::mcp) struct LooksOnly;
 
 impl LooksOnly {
-    /// Whether that is so of a request.
-    pub(super) fn is_in(context: &RequestContext<RoleServer>) -> bool {
-        context.extensions.get::<http::request::Parts>().is_some_and(|parts| parts.extensions.get::<Self>().is_some())
+    /// Whether that is so of a request: it comes with its parts, or over the older transport by itself.
+    pub(in crate::mcp) fn is_in(context: &RequestContext<RoleServer>) -> bool {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let extensions = parts.map(|parts| &parts.extensions);
+        context.extensions.get::<Self>().is_some() || extensions.is_some_and(|all| all.get::<Self>().is_some())
     }
 }
 

@@ -31,10 +31,11 @@ use super::message::Spoken;
 use super::pulse::{Pulse, Refusal};
 use crate::mcp::BatchServer;
 use crate::mcp::consent::can_ask;
+use crate::mcp::places::Share;
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
 use crate::ops::Ending;
-use registry::{Limits, Sessions};
+use registry::{Hello, Limits, Sessions};
 use session::Session;
 use streams::Place;
 
@@ -92,8 +93,8 @@ pub(super) struct InSessions {
 
 impl InSessions {
     /// `config`: that of requests without a session.
-    pub(super) fn new(server: BatchServer, config: StreamableHttpServerConfig, ending: &Ending) -> Self {
-        let sessions = Sessions::new(ending.clone(), Limits::default());
+    pub(super) fn new(server: BatchServer, config: StreamableHttpServerConfig, ending: &Ending, share: Share) -> Self {
+        let sessions = Sessions::new(ending.clone(), Limits::of(share));
         // Where a stream stands is told by the session, which knows it.
         let config = config.with_legacy_session_mode(true).with_sse_retry(None);
         let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(sessions.clone()), config);
@@ -107,8 +108,8 @@ enum Way {
     Open,
     /// It is made in a session.
     Within(Arc<Session>),
-    /// Its session is to end.
-    End,
+    /// The session of this name is to end.
+    End(String),
     /// It needs a session, and that is not there.
     Gone,
     /// It needs none.
@@ -127,8 +128,8 @@ pub(super) async fn within(State(at): State<InSessions>, mut request: Request, n
             return if is_greeted { named(answer) } else { answer };
         }
         Way::Gone => return (StatusCode::NOT_FOUND, "no such session; say hello (initialize)\n").into_response(),
-        Way::End => {
-            at.sessions.end(name(request.headers()).unwrap_or_default());
+        Way::End(name) => {
+            at.sessions.end(&name);
             return StatusCode::NO_CONTENT.into_response();
         }
         // One that it may have had before is none of this.
@@ -144,8 +145,9 @@ pub(super) async fn within(State(at): State<InSessions>, mut request: Request, n
         Way::Within(session) => InSession { pulse: Some(session.pulse.subscribe()) },
     };
     request.extensions_mut().insert(session);
-    let can_be_asked = can_be_asked(&request);
-    registry::CAN_BE_ASKED.scope(can_be_asked, at.service.handle(request)).await.map(Body::new)
+    let Some(owner) = request.extensions().get::<Owner>().cloned() else { return next.run(request).await };
+    let client = Hello { owner, can_be_asked: can_be_asked(&request) };
+    registry::HELLO.scope(client, at.service.handle(request)).await.map(Body::new)
 }
 
 impl InSessions {
@@ -154,12 +156,12 @@ impl InSessions {
         // Who is not known cannot be known again.
         let Some(owner) = owner.filter(|_| !is_modern(request.headers())) else { return Way::Without };
         if is_hello(request) {
-            return if self.sessions.has_room() { Way::Open } else { Way::Without };
+            return if self.sessions.has_room(owner) { Way::Open } else { Way::Without };
         }
         let name = name(request.headers()).filter(|name| !name.starts_with(NONE_LEFT));
         let Some(name) = name else { return Way::Without };
         match (request.method(), self.sessions.find(name, owner)) {
-            (&Method::DELETE, Some(_)) => Way::End,
+            (&Method::DELETE, Some(_)) => Way::End(name.to_owned()),
             (_, Some(session)) => Way::Within(session),
             (&Method::DELETE | &Method::GET, None) => Way::Gone,
             (_, None) if self.sessions.has_ended(name) => Way::Gone,

@@ -12,6 +12,7 @@ use super::streams::Place;
 use super::{ASKED, Refused, Result};
 use crate::mcp::http::LAST;
 use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, quiet};
+use crate::mcp::places::Share;
 use crate::mcp::tasks::Owner;
 use crate::mcp::unguessable;
 use crate::ops::Ending;
@@ -24,8 +25,16 @@ const MOST_ENDED: usize = 1024;
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 tokio::task_local! {
-    /// Whether the client that says hello can ask its user: the SDK wants a session's name before it hands the hello on.
-    pub(super) static CAN_BE_ASKED: bool;
+    /// The client that says hello: the SDK wants a session's name before it hands the hello on.
+    pub(super) static HELLO: Hello;
+}
+
+/// A client that says hello.
+#[derive(Debug, Clone)]
+pub(super) struct Hello {
+    pub(super) owner: Owner,
+    /// Whether it can ask its user.
+    pub(super) can_be_asked: bool,
 }
 
 /// All sessions. Cheap to clone.
@@ -41,12 +50,13 @@ pub(super) struct Sessions {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) most: usize,
+    pub(super) most_of_one: usize,
     pub(super) idle: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { most: MOST_SESSIONS, idle: IDLE }
+impl Limits {
+    pub(super) fn of(share: Share) -> Self {
+        Self { most: MOST_SESSIONS, most_of_one: share.of_all(MOST_SESSIONS), idle: IDLE }
     }
 }
 
@@ -64,10 +74,22 @@ impl Sessions {
         Some(session.clone())
     }
 
-    /// Whether one more can be opened, if need be in the place of one that rests.
-    pub(super) fn has_room(&self) -> bool {
-        let open = lock(&self.open);
-        !self.ending.closing().is_cancelled() && (open.len() < self.limits.most || longest_idle(&open).is_some())
+    /// Whether one more can be opened for somebody, if need be in the place of one that rests.
+    pub(super) fn has_room(&self, owner: &Owner) -> bool {
+        !self.ending.closing().is_cancelled() && self.room(&lock(&self.open), owner).is_ok()
+    }
+
+    /// Which session has to make room for one more of somebody's, if any has to: one of their own, or if they have none
+    /// that rests, of anybody who has all there are.
+    fn room(&self, open: &HashMap<SessionId, Arc<Session>>, owner: &Owner) -> Result<Option<SessionId>> {
+        let own = || open.iter().filter(|(_, session)| session.is_of(owner));
+        if own().count() >= self.limits.most_of_one {
+            return longest_idle(own()).map(Some).ok_or(Refused::Full);
+        }
+        if open.len() < self.limits.most {
+            return Ok(None);
+        }
+        longest_idle(own()).or_else(|| longest_idle(open.iter())).map(Some).ok_or(Refused::Full)
     }
 
     /// Ends a session as its client wishes.
@@ -86,15 +108,13 @@ impl Sessions {
         lock(&self.ended).iter().any(|ended| **ended == *id)
     }
 
-    fn open(&self) -> Result<(SessionId, SessionTransport)> {
+    fn open(&self, client: &Hello) -> Result<(SessionId, SessionTransport)> {
         let secret = unguessable().ok_or(Refused::NoRandomness)?;
-        let can_be_asked = CAN_BE_ASKED.try_with(|can| *can).unwrap_or(false);
-        let id: SessionId = if can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
-        let (session, transport) = Session::new(self.ending.over().child_token());
+        let id: SessionId = if client.can_be_asked { format!("{ASKED}{secret}") } else { secret }.into();
+        let (session, transport) = Session::new(client.owner.clone(), self.ending.over().child_token());
         {
             let mut open = lock(&self.open);
-            if open.len() >= self.limits.most {
-                let longest = longest_idle(&open).ok_or(Refused::Full)?;
+            if let Some(longest) = self.room(&open, &client.owner)? {
                 open.remove(&longest).inspect(|session| session.end.cancel());
             }
             open.insert(id.clone(), session.clone());
@@ -122,8 +142,8 @@ impl Sessions {
 }
 
 /// Which session nobody has used for longest, of those that nobody uses.
-fn longest_idle(open: &HashMap<SessionId, Arc<Session>>) -> Option<SessionId> {
-    let idle = open.iter().filter_map(|(id, session)| Some((session.pulse.borrow().idle_since()?, id)));
+fn longest_idle<'a>(among: impl Iterator<Item = (&'a SessionId, &'a Arc<Session>)>) -> Option<SessionId> {
+    let idle = among.filter_map(|(id, session)| Some((session.pulse.borrow().idle_since()?, id)));
     idle.min_by_key(|(since, _)| *since).map(|(_, id)| id.clone())
 }
 
@@ -140,7 +160,8 @@ impl SessionManager for Sessions {
     type Transport = SessionTransport;
 
     async fn create_session(&self) -> Result<(SessionId, SessionTransport)> {
-        self.open()
+        let client = HELLO.try_with(Hello::clone).map_err(|_| Refused::Nobody)?;
+        self.open(&client)
     }
 
     async fn initialize_session(&self, id: &SessionId, hello: Incoming) -> Result<Outgoing> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::Either;
 use futures_util::{Stream, stream};
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, GetExtensions, JsonRpcMessage, ProtocolVersion, ServerResult};
+use rmcp::model::{ErrorData, JsonRpcMessage, ProtocolVersion, ServerResult};
 use rmcp::transport::Transport;
 use rmcp::transport::streamable_http_server::session::ServerSseMessage;
 use tokio::sync::{mpsc, watch};
@@ -31,28 +31,23 @@ pub(super) struct Session {
     pub(super) pulse: watch::Sender<Pulse>,
     /// Cancelled when it ends.
     pub(super) end: CancellationToken,
-    client: OnceLock<Client>,
-}
-
-/// Who opened it.
-#[derive(Debug)]
-struct Client {
+    /// Who opened it.
     owner: Owner,
-    /// Whether it understands an event that only says where the stream stands (2025-11-25).
-    is_told_places: bool,
+    /// Whether the client understands an event that only says where the stream stands (2025-11-25): known after its hello.
+    is_told_places: OnceLock<bool>,
 }
 
 impl Session {
-    pub(super) fn new(end: CancellationToken) -> (Arc<Self>, SessionTransport) {
+    pub(super) fn new(owner: Owner, end: CancellationToken) -> (Arc<Self>, SessionTransport) {
         let (to_server, incoming) = mpsc::channel(QUEUE);
         let (streams, _) = watch::channel(Streams::new());
         let (pulse, _) = watch::channel(Pulse::new());
-        let session = Arc::new(Self { to_server, streams, pulse, end, client: OnceLock::new() });
+        let session = Arc::new(Self { to_server, streams, pulse, end, owner, is_told_places: OnceLock::new() });
         (session.clone(), SessionTransport { incoming, session })
     }
 
     pub(super) fn is_of(&self, owner: &Owner) -> bool {
-        self.client.get().is_some_and(|client| client.owner == *owner)
+        self.owner == *owner
     }
 
     /// Waits until the server has done with it.
@@ -62,14 +57,13 @@ impl Session {
 
     /// Says hello for a client; what it is answered.
     pub(super) async fn greet(self: &Arc<Self>, hello: Incoming) -> Result<Outgoing> {
-        let owner = owner(&hello).ok_or(Refused::Nobody)?;
         let mut ear = self.call(hello).await?;
         let (_, answer) = ear.hear().await.ok_or(Refused::Ended)?;
         let is_told_places = matches!(&*answer, JsonRpcMessage::Response(response) if matches!(
             &response.result,
             ServerResult::InitializeResult(hello) if hello.protocol_version >= ProtocolVersion::V_2025_11_25
         ));
-        let _ = self.client.set(Client { owner, is_told_places });
+        let _ = self.is_told_places.set(is_told_places);
         Ok(Arc::unwrap_or_clone(answer))
     }
 
@@ -146,8 +140,7 @@ impl Session {
         });
         let (listener, place) = found?;
         self.pulse.send_modify(Pulse::is_listened_to);
-        let is_told_places = self.client.get().is_some_and(|client| client.is_told_places);
-        let place = is_told_places.then_some(place);
+        let place = self.is_told_places.get().is_some_and(|is_told| *is_told).then_some(place);
         Some(Ear { session: self.clone(), listener, place, news: self.streams.subscribe() })
     }
 
@@ -165,13 +158,6 @@ impl Session {
         // What is said is there to be heard before the session may rest.
         self.pulse.send_modify(|pulse| pulse.says(answered.as_ref()));
     }
-}
-
-/// The caller of a request.
-fn owner(message: &Incoming) -> Option<Owner> {
-    let JsonRpcMessage::Request(request) = message else { return None };
-    let parts = request.request.extensions().get::<http::request::Parts>()?;
-    parts.extensions.get::<Owner>().cloned()
 }
 
 /// A connection that listens to a stream, until it is dropped.

@@ -8,19 +8,22 @@ mod sessions;
 
 use std::convert::Infallible;
 
-use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use futures_util::{Stream, StreamExt, stream};
+use rmcp::model::{GetExtensions, JsonRpcMessage};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::pulse::{Outgoing, Refusal};
+use super::pulse::{Incoming, Outgoing, Refusal};
 use super::{KEEP_ALIVE, UNBUFFERED};
 use crate::mcp::BatchServer;
+use crate::mcp::places::Share;
+use crate::mcp::tasks::{LooksOnly, Owner};
 use sessions::{Limits, Said, Sessions};
 
 #[derive(serde::Deserialize)]
@@ -30,16 +33,16 @@ struct Address {
 }
 
 /// `/sse` and `/message`. Once it is closing, sessions end as soon as no call of theirs is in flight.
-pub(super) fn router(server: BatchServer) -> Router {
-    let sessions = Sessions::new(server, Limits::default());
+pub(super) fn router(server: BatchServer, share: Share) -> Router {
+    let sessions = Sessions::new(server, Limits::default(), share);
     Router::new().route("/sse", get(open)).route("/message", post(receive)).with_state(sessions)
 }
 
-async fn open(State(sessions): State<Sessions>) -> Response {
+async fn open(State(sessions): State<Sessions>, owner: Option<Extension<Owner>>) -> Response {
     let Some(id) = super::unguessable() else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "no randomness for a session id\n").into_response();
     };
-    let Some((to_client, session)) = sessions.open(&id) else {
+    let Some((to_client, session)) = sessions.open(&id, owner.map(|Extension(owner)| owner)) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many sessions; close one\n").into_response();
     };
     let stream = Sse::new(events(&id, to_client, session)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
@@ -72,14 +75,22 @@ fn events(
     stream::once(std::future::ready(endpoint)).chain(said).map(Ok)
 }
 
-async fn receive(State(sessions): State<Sessions>, Query(address): Query<Address>, body: String) -> Response {
-    if !sessions.has(&address.session_id) {
+async fn receive(
+    State(sessions): State<Sessions>,
+    Query(address): Query<Address>,
+    (owner, looks_only): (Option<Extension<Owner>>, Option<Extension<LooksOnly>>),
+    body: String,
+) -> Response {
+    if !sessions.has(&address.session_id, owner.as_deref()) {
         return (StatusCode::NOT_FOUND, "no such session; open one with GET /sse\n").into_response();
     }
-    let message = match serde_json::from_str(&body) {
+    let mut message: Incoming = match serde_json::from_str(&body) {
         Ok(message) => message,
         Err(e) => return (StatusCode::BAD_REQUEST, format!("no JSON-RPC message: {e}\n")).into_response(),
     };
+    if let (JsonRpcMessage::Request(request), Some(Extension(looks_only))) = (&mut message, looks_only) {
+        request.request.extensions_mut().insert(looks_only);
+    }
     match sessions.say(&address.session_id, message).await {
         Said::Heard => StatusCode::ACCEPTED.into_response(),
         Said::Refused(refusal @ Refusal::TooMuch) => (StatusCode::TOO_MANY_REQUESTS, told(refusal)).into_response(),

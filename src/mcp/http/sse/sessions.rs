@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mcp::BatchServer;
 use crate::mcp::http::pulse::{Incoming, Outgoing, Pulse, Refusal, answered, quiet};
+use crate::mcp::places::{Places, Share};
+use crate::mcp::tasks::Owner;
 
 /// Sessions at a time. Each agent has one; far more are a mistake.
 const MOST_SESSIONS: usize = 64;
@@ -39,6 +41,7 @@ impl Default for Limits {
 pub(super) struct Sessions {
     server: BatchServer,
     limits: Limits,
+    places: Places<Option<Owner>>,
     open: Arc<Mutex<HashMap<String, Session>>>,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct Sessions {
 struct Session {
     to_server: mpsc::Sender<Incoming>,
     pulse: watch::Sender<Pulse>,
+    /// Who opened it: nobody else speaks in it.
+    owner: Option<Owner>,
 }
 
 /// What became of a message of the client.
@@ -57,23 +62,20 @@ pub(super) enum Said {
 }
 
 impl Sessions {
-    pub(super) fn new(server: BatchServer, limits: Limits) -> Self {
-        Self { server, limits, open: Arc::default() }
+    pub(super) fn new(server: BatchServer, limits: Limits, share: Share) -> Self {
+        let places = Places::new(MOST_SESSIONS, share.of_all(MOST_SESSIONS));
+        Self { server, limits, places, open: Arc::default() }
     }
 
-    /// Opens a session, unless there are too many: what the client will hear, and what ends the session.
-    pub(super) fn open(&self, id: &str) -> Option<(mpsc::Receiver<Outgoing>, CancellationToken)> {
+    /// Opens a session, unless there are too many, or its owner has too many: what the client will hear, and what ends the
+    /// session.
+    pub(super) fn open(&self, id: &str, owner: Option<Owner>) -> Option<(mpsc::Receiver<Outgoing>, CancellationToken)> {
+        let place = self.places.take(owner.clone())?;
         let (to_server, incoming) = mpsc::channel(QUEUE);
         let (outgoing, to_client) = mpsc::channel(QUEUE);
         let (pulse, felt) = watch::channel(Pulse::new());
-        let session = Session { to_server, pulse };
-        {
-            let mut open = self.lock();
-            if open.len() >= MOST_SESSIONS {
-                return None;
-            }
-            open.insert(id.to_owned(), session.clone());
-        }
+        let session = Session { to_server, pulse, owner };
+        self.lock().insert(id.to_owned(), session.clone());
         let end = self.server.app.ending().over().child_token();
         let (all, id, ended) = (self.clone(), id.to_owned(), end.clone());
         tokio::spawn(async move {
@@ -83,12 +85,14 @@ impl Sessions {
             }
             ended.cancel();
             all.lock().remove(&id);
+            drop(place);
         });
         Some((to_client, end))
     }
 
-    pub(super) fn has(&self, id: &str) -> bool {
-        self.lock().contains_key(id)
+    /// Whether there is such a session of this caller's.
+    pub(super) fn has(&self, id: &str, owner: Option<&Owner>) -> bool {
+        self.lock().get(id).is_some_and(|session| session.owner.as_ref() == owner)
     }
 
     /// Hands a message of the client to its session.

@@ -15,7 +15,7 @@ fn sessions(hello: Duration, idle: Duration) -> (Sessions, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::simulated(folder.path().join("home"), folder.path().to_owned());
     let server = BatchServer::new(App::new(config).unwrap());
-    (Sessions::new(server, Limits { hello, idle }), folder)
+    (Sessions::new(server, Limits { hello, idle }, Share::All), folder)
 }
 
 fn message(value: Value) -> Incoming {
@@ -35,7 +35,7 @@ async fn greet(sessions: &Sessions, id: &str) {
 async fn ended(sessions: &Sessions, id: &str, end: &CancellationToken) -> Duration {
     let start = Instant::now();
     tokio::time::timeout(LONG, end.cancelled()).await.expect("the session does not end");
-    while sessions.has(id) {
+    while sessions.has(id, None) {
         tokio::task::yield_now().await;
     }
     start.elapsed()
@@ -44,7 +44,7 @@ async fn ended(sessions: &Sessions, id: &str, end: &CancellationToken) -> Durati
 #[tokio::test]
 async fn a_session_without_a_word_ends() {
     let (sessions, _folder) = sessions(SHORT, LONG);
-    let (_stream, end) = sessions.open("a").unwrap();
+    let (_stream, end) = sessions.open("a", None).unwrap();
     ended(&sessions, "a", &end).await;
     assert_eq!(
         sessions.say("a", message(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))).await,
@@ -55,7 +55,7 @@ async fn a_session_without_a_word_ends() {
 #[tokio::test]
 async fn a_session_that_falls_silent_ends_after_a_while() {
     let (sessions, _folder) = sessions(LONG, SHORT * 3);
-    let (mut stream, end) = sessions.open("a").unwrap();
+    let (mut stream, end) = sessions.open("a", None).unwrap();
     greet(&sessions, "a").await;
     stream.recv().await.unwrap();
     assert!(ended(&sessions, "a", &end).await >= SHORT, "it did not wait");
@@ -64,14 +64,14 @@ async fn a_session_that_falls_silent_ends_after_a_while() {
 #[tokio::test]
 async fn a_session_with_a_call_in_flight_is_not_silent() {
     let (sessions, _folder) = sessions(LONG, SHORT);
-    let (mut stream, end) = sessions.open("a").unwrap();
+    let (mut stream, end) = sessions.open("a", None).unwrap();
     greet(&sessions, "a").await;
     stream.recv().await.unwrap();
     let pulse = sessions.lock().get("a").unwrap().pulse.clone();
     // A call that is never answered.
     pulse.send_modify(|pulse| pulse.in_flight.extend([NumberOrString::Number(9)]));
     tokio::time::sleep(SHORT * 4).await;
-    assert!(sessions.has("a") && !end.is_cancelled());
+    assert!(sessions.has("a", None) && !end.is_cancelled());
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}});
     assert_eq!(sessions.say("a", message(cancelled)).await, Said::Heard);
     ended(&sessions, "a", &end).await;
@@ -80,7 +80,7 @@ async fn a_session_with_a_call_in_flight_is_not_silent() {
 #[tokio::test]
 async fn answers_are_taken_off_what_is_in_flight() {
     let (sessions, _folder) = sessions(LONG, LONG);
-    let (mut stream, _end) = sessions.open("a").unwrap();
+    let (mut stream, _end) = sessions.open("a", None).unwrap();
     greet(&sessions, "a").await;
     stream.recv().await.unwrap();
     for id in 2..5 {
@@ -96,7 +96,7 @@ async fn answers_are_taken_off_what_is_in_flight() {
 #[tokio::test]
 async fn a_session_whose_server_closes_ends_at_once_if_it_rests() {
     let (sessions, _folder) = sessions(LONG, LONG);
-    let (mut stream, end) = sessions.open("a").unwrap();
+    let (mut stream, end) = sessions.open("a", None).unwrap();
     greet(&sessions, "a").await;
     stream.recv().await.unwrap();
     sessions.server.app.ending().closing().cancel();
@@ -106,7 +106,7 @@ async fn a_session_whose_server_closes_ends_at_once_if_it_rests() {
 #[tokio::test]
 async fn calls_at_a_time_are_bounded() {
     let (sessions, _folder) = sessions(LONG, LONG);
-    let (_stream, _end) = sessions.open("a").unwrap();
+    let (_stream, _end) = sessions.open("a", None).unwrap();
     let pulse = sessions.lock().get("a").unwrap().pulse.clone();
     let many = (0..MOST_CALLS as i64).map(NumberOrString::Number);
     pulse.send_modify(|pulse| pulse.in_flight = many.collect());
