@@ -49,7 +49,7 @@ fn a_mistake_in_the_arguments_is_a_result_that_names_what_is_known() {
     server.initialize("2025-11-25");
     let mistakes = [
         (json!({"job": "a"}), "unknown field `job`"),
-        (json!({"jobs": "a"}), "jobs: invalid type"),
+        (json!({"jobs": 5}), "jobs: invalid type"),
         (json!({"wait": true, "timeout_seconds": "soon"}), "timeout_seconds: invalid type"),
     ];
     for (arguments, cause) in mistakes {

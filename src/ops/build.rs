@@ -198,7 +198,7 @@ pub(super) fn problems_file(roots: &Roots, output: &AllowedPath) -> Result<Allow
 
 /// The source is not written over, whatever else may be.
 fn refuse_source(rows: &Rows, file: AllowedPath) -> Result<AllowedPath> {
-    if rows.holds(&file) {
+    if rows.is_file(&file) {
         let cause = "it is the source itself, and would be lost";
         return Err(
             Error::new(ErrorKind::InvalidArgument, format!("writing {file}"), cause).hint("name another output")

@@ -81,13 +81,14 @@ impl Dataset {
         }
     }
 
-    /// Whether this file is what is read, or one of those that are.
-    pub(super) fn holds(&self, file: &AllowedPath) -> bool {
-        match self {
-            Self::File { path, .. } => path == file,
-            Self::Files(listing) => listing.holds(file),
-            Self::Answers { .. } => false,
-        }
+    /// Whether this file is what is read.
+    pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
+        matches!(self, Self::File { path, .. } if path == file)
+    }
+
+    /// Whether this file is one of those that are read.
+    fn holds(&self, file: &AllowedPath) -> bool {
+        self.is_file(file) || matches!(self, Self::Files(listing) if listing.holds(file))
     }
 
     /// How it is read.

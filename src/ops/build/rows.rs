@@ -110,8 +110,8 @@ impl Rows {
     }
 
     /// Whether this file is what the rows come from.
-    pub(super) fn holds(&self, file: &AllowedPath) -> bool {
-        matches!(self, Self::Dataset(dataset) if dataset.holds(file))
+    pub(super) fn is_file(&self, file: &AllowedPath) -> bool {
+        matches!(self, Self::Dataset(dataset) if dataset.is_file(file))
     }
 
     /// What finds the rows again for a join.
