@@ -11,7 +11,8 @@
 //! - [`cli`]: people. Commands (`cli/commands.rs`, `cli/flags/`), progress bars, exit codes, the demo, completions and the
 //!   manual page (`cli/papers.rs`).
 //! - [`mcp`]: the protocol, the only user of rmcp. `mcp/handler.rs` says what is answered to which request; `mcp/tools/`
-//!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports.
+//!   has one file a tool, `mcp/prompts/` one a prompt; `mcp/stdio.rs` and `mcp/http/` are the transports,
+//!   `mcp/stop.rs` the signals that end them.
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
 //!     may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the client
 //!     knows how to ask.
