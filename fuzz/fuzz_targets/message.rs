@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (mut to_server, input) = duplex(1 << 20);
     let (output, mut from_server) = duplex(1 << 20);
     let said = runtime.block_on(async {
-        let server = tokio::spawn(serve_on(app(folder), input, output));
+        let server = tokio::spawn(serve_on(app(folder), input, output, std::future::pending()));
         for part in [GREETING.as_bytes(), bytes, PING.as_bytes()] {
             to_server.write_all(part).await.expect("the server reads on");
         }

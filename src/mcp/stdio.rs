@@ -28,8 +28,17 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// Serves one client until it closes standard input, or the process is told to stop. Nothing but the protocol goes to
 /// standard output.
 pub async fn serve(app: App) -> Result<()> {
-    let stop = stop_signal()?;
     let (input, output) = rmcp::transport::io::stdio_pipes();
+    serve_on(app, input, output, stop_signal()?).await
+}
+
+/// The same on any pair of pipes, until it is to `stop`.
+pub async fn serve_on(
+    app: App,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let (end, ending) = (CancellationToken::new(), app.ending().clone());
     let input = EndTold { input, end: end.clone() };
     let over = async {
