@@ -9,8 +9,9 @@ use rmcp::model::{
     CustomRequest, CustomResult, DiscoverResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResponse,
     GetSkillRequestParams, GetSkillResult, GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams,
     InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListSkillsResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams, UpdateTaskParams,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
@@ -23,16 +24,13 @@ use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, su
 use crate::ops::{self, Ending};
 
 /// The methods that are answered here, and may come with parameters that are none of theirs.
-const WITH_PARAMETERS: [&str; 18] = [
+const WITH_PARAMETERS: [&str; 15] = [
     "completion/complete",
-    "initialize",
     "prompts/get",
     "prompts/list",
     "resources/list",
     "resources/read",
-    "resources/subscribe",
     "resources/templates/list",
-    "resources/unsubscribe",
     "server/discover",
     "skills/get",
     "skills/list",
@@ -43,6 +41,8 @@ const WITH_PARAMETERS: [&str; 18] = [
     "tools/call",
     "tools/list",
 ];
+/// Those that clients up to 2025-11-25 know besides.
+const WITH_PARAMETERS_ONCE: [&str; 3] = ["initialize", "resources/subscribe", "resources/unsubscribe"];
 
 impl ServerHandler for BatchServer {
     fn get_info(&self) -> ServerConfig {
@@ -218,10 +218,12 @@ impl ServerHandler for BatchServer {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if WITH_PARAMETERS.contains(&method.as_str()) {
+        let is_modern = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let is_known = |known: &[&str]| known.contains(&method.as_str());
+        if is_known(&WITH_PARAMETERS) || (!is_modern && is_known(&WITH_PARAMETERS_ONCE)) {
             let words = format!(
                 "the parameters of {method} cannot be read: one is missing, or of another type than the protocol says"
             );
