@@ -143,43 +143,39 @@ impl Dataset {
     }
 }
 
+/// A job and, behind it, those of whose answers it was made, stage by stage; and what the first of them was made of.
+fn stages(app: &App, job: JobRecord) -> Result<(Vec<JobRecord>, Option<BuildOrigin>)> {
+    let ledger = app.ledger()?;
+    let (mut stages, mut start, mut next) = (Vec::<JobRecord>::new(), None, Some(job));
+    while let Some(job) = next.take().filter(|job| !stages.iter().any(|stage| stage.handle == job.handle)) {
+        let origin = ledger.origin_of(&job)?;
+        stages.push(job);
+        match origin.as_ref().and_then(|origin| origin.source.as_deref()).map(|source| source.strip_prefix(JOB)) {
+            Some(Some(stage)) => next = ledger.find(stage)?,
+            Some(None) => start = origin,
+            None => {}
+        }
+    }
+    Ok((stages, start))
+}
+
 /// Whether a data set is the answers to the requests with this hash, be it by way of further stages.
 pub(super) fn is_made_of(app: &App, source: &str, sha256: &str) -> Result<bool> {
-    let ledger = app.ledger()?;
-    let (mut source, mut seen) = (Some(source.to_owned()), Vec::new());
-    while let Some(handle) = source.as_deref().and_then(|source| source.strip_prefix(JOB)) {
-        let Some(asked) = ledger.find(handle)?.and_then(|job| job.input_sha256) else { break };
-        if asked == sha256 {
-            return Ok(true);
-        }
-        source = ledger.build_origin(&asked)?.filter(|_| !seen.contains(&asked)).and_then(|origin| origin.source);
-        seen.push(asked);
-    }
-    Ok(false)
+    let Some(handle) = source.strip_prefix(JOB) else { return Ok(false) };
+    let Some(job) = app.ledger()?.find(handle)? else { return Ok(false) };
+    Ok(stages(app, job)?.0.iter().any(|stage| stage.input_sha256.as_deref() == Some(sha256)))
 }
 
 /// Whether a job was made of this file, be it by way of earlier stages: it holds its requests, or rows of its data set.
 pub(super) async fn made_of(app: &App, job: &JobRecord, file: &AllowedPath, monitor: &dyn Monitor) -> Result<bool> {
-    let ledger = app.ledger()?;
-    let (mut job, mut seen) = (Some(job.clone()), Vec::new());
-    while let Some(JobRecord { handle, input_path, input_sha256, .. }) =
-        job.take().filter(|job| !seen.contains(&job.handle))
-    {
-        if input_path.is_some_and(|input| input == file.to_string()) {
-            return Ok(true);
-        }
-        let origin = input_sha256.map_or(Ok(None), |sha256| ledger.build_origin(&sha256))?;
-        let Some(BuildOrigin { source: Some(source), reading, .. }) = origin else { break };
-        if let Some(stage) = source.strip_prefix(JOB) {
-            job = ledger.find(stage)?;
-        } else {
-            let reading = serde_json::from_value(reading).unwrap_or_default();
-            // What cannot be found is not in danger.
-            return Ok(Dataset::find_on_disk(app, &source, reading, monitor).await.is_ok_and(|rows| rows.holds(file)));
-        }
-        seen.push(handle);
+    let (stages, start) = stages(app, job.clone())?;
+    if stages.iter().any(|stage| stage.input_path.as_ref().is_some_and(|input| *input == file.to_string())) {
+        return Ok(true);
     }
-    Ok(false)
+    let Some(BuildOrigin { source: Some(source), reading, .. }) = start else { return Ok(false) };
+    let reading = serde_json::from_value(reading).unwrap_or_default();
+    // What cannot be found is not in danger.
+    Ok(Dataset::find_on_disk(app, &source, reading, monitor).await.is_ok_and(|rows| rows.holds(file)))
 }
 
 /// A file, or the files that a folder or a pattern stands for.

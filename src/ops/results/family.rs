@@ -106,12 +106,17 @@ impl Family {
         let others = app.ledger()?.retries_of(root)?.into_iter().filter(is_wanted);
         let others: Vec<_> = others.filter(|other| !known.contains(&other.handle)).collect();
         for (number, other) in (1..).zip(others) {
-            let (handle, is_since) = (other.handle.clone(), other.created_at > job.created_at);
-            match Self::retry(app, other, number, monitor).await {
+            let is_since = other.created_at > job.created_at;
+            if !is_since && other.state().is_terminal() {
+                continue;
+            }
+            match Self::retry(app, other.clone(), number, monitor).await {
                 Ok(Retry::Unfinished(other)) => self.others.push(*other),
                 Ok(Retry::Ended(member)) => self.elsewhere.extend(is_since.then_some(*member)),
                 Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
-                Err(e) => self.unread.extend(is_since.then_some((handle, e))),
+                Err(e) if is_since => self.unread.push((other.handle, e)),
+                // As far as is known it goes on, and asks for its keys.
+                Err(_) => self.others.push(other),
             }
         }
         Ok(())
