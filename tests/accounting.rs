@@ -4,10 +4,9 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gemini_batch_mcp::simulator::{Call, Fault, ManualClock, Pace};
+use gemini_batch_mcp::simulator::{Call, Fault};
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -301,17 +300,6 @@ fn keys_of_any_letters_come_through_whole() {
     assert_eq!(keys, rows.map(|row| row.0));
 }
 
-/// A world that stands still until its clock is moved.
-fn slow() -> (World, ManualClock) {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
-    (world, clock)
-}
-
 const PARTLY: [(&str, &str); 6] = [
     ("a", "[[simulate:partial]] one"),
     ("b", "[[simulate:duplicate]] two"),
@@ -330,7 +318,7 @@ fn submitted(world: &World, rows: &[(&str, &str)]) -> String {
 
 #[test]
 fn what_a_cancelled_job_had_done_is_kept_and_the_rest_is_missing() {
-    let (world, _clock) = slow();
+    let (world, _clock) = World::timed();
     let handle = submitted(&world, &PARTLY);
     world.reply(&["cancel", &handle]);
     let reply = results(&world, &[&handle, "--join", "--output", "out.jsonl"]);
@@ -350,7 +338,7 @@ fn what_a_cancelled_job_had_done_is_kept_and_the_rest_is_missing() {
 
 #[test]
 fn what_an_expired_job_had_done_is_kept_and_the_rest_is_missing() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let mut rows = PARTLY;
     rows[2].1 = "[[simulate:job-expired]] three";
     let handle = submitted(&world, &rows);
@@ -387,7 +375,7 @@ fn a_failed_job_accounts_for_every_key_with_and_without_results() {
 #[test]
 fn what_was_done_before_a_job_ended_early_stands_in_every_format() {
     let end = |state: &str, formats: &[&str]| {
-        let (world, clock) = slow();
+        let (world, clock) = World::timed();
         let mut rows = PARTLY;
         rows[2].1 = match state {
             "EXPIRED" => "[[simulate:job-expired]] three",

@@ -5,10 +5,9 @@ mod support;
 
 use std::io::Write;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Pace};
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
 use support::program::Server;
 use support::world::World;
@@ -19,17 +18,6 @@ fn submitted(world: &World, rows: &str) -> String {
     world.write("rows.csv", rows);
     world.reply(&["build", "rows.csv", "--template", "{{ text }}", "--key", "id"]);
     world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned()
-}
-
-/// A world whose jobs take their time, and the clock that they go by.
-fn slow() -> (World, ManualClock) {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
-    (world, clock)
 }
 
 /// The reply of a command, whether or not all rows answered.
@@ -139,7 +127,7 @@ fn the_next_stage_reads_the_merged_answers() {
 
 #[test]
 fn the_next_stage_is_told_of_answers_that_may_still_come() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -185,7 +173,7 @@ fn a_retry_takes_what_earlier_retries_answered_off_the_list() {
 
 #[test]
 fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -214,7 +202,7 @@ fn an_unfinished_retry_is_named_and_no_second_one_asks_for_the_same_keys() {
 
 #[test]
 fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_is_asking_for() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\n");
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -253,7 +241,7 @@ fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_has_answered_since() {
 
 #[test]
 fn what_a_retry_of_a_retry_is_asking_for_is_not_asked_for_by_another_of_the_first_job() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:tight]] y\n");
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);
@@ -361,7 +349,7 @@ fn a_retry_that_was_never_sent_is_in_nobodys_way() {
 
 #[test]
 fn two_retries_at_the_same_moment_never_ask_for_the_same_keys() {
-    let (world, clock) = slow();
+    let (world, clock) = World::timed();
     let first = submitted(&world, ROWS);
     clock.advance(Duration::from_secs(3600));
     ended(&world, &["results", &first, "--limit", "0"]);

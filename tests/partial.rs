@@ -4,23 +4,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use gemini_batch_mcp::simulator::{ManualClock, Pace};
 use serde_json::{Value, json};
 use support::world::World;
-
-/// A world whose time the test tells, and its clock.
-fn timed() -> (World, ManualClock) {
-    let clock = ManualClock::default();
-    let time = clock.clone();
-    let world = World::with(move |options| {
-        options.clock = Arc::new(time);
-        options.pace = Pace::realistic();
-    });
-    (world, clock)
-}
 
 /// Submits one request for each prompt; the handle.
 fn submitted(world: &World, prompts: &[&str], more: &[&str]) -> String {
@@ -55,7 +42,7 @@ const PARTIAL: &str = "[[simulate:partial]] say something";
 
 #[test]
 fn a_cancelled_job_keeps_its_answers_and_the_rest_is_asked_again() {
-    let (world, clock) = timed();
+    let (world, clock) = World::timed();
     let job = submitted(&world, &[PARTIAL, "b", "c", "d", "e"], &[]);
     clock.advance(Duration::from_secs(60));
     assert_eq!(world.reply(&["cancel", &job])["state"], "JOB_STATE_CANCELLED");
@@ -75,7 +62,7 @@ fn a_cancelled_job_keeps_its_answers_and_the_rest_is_asked_again() {
 #[test]
 fn an_expired_job_and_a_failed_one_keep_what_they_have() {
     for fate in ["job-expired", "job-failed"] {
-        let (world, clock) = timed();
+        let (world, clock) = World::timed();
         let first = format!("[[simulate:{fate}]] x");
         let job = submitted(&world, &[&first, PARTIAL, "c", "d"], &[]);
         clock.advance(Duration::from_secs(49 * 3600));

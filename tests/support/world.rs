@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
-use gemini_batch_mcp::simulator::{Options, Pace, Simulator};
+use gemini_batch_mcp::simulator::{ManualClock, Options, Pace, Simulator};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -33,6 +34,17 @@ impl World {
     /// Jobs end at once.
     pub fn new() -> Self {
         Self::with(|_| {})
+    }
+
+    /// One whose jobs take their time, which goes by this clock.
+    pub fn timed() -> (Self, ManualClock) {
+        let clock = ManualClock::default();
+        let time = clock.clone();
+        let world = Self::with(move |options| {
+            options.clock = Arc::new(time);
+            options.pace = Pace::realistic();
+        });
+        (world, clock)
     }
 
     /// A world whose simulator is set up otherwise.
