@@ -4,8 +4,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use gemini_batch_mcp::simulator::{Call, Fault, ManualClock};
 use serde_json::{Value, json};
 use support::world::World;
 
@@ -36,6 +38,10 @@ fn repeated(world: &World, job: &str) -> (Value, BTreeSet<String>) {
     let retry = world.reply(&["retry", job]);
     let [answered, rest] = keys(world, retry["job"].as_str().unwrap());
     (retry, answered.into_iter().chain(rest).collect())
+}
+
+fn warnings(reply: &Value) -> String {
+    reply["warnings"].to_string()
 }
 
 const PARTIAL: &str = "[[simulate:partial]] say something";
@@ -72,6 +78,51 @@ fn an_expired_job_and_a_failed_one_keep_what_they_have() {
         assert_eq!((answered.len(), rest.len()), (2, 2), "{fate}");
         let retry = world.reply(&["retry", &job]);
         assert_eq!(retry["repeated"], json!({"answered": 0, "missing": 2}), "{fate}");
+    }
+}
+
+#[test]
+fn a_success_without_output_is_paid_for_and_its_answers_may_still_come() {
+    let past = ManualClock::new(chrono::Utc::now() - chrono::TimeDelta::minutes(31));
+    let world = World::with(|options| options.clock = Arc::new(past));
+    let job = submitted(&world, &["a", "b"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    let results = world.results(&[&job, "--limit", "2"]);
+    assert_eq!((&results["state"], &results["outcomes"]["missing"]), (&json!("JOB_STATE_SUCCEEDED"), &json!(2)));
+    assert!(results["cost_usd"].is_null(), "nobody knows what it cost: {results}");
+    assert!(warnings(&results).contains("may still come"), "{results}");
+    let refused = world.refusal(&["retry", &job]);
+    assert!(refused["cause"].as_str().unwrap().contains("may still come"), "{refused}");
+}
+
+#[test]
+fn results_that_break_off_are_measured_by_the_requests_where_nothing_is_counted() {
+    for (end, comes) in [("b", true), ("[[simulate:job-failed]] [[simulate:partial]] b", false)] {
+        let world = World::new();
+        let job = submitted(&world, &["a", end, "c", "d"], &[]);
+        world.simulator.faults().always(Call::GetBatch, Fault::WithoutCounters);
+        world.run(&["status", &job, "--wait"]);
+        world.simulator.faults().next(Call::Download, Fault::EndBodyAfter(0));
+        let results = world.results(&[&job, "--limit", "4"]);
+        assert_eq!(results["outcomes"]["missing"], 4, "{results}");
+        assert_eq!(warnings(&results).contains("may still come"), comes, "{end}: {results}");
+    }
+}
+
+#[test]
+fn nothing_is_to_come_of_a_failure_without_output_and_of_requests_that_failed() {
+    let ends = [
+        ("[[simulate:job-failed]] b", json!({"answered": 0, "missing": 2})),
+        ("[[simulate:failed]] b", json!({"answered": 1, "failed": 1})),
+    ];
+    for (end, outcomes) in ends {
+        let world = World::new();
+        let job = submitted(&world, &["a", end], &[]);
+        world.run(&["status", &job, "--wait"]);
+        let results = world.results(&[&job, "--limit", "2"]);
+        assert_eq!(results["outcomes"], outcomes, "{results}");
+        assert!(!warnings(&results).contains("may still come"), "{results}");
+        assert!(results["cost_usd"].is_number(), "{results}");
     }
 }
 

@@ -23,18 +23,22 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
     let mut standing = known.standing(ask.now);
     if ask.fault == Some(Fault::SucceededWithoutOutput) {
         standing.state = State::Succeeded;
-        let bare = without_response(operation(&known, &standing, &Output::None));
+        let bare = without(operation(&known, &standing, &Output::None), "response");
         return Ok(Reply::json(&selected(ask, &OPERATION, bare)?));
     }
     let output = output(service, &known, &standing, true)?;
-    Ok(Reply::json(&selected(ask, &OPERATION, operation(&known, &standing, &output))?))
+    let mut shown = operation(&known, &standing, &output);
+    if ask.fault == Some(Fault::WithoutCounters) {
+        shown["metadata"] = without(shown["metadata"].take(), "batchStats");
+    }
+    Ok(Reply::json(&selected(ask, &OPERATION, shown)?))
 }
 
-fn without_response(mut operation: Value) -> Value {
-    if let Some(fields) = operation.as_object_mut() {
-        fields.remove("response");
+fn without(mut object: Value, field: &str) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove(field);
     }
-    operation
+    object
 }
 
 fn output(service: &Service, known: &Known, standing: &Standing, inline: bool) -> Result<Output, Refusal> {

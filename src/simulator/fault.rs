@@ -118,6 +118,8 @@ pub enum Fault {
     EndBodyAfter(u64),
     /// A batch is shown as succeeded before its output is there ([`Call::GetBatch`]).
     SucceededWithoutOutput,
+    /// A batch is shown without its counters ([`Call::GetBatch`]).
+    WithoutCounters,
     /// The file is refused for its MIME type, inside an answer of status 200 ([`Call::Finalize`]).
     UnsupportedMime,
     /// The file is said to be a byte longer than it is ([`Call::Finalize`], [`Call::GetFile`]).
