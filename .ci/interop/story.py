@@ -51,9 +51,9 @@ def stage():
 
 
 @contextlib.contextmanager
-def http_server(binary, folder, env, settings=("--simulate",)):
+def http_server(binary, folder, env, settings=("--simulate",), serving=()):
     """A server on loopback; yields its address without a path."""
-    command = [binary, *settings, "serve", "--http", "127.0.0.1:0"]
+    command = [binary, *settings, "serve", "--http", "127.0.0.1:0", *serving]
     with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as server:
         try:
             line = server.stderr.readline()
