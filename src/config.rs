@@ -115,14 +115,7 @@ pub struct Config {
 impl Config {
     /// Reads the environment, flags first.
     pub fn read(flags: &Flags, caller: Caller) -> Result<Self> {
-        if env_text("GOOGLE_GENAI_USE_VERTEXAI").is_some_and(|v| v == "true" || v == "1") {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "reading the settings",
-                "GOOGLE_GENAI_USE_VERTEXAI asks for Vertex AI, whose batch API is another one and not supported yet",
-            )
-            .hint("unset GOOGLE_GENAI_USE_VERTEXAI and set GOOGLE_API_KEY to a Gemini Developer API key"));
-        }
+        refuse_vertex()?;
         let mut notes = Vec::new();
         let here = std::env::current_dir().map_err(|e| Error::io("finding the current folder", e))?;
         let mut roots = flags.roots.clone();
@@ -261,10 +254,25 @@ const MAX_GENERATIONS: u32 = 5;
 /// has to show up.
 const SETTLE: Duration = Duration::from_secs(300 + 180);
 
-/// Tests shorten it.
+/// Fails if Google's SDKs would turn to Vertex AI here: what is submitted would be paid by another project. The first of
+/// the variables that is set decides (API reference §1.3).
+fn refuse_vertex() -> Result<()> {
+    let set = |variable: &&str| env_text(variable).is_some();
+    let Some(variable) = ["GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI"].into_iter().find(set) else {
+        return Ok(());
+    };
+    if !env_text(variable).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1") {
+        return Ok(());
+    }
+    let cause = format!("{variable} asks for Vertex AI, whose batch API is another one and not supported yet");
+    Err(Error::new(ErrorKind::InvalidArgument, "reading the settings", cause)
+        .hint(format!("unset {variable} and set GOOGLE_API_KEY to a Gemini Developer API key")))
+}
+
+/// Tests shorten it; whoever did so with money would pay twice.
 fn settle() -> Duration {
-    let seconds = env_text("GEMINI_BATCH_SETTLE_SECONDS").and_then(|text| text.parse().ok());
-    seconds.map_or(SETTLE, Duration::from_secs)
+    let shortened = env_text("GEMINI_BATCH_SETTLE_SECONDS").filter(|_| cfg!(debug_assertions));
+    shortened.and_then(|text| text.parse().ok()).map_or(SETTLE, Duration::from_secs)
 }
 
 /// A value by its flag, else by its variable.

@@ -270,13 +270,26 @@ impl AllowedPath {
         file.as_file().sync_all().map_err(|e| Error::io(act(), e))?;
         let moved = if overwrite { file.persist(&self.0) } else { file.persist_noclobber(&self.0) };
         match moved {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                sync_folder(&self.0);
+                Ok(())
+            }
             Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::new(ErrorKind::AlreadyExists, act(), "a file of that name exists")
                     .hint("choose another output, or pass overwrite: true to replace it"))
             }
             Err(e) => Err(Error::io(act(), e.error)),
         }
+    }
+}
+
+/// A new name lasts through a power failure once its folder is on the disk. Not every file system can be asked for that.
+fn sync_folder(path: &Path) {
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+        && let Err(e) = File::open(folder).and_then(|folder| folder.sync_all())
+    {
+        tracing::debug!("{} cannot be synchronized: {e}", folder.display());
     }
 }
 

@@ -110,6 +110,46 @@ fn results_that_break_off_are_measured_by_the_requests_where_nothing_is_counted(
 }
 
 #[test]
+fn answers_without_keys_are_nobodys_but_paid_and_are_not_asked_for_again_unasked() {
+    let world = World::new();
+    let job = submitted(&world, &["a", "b"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::AnswersWithoutKeys);
+    world.run(&["status", &job, "--wait"]);
+    for _ in 0..2 {
+        let results = world.results(&[&job, "--limit", "2"]);
+        assert_eq!(results["outcomes"], json!({"answered": 0, "missing": 2}), "{results}");
+        assert!(results["cost_usd"].is_null(), "{results}");
+        let warnings = warnings(&results);
+        assert!(warnings.contains("(#0, #1, or none") && warnings.contains("may still come"), "{warnings}");
+    }
+    assert!(world.refusal(&["retry", &job])["cause"].as_str().unwrap().contains("may still come"));
+    let listed = world.reply(&["list", "--local"]);
+    assert_ne!(listed["jobs"][0]["cost_usd"], json!(0.0), "{listed}");
+    let asked_for = world.reply(&["retry", &job, "--outcome", "missing", "--dry-run"]);
+    assert_eq!(asked_for["requests"], 2, "{asked_for}");
+}
+
+#[test]
+fn strangers_among_the_results_may_be_what_is_missing_so_the_cost_is_unknown() {
+    let world = World::new();
+    let job = submitted(&world, &["[[simulate:stranger]] a", "[[simulate:missing]] b"], &[]);
+    world.run(&["status", &job, "--wait"]);
+    let results = world.results(&[&job, "--limit", "2"]);
+    assert_eq!(results["outcomes"], json!({"answered": 1, "missing": 1}), "{results}");
+    assert!(results["cost_usd"].is_null(), "{results}");
+}
+
+#[test]
+fn what_is_done_has_ended_whatever_the_word_for_its_state() {
+    let world = World::new();
+    let job = submitted(&world, &["a", "b"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::UnknownWord);
+    let status = world.run(&["status", &job, "--wait", "--json"]).json();
+    assert_eq!(status["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{status}");
+    assert_eq!(world.results(&[&job, "--limit", "2"])["outcomes"], json!({"answered": 2}));
+}
+
+#[test]
 fn nothing_is_to_come_of_a_failure_without_output_and_of_requests_that_failed() {
     let ends = [
         ("[[simulate:job-failed]] b", json!({"answered": 0, "missing": 2})),

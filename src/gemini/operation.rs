@@ -168,6 +168,9 @@ impl<'de> Deserialize<'de> for NotEmpty {
     }
 }
 
+/// The code of an operation that was cancelled (google.rpc.Code).
+const CANCELLED: &str = "1";
+
 impl TryFrom<Operation> for WireBatch {
     type Error = &'static str;
 
@@ -204,14 +207,15 @@ fn kind(message_type: &str) -> Option<Kind> {
     }
 }
 
-/// The state, also where the wire gives no word for it.
+/// The state, also where the wire gives no word for it. What is done has ended, whatever the word: it may be one that
+/// nobody knows yet, or be late.
 fn state(word: &str, done: bool, error: Option<&RemoteError>) -> JobState {
-    match (word, done, error) {
-        ("", true, Some(error)) if error.code == "1" => JobState::Cancelled,
-        ("", true, Some(_)) => JobState::Failed,
-        ("", true, None) => JobState::Succeeded,
-        ("", false, _) => JobState::Pending,
-        (word, ..) => JobState::parse(word),
+    let told = if word.is_empty() { JobState::Pending } else { JobState::parse(word) };
+    match error {
+        _ if !done || told.is_terminal() => told,
+        Some(error) if error.code == CANCELLED => JobState::Cancelled,
+        Some(_) => JobState::Failed,
+        None => JobState::Succeeded,
     }
 }
 

@@ -22,14 +22,15 @@ use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 const BUFFER: usize = 256 * 1024;
-/// The API keeps results for 48 hours (API reference §6): what it refuses within this time is another trouble.
+/// How long the API keeps results is not documented for sure; two days are assumed (API reference §6). What it refuses
+/// within this time is another trouble.
 const KEPT_FOR_SURE: TimeDelta = TimeDelta::hours(24);
 
 /// The result lines of a job, on this machine.
 pub(super) struct Collected {
     /// A file for each part.
     pub(super) paths: Vec<AllowedPath>,
-    /// The API says that more requests succeeded than results came: those were paid for.
+    /// The API says that more requests succeeded than results came with a key: those were paid for.
     pub(super) lacking: bool,
 }
 
@@ -176,13 +177,16 @@ async fn fetch(
     let all = if batch.state == JobState::Succeeded { part.requests } else { 0 };
     let succeeded = batch.counts.succeeded.unwrap_or(all);
     let mut sink = BufWriter::with_capacity(BUFFER, LineCounter { file, lines: 0, last_line: 0, length: 0 });
-    match &batch.output {
+    let without_key = match &batch.output {
         RemoteOutput::None => {
             return Ok(Fetched { complete: false, lacking: succeeded > 0 });
         }
-        RemoteOutput::File(results) => drop(gemini.download(results, &mut sink, monitor).await?),
-        RemoteOutput::Inline => drop(gemini.inline_results(name, &mut sink).await?),
-    }
+        RemoteOutput::File(results) => {
+            gemini.download(results, &mut sink, monitor).await?;
+            0
+        }
+        RemoteOutput::Inline => gemini.inline_results(name, &mut sink).await?.without_key,
+    };
     let failed = |e| Error::io(format!("keeping the results of {name}"), e);
     let counter = sink.into_inner().map_err(|e| failed(e.into_error()))?;
     let lines = counter.whole_lines().map_err(failed)?.ok_or_else(|| {
@@ -194,6 +198,10 @@ async fn fetch(
         .hint("make the same call again; nothing was written")
     })?;
     let lines = i64::try_from(lines).unwrap_or(i64::MAX);
+    if without_key > 0 {
+        // Answers that nobody can tell apart are as good as none, but paid.
+        return Ok(Fetched { complete: false, lacking: true });
+    }
     let expected = succeeded.saturating_add(batch.counts.failed.unwrap_or(0));
     let complete = lines >= expected;
     let lacking = lines < succeeded || (!complete && lines - errors_in(name, file, monitor).await? < succeeded);

@@ -118,7 +118,8 @@ pub async fn delete(app: &App, args: DeleteArgs, monitor: &dyn Monitor) -> Resul
 
 /// What was paid for is not thrown away.
 fn not_all_here(job: &JobRecord) -> Error {
-    let cause = "the API counts more finished requests than the results it gave: those are billed and may still come";
+    let cause = "the API counts more finished requests than the results it gave with their keys: those are billed and may \
+                 still come";
     Error::new(ErrorKind::WrongState, format!("deleting {}", job.handle), cause).hint(format!(
         "get_results {{\"job\": \"{}\"}} tries to get them; if they never come, the API drops the job by itself. \
          Nothing was removed",

@@ -130,8 +130,8 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     Ok(RetryReply { retry_of: job.handle.to_string(), repeated: chosen.repeated, changes, created })
 }
 
-const STILL_TO_COME: &str = "the API counts more finished requests than the results it gave, or has a batch no more: requests \
-    without a result may be billed and are left out here, as their answers may still come; outcomes [\"missing\"] repeats them all the same";
+const STILL_TO_COME: &str = "the API counts more finished requests than the results it gave with their keys, or has a batch no \
+    more: requests without a result may be billed and are left out here, as their answers may still come; outcomes [\"missing\"] repeats them all the same";
 
 /// What is repeated with little hope, and what was repeated before.
 fn warnings(

@@ -100,7 +100,7 @@ impl fmt::Display for RunReply {
 /// Moves everything on. `tell` is given a line for each change of a job.
 pub async fn run(app: &App, args: RunArgs, tell: &(dyn Fn(&str) + Sync), monitor: &dyn Monitor) -> Result<RunReply> {
     super::rebuild::if_incomplete(app, monitor).await;
-    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut run = Run::start(app, &args, tell)?;
     let mut mover = Mover::new(app);
     let outcome = run.go_on(&args, &mut mover, deadline, monitor).await;

@@ -61,7 +61,7 @@ pub async fn wait(app: &App, jobs: &[String], longest: Option<Duration>, monitor
     super::rebuild::if_incomplete(app, monitor).await;
     let start = Instant::now();
     let mut watch = Watch::new(app, asked_jobs(app, jobs).await?);
-    wait_for(app, &mut watch, longest.map(|longest| start + longest), None, monitor).await?;
+    wait_for(app, &mut watch, longest.and_then(|longest| start.checked_add(longest)), None, monitor).await?;
     answer(app, &mut watch, true)
 }
 

@@ -26,12 +26,22 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
         let bare = without(operation(&known, &standing, &Output::None), "response");
         return Ok(Reply::json(&selected(ask, &OPERATION, bare)?));
     }
-    let output = output(service, &known, &standing, true)?;
+    let output = match ask.fault {
+        Some(Fault::AnswersWithoutKeys) if standing.ended.is_some() => without_keys(service, &known, &standing)?,
+        _ => output(service, &known, &standing, true)?,
+    };
     let mut shown = operation(&known, &standing, &output);
-    if ask.fault == Some(Fault::WithoutCounters) {
-        shown["metadata"] = without(shown["metadata"].take(), "batchStats");
+    match ask.fault {
+        Some(Fault::WithoutCounters) => shown["metadata"] = without(shown["metadata"].take(), "batchStats"),
+        Some(Fault::UnknownWord) if standing.ended.is_some() => shown["metadata"]["state"] = "BATCH_STATE_DONE".into(),
+        _ => {}
     }
     Ok(Reply::json(&selected(ask, &OPERATION, shown)?))
+}
+
+fn without_keys(service: &Service, known: &Known, standing: &Standing) -> Result<Output, Refusal> {
+    let answers = results::inline(&service.store, &known.batch, standing.finished)?;
+    Ok(Output::Inline(answers.into_iter().map(|answer| without(answer, "key")).collect()))
 }
 
 fn without(mut object: Value, field: &str) -> Value {

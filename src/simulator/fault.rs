@@ -120,6 +120,10 @@ pub enum Fault {
     SucceededWithoutOutput,
     /// A batch is shown without its counters ([`Call::GetBatch`]).
     WithoutCounters,
+    /// A batch has its answers inside, without their keys, and not in a file ([`Call::GetBatch`]).
+    AnswersWithoutKeys,
+    /// A batch that has ended is shown in a state that has no documented word ([`Call::GetBatch`]).
+    UnknownWord,
     /// The file is refused for its MIME type, inside an answer of status 200 ([`Call::Finalize`]).
     UnsupportedMime,
     /// The file is said to be a byte longer than it is ([`Call::Finalize`], [`Call::GetFile`]).

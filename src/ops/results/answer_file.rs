@@ -10,7 +10,7 @@ use crate::answers::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
-use crate::job::{Cost, Kind as JobKind};
+use crate::job::{Cost, Kind as JobKind, Outcome};
 use crate::ledger::JobRecord;
 use crate::ops::App;
 use crate::ops::build::problems_file;
@@ -209,11 +209,17 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
     if task.join.as_ref().is_some_and(|join| join.changed) {
         warnings.push(CHANGED.to_owned());
     }
+    let has_strangers = account.merged.strangers()?.count > 0;
     let (mut counted, written) = account.finish()?;
     warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
-    if task.family.is_lacking() {
+    // A result that is nobody's may be one of those that are missing.
+    let is_unclear = has_strangers && counted.summary.outcomes.get(Outcome::Missing) > 0;
+    if task.family.is_lacking() || is_unclear {
         counted.summary.cost = Cost::Unknown;
         counted.summary.live_cost = Cost::Unknown;
+    }
+    if is_unclear {
+        counted.costs.leave_out(task.family.members.iter().map(|member| member.number));
     }
     warnings.extend(task.family.lacking_told().map(str::to_owned));
     if counted.unfenced > 0 {
@@ -348,6 +354,9 @@ fn stranger_warning(merged: &Merged) -> Result<Option<String>> {
     let strangers = merged.strangers()?;
     let keys = named(&strangers.keys);
     Ok((strangers.count > 0).then(|| {
-        format!("{} results have keys that were never asked for ({}); they are left out", strangers.count, keys)
+        // What comes without a key is known by its place in the answer (gemini/inline.rs).
+        let unnamed = strangers.keys.iter().any(|key| key.starts_with('#'));
+        let why = if unnamed { ", or none: those are called by their place" } else { "" };
+        format!("{} results have keys that were never asked for ({keys}{why}); they are left out", strangers.count)
     }))
 }

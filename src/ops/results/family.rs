@@ -17,8 +17,8 @@ use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
-const LACKING: &str = "the API counts more finished requests than the results it gave, or has a batch no more: what it answered \
-    is billed and counts as missing here; it may still come, so a retry leaves it out unless outcomes names missing";
+const LACKING: &str = "the API counts more finished requests than the results it gave with their keys, or has a batch no more: \
+    what it answered is billed and counts as missing here; it may still come, so a retry leaves it out unless outcomes names missing";
 const DELETED: &str = "the API counted more finished requests than the results it gave before the batch was deleted there: what \
     is not here counts as missing and does not come any more";
 
