@@ -217,6 +217,59 @@ fn what_a_job_was_made_of_is_never_written_over() {
 }
 
 #[test]
+fn a_job_stays_what_it_was_made_of_whatever_is_built_later() {
+    let world = World::new();
+    let build = |rows: &str, more: &[&str]| {
+        world.reply(&[&["build", rows, "--template", "Hi {{ name }}", "--key", "id", "--overwrite"][..], more].concat())
+    };
+    world.write("jan.csv", "id,name,segment\n1,Ann,gold\n2,Bob,silver\n");
+    world.write("feb.csv", "id,name,segment\n1,Ann,lost\n2,Bob,lost\n");
+    build("jan.csv", &[]);
+    let handle = world.reply(&["create", "jan.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &handle, "--wait"]);
+    build("feb.csv", &[]);
+    let found = world.reply(&["create", "feb.requests.jsonl"]);
+    assert_eq!((&found["job"], &found["submission"]), (&json!(handle), &json!("found")));
+    let warnings = found["warnings"].to_string();
+    assert!(warnings.contains("jan.csv: the answers of this job are joined to that"), "{found}");
+
+    let refused = world.refusal(&["results", &handle, "--join", "--output", "jan.csv", "--overwrite"]);
+    assert_eq!(refused["kind"], "invalid_argument", "{refused}");
+    let reply = results(&world, &[&handle, "--format", "source"]);
+    assert!(reply["output"].as_str().unwrap().ends_with("jan.answered.csv"), "{reply}");
+    let answered = world.read("jan.answered.csv");
+    assert!(answered.contains("gold") && !answered.contains("lost"), "{answered}");
+    std::fs::remove_file(world.path("feb.csv")).unwrap();
+    results(&world, &[&handle, "--join", "--output", "joined.csv"]);
+
+    let own = world.reply(&["create", "feb.requests.jsonl", "--new-run"]);
+    world.run(&["status", own["job"].as_str().unwrap(), "--wait"]);
+    world.write("feb.csv", "id,name,segment\n1,Ann,lost\n2,Bob,lost\n");
+    results(&world, &[own["job"].as_str().unwrap(), "--join", "--output", "own.csv"]);
+    assert!(world.read("own.csv").contains("lost"), "a run of its own has the data set it was built of");
+}
+
+#[test]
+fn a_schema_that_is_built_later_changes_no_outcome_of_a_job() {
+    let world = World::new();
+    let prompt = r#"[[simulate:echo]]{"c":"a","x":1}"#;
+    let build = |schema: &str, output: &str| {
+        world.reply(&["build", "--prompt", prompt, "--response-schema", schema, "--output", output]);
+        world.reply(&["create", output])
+    };
+    let created = build(r#"{"type":"object","properties":{"c":{"type":"string"}}}"#, "one.jsonl");
+    let handle = created["job"].as_str().unwrap();
+    world.run(&["status", handle, "--wait"]);
+    assert_eq!(results(&world, &[handle, "--limit", "1"])["outcomes"], json!({"answered": 1}));
+    let stricter = r#"{"type":"object","properties":{"c":{"type":"string"}},"additionalProperties":false}"#;
+    let found = build(stricter, "two.jsonl");
+    if found["job"] == created["job"] {
+        assert!(found["warnings"].to_string().contains("the schema that it was submitted with"), "{found}");
+    }
+    assert_eq!(results(&world, &[handle, "--limit", "1"])["outcomes"], json!({"answered": 1}));
+}
+
+#[test]
 fn a_file_of_some_outcomes_is_not_in_the_place_of_all_answers() {
     let world = World::new();
     let handle = finished(&world, &[("a", "one"), ("b", "[[simulate:failed]]"), ("c", "[[simulate:blocked]]")]);

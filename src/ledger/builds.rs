@@ -92,16 +92,22 @@ impl Ledger {
         })
     }
 
-    /// The origin of the request file that a job was made from, if it was built here.
+    /// The origin of a job's requests, as it was when they were submitted, if they were built here. That of a job which
+    /// was found at the API is the newest of its request file.
     pub fn origin_of(&self, job: &JobRecord) -> Result<Option<BuildOrigin>> {
-        job.input_sha256.as_deref().map_or(Ok(None), |sha256| self.build_origin(sha256))
+        let sql = "SELECT coalesce(build, builds.origin) FROM jobs LEFT JOIN builds ON sha256 = input_sha256 WHERE handle = ?1";
+        self.origin(sql, job.handle.as_str())
     }
 
-    /// The origin of a request file, if it was built here.
+    /// The newest origin of a request file, if it was built here.
     pub fn build_origin(&self, sha256: &str) -> Result<Option<BuildOrigin>> {
-        let found: Option<String> = self.read("reading a build", |connection| {
-            connection.query_row("SELECT origin FROM builds WHERE sha256 = ?1", [sha256], |row| row.get(0)).optional()
+        self.origin("SELECT origin FROM builds WHERE sha256 = ?1", sha256)
+    }
+
+    fn origin(&self, sql: &str, of: &str) -> Result<Option<BuildOrigin>> {
+        let found: Option<Option<String>> = self.read("reading a build", |connection| {
+            connection.query_row(sql, [of], |row| row.get(0)).optional()
         })?;
-        Ok(found.and_then(|origin| serde_json::from_str(&origin).ok()))
+        Ok(found.flatten().and_then(|origin| serde_json::from_str(&origin).ok()))
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! One object: `format`, `version`, `exported_at`, then the lists `jobs` (each with its `parts`), `builds`, `uploads`
 //! and `events`. Names are those of the ledger's columns, times RFC 3339 in UTC, costs in US dollars, absent is `null`.
-//! `builds[].origin` is an object; the detail of a `call` event is the object `call`. Later versions of this program
+//! `builds[].origin` and `jobs[].build` are objects; the detail of a `call` event is the object `call`. Later versions of this program
 //! may add fields; a field that changes or goes raises the version.
 //!
 //! A column is in it only if it is named here, so that no secret slips in with a new one.
@@ -60,6 +60,7 @@ const JOBS: Table = Table {
         "created_at",
         "collected_at",
         "deleted_at",
+        "build",
     ],
 };
 
@@ -242,8 +243,10 @@ fn record(row: &Row<'_>, names: &[&str]) -> rusqlite::Result<Map<String, Value>>
         record.insert((*name).to_owned(), value);
     }
     let parsed = |text: &Value| serde_json::from_str::<Value>(text.as_str()?).ok().filter(Value::is_object);
-    if let Some(origin) = record.get("origin").and_then(parsed) {
-        record.insert("origin".to_owned(), origin);
+    for name in ["origin", "build"] {
+        if let Some(origin) = record.get(name).and_then(parsed) {
+            record.insert(name.to_owned(), origin);
+        }
     }
     let is_call = record.get("event").is_some_and(|event| event == super::events::CALL);
     if let Some(call) = record.get("detail").filter(|_| is_call).and_then(parsed) {

@@ -326,8 +326,11 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
     }
     tx.execute(
         "UPDATE jobs SET input_path = ?2, input_sha256 = ?3, input_modified = ?4, held = 0, cancelled = 0, \
-         requests = (SELECT sum(requests) FROM parts WHERE parts.handle = ?1) WHERE handle = ?1",
-        params![known.handle.as_str(), job.input_path, job.input_sha256, job.input_modified.map(text)],
+         requests = (SELECT sum(requests) FROM parts WHERE parts.handle = ?1), \
+         build = coalesce(CASE WHEN ?5 THEN build END, (SELECT builds.origin FROM builds WHERE sha256 = ?3), build) \
+         WHERE handle = ?1",
+        // What was sent stays what it was made of.
+        params![known.handle.as_str(), job.input_path, job.input_sha256, job.input_modified.map(text), known.is_sent()],
     )?;
     bring_state_up_to_date(tx, &known.handle)?;
     Ok(Intended::Known(exactly(tx, &known.handle)?))
@@ -385,8 +388,9 @@ fn insert(tx: &Transaction<'_>, job: &NewJob) -> rusqlite::Result<()> {
     let urls = (!job.webhook_urls.is_empty()).then(|| serde_json::to_string(&job.webhook_urls).unwrap_or_default());
     tx.execute(
         "INSERT INTO jobs (handle, hash, content_hash, run, model, kind, requests, input_path, input_sha256, \
-         input_modified, origin, high_usd, retry_of, priority, webhook_urls, owner, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'created', ?11, ?12, ?13, ?14, ?15, ?16)",
+         input_modified, origin, high_usd, retry_of, priority, webhook_urls, owner, created_at, build) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'created', ?11, ?12, ?13, ?14, ?15, ?16, \
+         (SELECT builds.origin FROM builds WHERE sha256 = ?9))",
         params![
             job.handle.as_str(),
             job.handle.hash(),

@@ -33,6 +33,8 @@ struct Candidate {
     job: Prunable,
     retry_of: Option<String>,
     input_sha256: Option<String>,
+    /// What its requests were made of.
+    source: Option<String>,
     /// Ended long ago, in all its parts, and its answers are here or were deleted.
     is_done_with: bool,
 }
@@ -77,7 +79,8 @@ fn candidates(connection: &Connection, before: DateTime<Utc>) -> rusqlite::Resul
         "SELECT jobs.handle, jobs.requests, retry_of, input_sha256, jobs.state, \
          max(coalesce(ended_at, moved_at, submitted_at, step_at)) AS ended, \
          jobs.state IN ({ended}) AND min(parts.state IN ({ended}) OR {given_up}) AND count(*) = max(parts_in_all) AND \
-         (jobs.collected_at IS NOT NULL OR deleted_at IS NOT NULL OR min(parts.collected_at IS NOT NULL OR {given_up})) \
+         (jobs.collected_at IS NOT NULL OR deleted_at IS NOT NULL OR min(parts.collected_at IS NOT NULL OR {given_up})), \
+         CASE WHEN json_valid(build) THEN json_extract(build, '$.source') END \
          FROM jobs JOIN parts ON parts.handle = jobs.handle GROUP BY jobs.handle ORDER BY ended, jobs.handle"
     ))?;
     let rows = query.query_map([], |row| {
@@ -91,6 +94,7 @@ fn candidates(connection: &Connection, before: DateTime<Utc>) -> rusqlite::Resul
             },
             retry_of: row.get(2)?,
             input_sha256: row.get(3)?,
+            source: row.get(7)?,
             is_done_with: row.get(6)? && ended_at.is_some_and(|ended| ended < before),
         })
     })?;
@@ -121,6 +125,9 @@ fn staying<'c>(
         if let Some(first) = &candidate.retry_of {
             related.entry(handle).or_default().push(first);
             related.entry(first).or_default().push(handle);
+        }
+        if let Some(source) = candidate.source.as_deref().and_then(|source| source.strip_prefix("job:")) {
+            related.entry(handle).or_default().push(source);
         }
         if let Some(sha256) = &candidate.input_sha256 {
             submitted.insert(sha256.as_str());

@@ -8,6 +8,7 @@
 //!    `leases`, `limits`.
 //! 4. `tasks`; since when the API says that it does not know a batch.
 //! 5. Jobs that were cancelled while they waited.
+//! 6. Of what a job's own requests were made, whatever is built later.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -19,7 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// Every table, and whether its rows are numbered.
 pub(super) const TABLES: &str =
@@ -197,6 +198,11 @@ const STEPS: [&str; VERSION as usize] = [
     "
     -- It was cancelled while some of it, or all, waited to be sent.
     ALTER TABLE jobs ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
+",
+    "
+    -- Of what its requests were made, as it was when they were submitted: the same requests may be built of other rows.
+    ALTER TABLE jobs ADD COLUMN build TEXT;
+    UPDATE jobs SET build = (SELECT builds.origin FROM builds WHERE sha256 = input_sha256);
 ",
 ];
 

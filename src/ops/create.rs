@@ -215,6 +215,7 @@ pub(super) async fn submit_file(
         takes_batches(app, &model, checked.kind).await?;
     }
     let (job, submission) = submit(app, job, checked.keys, monitor).await?;
+    warnings.extend(made_before(origin.as_ref(), app.ledger()?.origin_of(&job)?.as_ref()));
     warnings.extend((args.new_run && submission == Submission::Created).then(|| PAYS_AGAIN.to_owned()));
     let next = next_step(&job, submission);
     Ok(CreateReply {
@@ -235,6 +236,23 @@ pub(super) async fn submit_file(
 }
 
 const PAYS_AGAIN: &str = "the same call with new_run: true submits and pays once more; without it, it finds this job";
+
+/// What to know of a job that was found, and was submitted for other rows or another schema than its requests were built
+/// of just now.
+fn made_before(now: Option<&BuildOrigin>, before: Option<&BuildOrigin>) -> Option<String> {
+    let (now, before) = now.zip(before)?;
+    let data = |origin: &BuildOrigin| (origin.source.clone(), origin.reading.clone(), origin.key.clone());
+    if data(now) != data(before) {
+        let source = before.source.as_deref().unwrap_or("rows given in the call");
+        return Some(format!(
+            "the same requests were submitted before, built of {source}: the answers of this job are joined to that; {FOR_ITSELF}"
+        ));
+    }
+    let is_other = (&now.response_schema, now.expects_json) != (&before.response_schema, before.expects_json);
+    is_other.then(|| format!("its answers are checked against the schema that it was submitted with; {FOR_ITSELF}"))
+}
+
+const FOR_ITSELF: &str = "new_run: true makes a job of its own, which is paid again";
 
 /// Refuses a job that is not the one that was agreed to, whatever its name: its file was changed since, as a rule.
 fn refuse_another(agreed: &Handle, job: &NewJob) -> Result<()> {

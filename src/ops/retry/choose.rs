@@ -117,8 +117,10 @@ fn mark(args: &RetryArgs) -> String {
 /// The retry that has ended and that the very same call made: made again, it finds that one, whatever was left unanswered.
 fn made_by(app: &App, family: &Family, job: &JobRecord, call: &str) -> Result<Option<Earlier>> {
     for retry in family.retries().filter(|retry| retry.job.retry_of.as_ref() == Some(&job.handle)) {
-        let origin = app.ledger()?.origin_of(&retry.job)?;
-        let made_it = origin.is_some_and(|origin| origin.retry_call.as_deref() == Some(call));
+        // Calls that choose the same requests make the same retry: the first one and the last one are known.
+        let sha256 = retry.job.input_sha256.as_deref().unwrap_or_default();
+        let origins = [app.ledger()?.origin_of(&retry.job)?, app.ledger()?.build_origin(sha256)?];
+        let made_it = origins.iter().flatten().any(|origin| origin.retry_call.as_deref() == Some(call));
         if let (true, Some(keys), Ok(path)) = (made_it, &retry.keys, as_submitted(app, &retry.job)) {
             return Ok(Some(Earlier { number: retry.number, job: retry.job.clone(), keys: keys.clone(), path }));
         }
