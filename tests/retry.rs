@@ -95,6 +95,20 @@ fn room_grows_with_each_retry_until_it_is_enough() {
 }
 
 #[test]
+fn room_grows_over_what_another_retry_of_the_same_job_tried() {
+    let world = World::new();
+    let limit = |limit: i64| json!({"maxOutputTokens": limit});
+    let job = ended(
+        &world,
+        &[line("cut", "[[simulate:tight]] a", limit(100)), line("failed", "[[simulate:failed]] b", limit(9))],
+    );
+    retried(&world, &[&job, "--outcome", "truncated"]);
+    let second = retried(&world, &[&job, "--outcome", "failed", "--outcome", "truncated"]);
+    let sent = configs(&uploaded(&world, second["job"].as_str().unwrap()));
+    assert_eq!(sent, [("cut".into(), limit(400)), ("failed".into(), limit(9))]);
+}
+
+#[test]
 fn the_same_call_finds_its_retry_although_that_left_something_unanswered() {
     let world = World::new();
     let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1})), line("b", "hi", json!({}))]);

@@ -280,7 +280,8 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
         if task.wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
             elsewhere += 1;
         } else if task.wanted.contains(&found.answer.outcome) {
-            match settings.change(line.bytes, &found.answer, &act)? {
+            let times = times_repeated(members, found.answer.generation);
+            match settings.change(line.bytes, (&found.answer, times), &act)? {
                 None => writer.push(line.bytes)?,
                 Some(changed) => writer.push(&changed)?,
             }
@@ -300,6 +301,22 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
         Some(retry) => Err(still_running(&task.job, retry)),
         None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, model: None }),
     }
+}
+
+/// How many retries, one of the other, led to this generation.
+fn times_repeated(members: &[Member], generation: u32) -> u32 {
+    let retried = |member: &Member| member.job.retry_of.clone();
+    let mut next = members.iter().find(|member| member.number == generation).filter(|member| member.number > 0);
+    let mut times = 0;
+    while let Some(member) = next {
+        times += 1;
+        let of = retried(member);
+        // A retry is numbered after what it repeats.
+        next = members
+            .iter()
+            .find(|other| (1..member.number).contains(&other.number) && of.as_ref() == Some(&other.job.handle));
+    }
+    times
 }
 
 fn keys_of(file: &AllowedPath) -> Result<KeySet> {
