@@ -273,10 +273,11 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     let mut writer = RequestWriter::create(task.output.clone(), true)?;
     let (mut repeated, mut elsewhere) = (OutcomeCounts::default(), 0);
     let mut settings = Settings::new(task.asked.clone());
-    let (mut paid, mut costs) = (Summary::new(0), Costs::default());
+    let (mut paid, mut costs, mut is_missing) = (Summary::new(0), Costs::default(), false);
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
         let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
+        is_missing |= found.answer.outcome == Outcome::Missing;
         if task.wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
             elsewhere += 1;
         } else if task.wanted.contains(&found.answer.outcome) {
@@ -292,7 +293,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
             monitor.check(&act)?;
         }
     }
-    costs.leave_out(merged.unreadable());
+    costs.leave_out(merged.unclear(is_missing)?.into_iter());
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
     let is_it = |retry: &Running| retry.job.model == task.model && is_retry_of(&retry.job, &sha256, &task.job.handle);
