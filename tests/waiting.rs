@@ -301,6 +301,30 @@ fn a_success_without_output_is_waited_for_and_called_one_after_half_an_hour() {
 }
 
 #[test]
+fn a_clock_that_is_wrong_makes_no_job_look_old() {
+    for hours in [-50, -26, 50] {
+        let clock = ManualClock::new(chrono::Utc::now() + chrono::TimeDelta::hours(hours));
+        let world = World::with(|options| {
+            options.clock = Arc::new(clock.clone());
+            options.tells_its_time = true;
+            options.pace = Pace::realistic();
+        });
+        let handle = job(&world, &["one"], &[]);
+        let seen = status(&world, &handle);
+        assert_eq!(
+            (&seen["state"], &seen["verdict"]),
+            (&json!("JOB_STATE_PENDING"), &json!("normal")),
+            "{hours} h: {seen}"
+        );
+        assert!((0..60).contains(&seen["age_s"].as_i64().unwrap()), "{hours} h: {seen}");
+        clock.advance(Duration::from_secs(25 * 3600));
+        age(&world, &handle, 600);
+        let seen = status(&world, &handle);
+        assert_eq!(seen["state"], "JOB_STATE_SUCCEEDED", "{hours} h: {seen}");
+    }
+}
+
+#[test]
 fn a_call_that_waits_is_answered_in_time_although_an_upload_takes_long() {
     let world = slow_world();
     world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);

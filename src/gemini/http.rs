@@ -214,7 +214,7 @@ impl Http {
         let start = Instant::now();
         let response = self.client.execute(request).await.map_err(|e| Failure::of_client(e, start.elapsed()))?;
         let status = response.status();
-        sighting.answered(status.as_u16());
+        sighting.answered(status, response.headers());
         if status.is_success() {
             return Ok(response);
         }

@@ -29,6 +29,7 @@ mod arrived;
 mod batches;
 mod call;
 mod chunks;
+mod date;
 mod failure;
 mod files;
 mod http;

@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::HeaderMap;
-use http::header::DATE;
 use reqwest::{Method, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -13,7 +11,7 @@ use super::call::{Call, Subject};
 use super::failure::Failure;
 use super::settings::{self, Settings};
 use super::status::ApiStatus;
-use super::{http as calls, json};
+use super::{date, http as calls, json};
 use crate::error::Result;
 
 /// Somebody waits for it.
@@ -93,14 +91,8 @@ async fn head(request: reqwest::RequestBuilder) -> Result<Head, Failure> {
 
 /// The answer was written half its way ago.
 fn ahead(head: &Head) -> Option<TimeDelta> {
-    let there = date(head.response.headers())?;
     let written = head.at - TimeDelta::from_std(head.latency / 2).ok()?;
-    Some(there - written)
-}
-
-fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?);
-    date.ok().map(|date| date.to_utc())
+    date::ahead(head.response.headers(), written)
 }
 
 async fn count(response: Response) -> Result<usize, Failure> {
