@@ -180,6 +180,20 @@ fn a_broken_array_ends_the_reading_and_says_where() {
 }
 
 #[test]
+fn what_follows_an_array_is_found_wherever_the_blocks_of_the_reading_end() {
+    for length in [10, 128 * 1024, 256 * 1024, 256 * 1024 + 1, 1024 * 1024] {
+        let array = format!("[{{\"a\":\"{}\"}}]", "x".repeat(length - "[{\"a\":\"\"}]".len()));
+        assert_eq!(objects("a.json", format!("{array}{}\n", " ".repeat(300_000)).as_bytes()).len(), 1, "{length}");
+        for more in ["[{\"a\":1}]", "\n\n[]", "]"] {
+            let error = read("a.json", format!("{array}{more}").as_bytes()).unwrap_err();
+            assert!(error.cause().contains("stands behind the end of the array"), "{length}, {more:?}: {error}");
+        }
+    }
+    let error = read("a.json", format!("[]{}[]", " ".repeat(1_000_000)).as_bytes()).unwrap_err();
+    assert!(error.cause().contains("stands behind the end"), "{error}");
+}
+
+#[test]
 fn the_bytes_decide_between_the_two_json_formats() {
     let rows = vec![json!({"a": 1}), json!({"a": 2})];
     assert_eq!(objects("lines.json", b"{\"a\":1}\n{\"a\":2}\n"), rows);
