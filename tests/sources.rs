@@ -525,6 +525,40 @@ fn a_quote_that_is_never_closed_is_refused_and_not_taken_for_text() {
 }
 
 #[test]
+fn numbers_longer_than_numbers_can_be_keep_their_digits_in_prompts_keys_and_answers() {
+    let world = World::new();
+    let rows = [
+        r#"{"id":123456789012345678901,"wei":1234567890123456789012345,"price":12.5,"more":{"tags":[1,20000000000000000001]}}"#,
+        r#"{"id":123456789012345678902,"wei":18446744073709551615,"price":1234567890123456.78,"more":{"tags":[]}}"#,
+    ];
+    let template = "{{ wei }} {{ price }} {{ more.tags | join('+') }}";
+    let expected = [
+        ("123456789012345678901", "1234567890123456789012345 12.5 1+20000000000000000001"),
+        ("123456789012345678902", "18446744073709551615 1234567890123456.78 "),
+    ]
+    .map(|(key, text)| (key.to_owned(), text.to_owned()));
+    put(&world, "a.jsonl", rows.join("\n"));
+    put(&world, "a.json", format!("[{}]", rows.join(",\n")));
+    for name in ["a.jsonl", "a.json"] {
+        assert_eq!(requests(&world, &[name, "-t", template, "--key", "id"]), expected, "{name}");
+        let told = "2 rows hold numbers with more digits than a number keeps, first 123456789012345678901 in line 1: they \
+            are read as text";
+        let reply = built(&world, &[name, "-t", template, "--key", "id"]);
+        assert!(reply["warnings"].to_string().contains(told), "{reply}");
+    }
+    let handle = world.reply(&["create", "out.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    world.reply(&["results", &handle, "--join", "--output", "joined.jsonl"]);
+    let source = &world.lines("joined.jsonl")[0]["source"];
+    assert_eq!((&source["wei"], &source["price"]), (&json!("1234567890123456789012345"), &json!(12.5)));
+    // What numbers can hold stays a number, and nothing is said.
+    put(&world, "plain.jsonl", "{\"id\":9223372036854775807,\"x\":0.1}\n");
+    let reply = built(&world, &["plain.jsonl", "-t", "{{ id }} {{ x }}"]);
+    assert_eq!(written(&world)[0].1, "9223372036854775807 0.1");
+    assert_eq!(reply["warnings"], Value::Null);
+}
+
+#[test]
 fn ragged_rows_and_broken_json_are_told_with_their_lines() {
     let world = World::new();
     put(&world, "a.csv", "a,b\n1,2\n3\n4,5,6\n7,8\n");

@@ -227,6 +227,19 @@ fn rows_and_prompts_of_the_call_are_rows() {
 }
 
 #[test]
+fn a_number_of_the_call_that_was_rounded_on_its_way_is_pointed_out() {
+    let rows = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).unwrap();
+    let notes = |text: &str| {
+        let mut source = Source::inline(rows(text));
+        all(&mut source).unwrap();
+        source.notes()
+    };
+    assert!(notes(r#"[{"a": 18446744073709551615, "b": -0.1, "c": ["123456789012345678901"]}]"#).is_empty());
+    let told = notes(r#"[{"a": 1}, {"a": {"b": [1, 123456789012345678901]}}]"#);
+    assert!(told[0].starts_with("row 2 holds the number 1.2345678901234568e"), "{told:?}");
+}
+
+#[test]
 fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
     let text = concat!(
         "{\"key\":\"a\",\"response\":{\"text\":\"A\"},\"outcome\":\"answered\"}\n",
@@ -246,6 +259,15 @@ fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
     let told =
         "3 requests of the earlier job have no answer and are left out: 1 missing, 1 truncated, 1 failed (b, c, d)";
     assert_eq!(source.notes(), [told]);
+}
+
+#[test]
+fn long_numbers_in_an_answer_keep_their_digits() {
+    let answer = json!({"text": "{\"id\": 123456789012345678901, \"price\": 12.5}"});
+    let line = json!({"key": "a", "response": answer, "outcome": "answered"}).to_string();
+    let (_folder, path) = file("answers.jsonl", line.as_bytes());
+    let rows = all(&mut Source::answers(&path, Vec::new()).unwrap()).unwrap();
+    assert_eq!(rows[0].as_ref().unwrap().2["parsed"], json!({"id": "123456789012345678901", "price": 12.5}));
 }
 
 #[test]

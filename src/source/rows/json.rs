@@ -57,6 +57,10 @@ impl Rows for JsonRows {
     fn details(&self) -> Vec<String> {
         self.wrapping.words()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.objects.note().into_iter().collect()
+    }
 }
 
 /// One element of an array, and where it starts.
