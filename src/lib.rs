@@ -81,8 +81,9 @@
 //!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
-//!   decoded); `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern,
-//!   but not those of this program's own (`source/own_files.rs`).
+//!   decoded); `source/exact.rs` keeps all digits of long numbers; `source/column_type.rs` is what a column holds;
+//!   `source/listing.rs` finds the files of a folder or a pattern, but not those of this program's own
+//!   (`source/own_files.rs`).
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
 //!     line is of which key, in bounded memory.

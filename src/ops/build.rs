@@ -16,6 +16,7 @@ mod uploads;
 mod watch;
 mod words;
 
+pub use crate::source::Format;
 pub(super) use media_life::media_life;
 pub(super) use ready::Lines;
 pub use words::{BuildArgs, BuildKind, BuildReply, OnBadRow};

@@ -10,6 +10,7 @@ mod chain;
 mod column_type;
 mod damage;
 mod escape;
+mod exact;
 mod filters;
 mod format;
 mod key;

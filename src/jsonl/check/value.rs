@@ -164,7 +164,9 @@ impl<'a> Value<'_, '_, 'a> {
             Shape::Media => self.media(text),
             Shape::Str => self.walk.facts.has_file_data |= self.fact == Some(Mark::File) && !text.is_empty(),
             Shape::Word(known) => self.word(text, known),
-            Shape::Int if text.parse::<i64>().is_ok() => self.note_count(text.parse().ok()),
+            Shape::Int if text.parse::<i64>().is_ok() => {
+                self.number(text.parse().ok(), text.parse().unwrap_or_default(), true);
+            }
             Shape::Num if text.parse::<f64>().is_ok() => {}
             Shape::Opaque => {}
             _ => self.mismatch("a string"),
