@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{Seek, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ pub(super) struct Http {
     pub(super) timeouts: Timeouts,
     pub(super) chunk_bytes: usize,
     witness: Option<Arc<dyn Witness>>,
+    spool: PathBuf,
 }
 
 /// One request on its way, and what is expected of the answer.
@@ -88,7 +90,18 @@ impl Http {
         let client = client(&base, settings.timeouts.connect)?;
         let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
         let version = settings::version(&settings.api_version)?;
-        Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes, witness: settings.witness })
+        Ok(Self {
+            client,
+            base,
+            version,
+            key,
+            secret,
+            retry,
+            timeouts,
+            chunk_bytes,
+            witness: settings.witness,
+            spool: settings.spool,
+        })
     }
 
     /// A short hash of the key and the service it is for. The port says nothing of that: a simulator has another one
@@ -274,7 +287,7 @@ impl Http {
     async fn spooled_once<T: Send + 'static>(&self, call: &Call, read: ReadSpool<T>) -> Result<T, Failure> {
         let local = |e| Failure::Local(Error::io("keeping an answer in a temporary file", e));
         let mut answer = self.open_once(call).await?;
-        let mut spool = SpooledTempFile::new(IN_MEMORY);
+        let mut spool = SpooledTempFile::new_in(IN_MEMORY, &self.spool);
         while let Some(piece) = self.piece(&mut answer).await? {
             spool.write_all(&piece).map_err(local)?;
         }

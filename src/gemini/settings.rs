@@ -1,5 +1,6 @@
 //! What the client is told, and whether it can work.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Who is told of every exchange with the API.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Where large answers are kept while they are read: they may hold pictures, and the system's folder for temporary
+    /// files is memory in many places.
+    pub spool: PathBuf,
 }
 
 impl Settings {
@@ -49,6 +53,7 @@ impl Settings {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             witness: None,
+            spool: std::env::temp_dir(),
         }
     }
 }
