@@ -47,7 +47,7 @@ pub(super) struct Http {
     pub(super) timeouts: Timeouts,
     pub(super) chunk_bytes: usize,
     witness: Option<Arc<dyn Witness>>,
-    spool: PathBuf,
+    spool: Option<PathBuf>,
 }
 
 /// One request on its way, and what is expected of the answer.
@@ -287,7 +287,10 @@ impl Http {
     async fn spooled_once<T: Send + 'static>(&self, call: &Call, read: ReadSpool<T>) -> Result<T, Failure> {
         let local = |e| Failure::Local(Error::io("keeping an answer in a temporary file", e));
         let mut answer = self.open_once(call).await?;
-        let mut spool = SpooledTempFile::new_in(IN_MEMORY, &self.spool);
+        let mut spool = match &self.spool {
+            Some(folder) => SpooledTempFile::new_in(IN_MEMORY, folder),
+            None => SpooledTempFile::new(IN_MEMORY),
+        };
         while let Some(piece) = self.piece(&mut answer).await? {
             spool.write_all(&piece).map_err(local)?;
         }

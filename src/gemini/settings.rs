@@ -37,9 +37,9 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Who is told of every exchange with the API.
     pub witness: Option<Arc<dyn Witness>>,
-    /// Where large answers are kept while they are read: they may hold pictures, and the system's folder for temporary
-    /// files is memory in many places.
-    pub spool: PathBuf,
+    /// Where large answers are kept while they are read, if not in the system's folder for temporary files: they may hold
+    /// pictures, and that folder is memory in many places.
+    pub spool: Option<PathBuf>,
 }
 
 impl Settings {
@@ -53,7 +53,7 @@ impl Settings {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             witness: None,
-            spool: std::env::temp_dir(),
+            spool: None,
         }
     }
 }
