@@ -53,7 +53,7 @@ mod witness;
 use std::fmt;
 use std::sync::Arc;
 
-pub use batches::{BatchInput, InlineRequest, NewBatch};
+pub use batches::NewBatch;
 pub use chunks::FileRange;
 pub use failure::undeliverable;
 pub use files::{FileState, RemoteFile};
