@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::failure::KEY_HINT;
 use super::retry::RetryPolicy;
 use super::witness::Witness;
 use crate::error::{Error, ErrorKind, Result};
@@ -116,18 +114,6 @@ pub(super) fn version(text: &str) -> Result<String> {
         format!("{version:?} is no version"),
     )
     .hint("use v1beta or v1"))
-}
-
-pub(super) fn key_header(key: &SecretString) -> Result<HeaderValue> {
-    let key = key.expose_secret().trim();
-    if key.is_empty() {
-        return Err(Error::new(ErrorKind::KeyMissing, "calling the Gemini API", "no API key is set").hint(KEY_HINT));
-    }
-    let mut value = HeaderValue::from_str(key).map_err(|_| {
-        Error::new(ErrorKind::Auth, "reading the API key", "it holds characters that no key has").hint(KEY_HINT)
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 pub(super) fn is_google(url: &Url) -> bool {
