@@ -77,8 +77,8 @@
 //!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be
 //!   enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when damaged
 //!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`);
-//!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`). What happens, and each call of the
-//!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
+//!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`), tried (`ledger/trial.rs`).
+//!   What happens, and each call of the API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
 //!   decoded); `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern,

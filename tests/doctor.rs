@@ -152,6 +152,20 @@ fn folders_that_are_not_there_or_cannot_be_written() {
 }
 
 #[test]
+fn a_full_disk_and_a_ledger_that_is_held() {
+    let world = World::new();
+    world.reply(&["list"]);
+    let checks = examine(world.command_with_files_of(64));
+    only_fails("ledger", &checks);
+    assert!(check("ledger", &checks)["mend"].as_str().unwrap().starts_with("make room"), "{checks:#?}");
+    let held = ledger::open(&world);
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let checks = examine(in_world(&world));
+    only_fails("ledger", &checks);
+    assert!(found("ledger", &checks).contains("another process has been writing to it"), "{checks:#?}");
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_all_that_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(folder.path());

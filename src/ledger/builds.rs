@@ -105,9 +105,8 @@ impl Ledger {
     }
 
     fn origin(&self, sql: &str, of: &str) -> Result<Option<BuildOrigin>> {
-        let found: Option<Option<String>> = self.read("reading a build", |connection| {
-            connection.query_row(sql, [of], |row| row.get(0)).optional()
-        })?;
+        let found: Option<Option<String>> =
+            self.read("reading a build", |connection| connection.query_row(sql, [of], |row| row.get(0)).optional())?;
         Ok(found.flatten().and_then(|origin| serde_json::from_str(&origin).ok()))
     }
 }

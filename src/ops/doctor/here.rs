@@ -1,12 +1,15 @@
 //! What can be looked at without the network: the program, its settings, prices, folders, the ledger.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Check;
 use crate::config::Config;
 use crate::job::outcome::counted;
 use crate::ledger::examine::{Condition, Examined, VERSION, examine};
+use crate::ledger::trial;
 use crate::ops::app::model_table;
+use crate::ops::ready::has_room;
 
 /// Prices and limits change a few times a year.
 const OLD_DAYS: i64 = 90;
@@ -58,8 +61,11 @@ pub(super) fn roots(config: &Config) -> Check {
 }
 
 pub(super) fn ledger(config: &Config) -> Check {
-    if let Err(e) = can_write(first_there(&config.home)) {
+    if let Err(e) = has_room(first_there(&config.home)) {
         let found = format!("{} cannot be written: {e}", config.home.display());
+        if is_full(e.kind()) {
+            return Check::fail("ledger", found, "make room on that disk, or name a folder on another with --home");
+        }
         return Check::fail("ledger", found, "allow it, or name another folder with --home (GEMINI_BATCH_HOME)");
     }
     let examined = examine(&config.home);
@@ -75,6 +81,9 @@ pub(super) fn ledger(config: &Config) -> Check {
             "use the newer gemini-batch-mcp that wrote it, or name another folder with --home (GEMINI_BATCH_HOME)",
         ),
         Condition::Sound { version, jobs } => {
+            if let Err(e) = trial::lock(&config.home) {
+                return Check::failed("ledger", &e);
+            }
             let age = if *version < VERSION { ", brought up to date by the next call" } else { "" };
             let found = format!("{file} is sound: {}, version {version}{age}", counted(*jobs, "job"));
             with_the_past(Check::ok("ledger", found), &examined)
@@ -108,6 +117,10 @@ fn with_the_past(check: Check, examined: &Examined) -> Check {
 /// Leaves nothing behind.
 fn can_write(folder: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
+}
+
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// The folder itself, or the nearest one above it: there it would be made.
