@@ -379,6 +379,27 @@ fn the_right_to_look_shows_no_names_of_files() {
 }
 
 #[test]
+fn the_right_to_look_shows_a_manifest_without_paths() {
+    let world = World::new();
+    world.write("planets.csv", "id\n1\n");
+    world.reply(&["build", "planets.csv", "--template", "{{ id }}"]);
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    let server = command_with_oauth(world.command(), world.folder.path());
+    let read = request("resources/read", &json!({"uri": format!("batch://jobs/{job}/manifest")}));
+    let read_with = |scope: &str| {
+        let answer = message(&post_with(&server, &token_of("somebody", scope), &read).1);
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap().to_owned();
+        (serde_json::from_str::<Value>(&text).unwrap(), text)
+    };
+    let (manifest, text) = read_with("batch:read");
+    assert_eq!((manifest["requests"].as_i64(), manifest["source"]["reading"].is_null()), (Some(1), false), "{text}");
+    assert!(!text.contains("planets.csv") && !text.contains("requests.jsonl"), "{text}");
+    let (manifest, text) = read_with("batch:write");
+    assert!(manifest["source"]["path"].as_str().unwrap().ends_with("planets.csv"), "{text}");
+    assert!(manifest["parts"][0]["input"]["path"].as_str().unwrap().ends_with("planets.requests.jsonl"), "{text}");
+}
+
+#[test]
 fn tokens_of_others_open_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_oauth(folder.path());

@@ -150,7 +150,9 @@ impl ServerHandler for BatchServer {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _until_answered = stopped_with_the_server(&mut context, self.app.ending());
         let monitor = McpMonitor::new(&context);
-        sound("resources/read", resources::read(&self.app, &request.uri, &monitor)).await.map(Into::into)
+        sound("resources/read", resources::read(&self.app, &request.uri, shows_files(&context), &monitor))
+            .await
+            .map(Into::into)
     }
 
     async fn list_prompts(
@@ -178,8 +180,7 @@ impl ServerHandler for BatchServer {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        // What files there are is nothing that the right to look is about.
-        let shows_files = !LooksOnly::is_in(&context);
+        let shows_files = shows_files(&context);
         sound("completion/complete", async { completion::complete(&self.app, &request, shows_files) }).await
     }
 
@@ -277,6 +278,11 @@ fn stopped_with_the_server(context: &mut RequestContext<RoleServer>, ending: &En
         stop.cancelled().await;
         order.cancel();
     }))
+}
+
+/// What files there are is nothing that the right to look is about.
+fn shows_files(context: &RequestContext<RoleServer>) -> bool {
+    !LooksOnly::is_in(context)
 }
 
 /// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.
