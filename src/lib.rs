@@ -93,7 +93,7 @@
 //! - [`jsonl`]: request and result lines, streamed: framing, writing, checking, reading. `jsonl/mend/`: requests as
 //!   people write them, put right. `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
-//! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server.
+//! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server, with `config/http/oauth.rs`.
 //! - [`paths`]: paths that were checked against the allowed folders, `paths/address.rs`: as callers name them;
 //!   `paths/unfinished.rs`: files that are being written. [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.

@@ -78,7 +78,11 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
         command
     };
     let (open, named) = (["--http", "0.0.0.0:0"], ["--http", "127.0.0.1:0", "--allowed-host", "batch.example.com"]);
-    let oauth = ["--http", "127.0.0.1:0", "--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE];
+    let by_issuer = |issuer, keys: Option<&'static str>| {
+        let flags = ["--http", "127.0.0.1:0", "--oauth-audience", AUDIENCE, "--oauth-issuer", issuer];
+        flags.into_iter().chain(keys.into_iter().flat_map(|keys| ["--oauth-jwks", keys])).collect::<Vec<_>>()
+    };
+    let oauth = by_issuer(ISSUER, None);
     for (command, flags, cause) in [
         (command(folder.path()), open.as_slice(), "there is no login"),
         (command(folder.path()), named.as_slice(), "there is no login"),
@@ -86,6 +90,9 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
         (with_token(), named.as_slice(), "nothing is encrypted"),
         (short(), &["--http", "127.0.0.1:0"], "shorter than 32"),
         (with_token(), oauth.as_slice(), "a token is set as well"),
+        (command(folder.path()), &by_issuer("as.example", None), "it is no address"),
+        (command(folder.path()), &by_issuer("http://as.example", None), "it is not encrypted"),
+        (command(folder.path()), &by_issuer(ISSUER, Some("http://as.example/keys")), "it is not encrypted"),
     ] {
         let (code, text) = HttpServer::refused(command, flags);
         assert_eq!(code, 2, "{flags:?}: {text}");
@@ -95,6 +102,26 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
     // Without --http there is nothing that these flags could be of.
     let (code, text) = HttpServer::refused(command(folder.path()), &["--behind-proxy"]);
     assert_eq!(code, 2, "{text}");
+}
+
+#[test]
+fn keys_in_a_file_are_there_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags =
+        |keys| ["--http", "127.0.0.1:0", "--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", keys];
+    for (file, text, cause) in [
+        ("nowhere.json", None, "nowhere.json: No such file"),
+        ("text.json", Some("the keys"), "expected"),
+        ("other.json", Some(r#"{"error": "none here"}"#), "missing field `keys`"),
+        ("empty.json", Some(r#"{"keys": []}"#), "it is empty"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        }
+        let (code, text) = HttpServer::refused(command(folder.path()), &flags(file));
+        assert_eq!(code, 1, "{file}: {text}");
+        assert!(text.contains("reading the keys in ") && text.contains(cause), "{file}: {text}");
+    }
 }
 
 #[test]
@@ -424,7 +451,7 @@ fn tokens_of_others_open_nothing() {
     ] {
         let (code, answer) = post_with(&server, &signed::token(&wrong), &initialize("2025-11-25"));
         assert_eq!(code, 401, "{wrong}");
-        assert!(answer.contains("error=\"invalid_token\""), "{answer}");
+        assert!(answer.contains("error=\"invalid_token\"") && answer.contains("the token is not accepted"), "{answer}");
     }
     let good = signed::token(&claims("batch:write"));
     for forged in
@@ -432,8 +459,11 @@ fn tokens_of_others_open_nothing() {
     {
         assert_eq!(post_with(&server, &forged, &initialize("2025-11-25")).0, 401, "{forged}");
     }
-    let (code, _) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
+    let (code, answer) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
     assert_eq!(code, 403, "a token without a scope of ours");
+    assert!(answer.contains("a token with the scope batch:read is needed"), "{answer}");
+    let unnamed = signed::token_with(&json!({"alg": "RS256"}), &claims("batch:write"));
+    assert_eq!(post_with(&server, &unnamed, &initialize("2025-11-25")).0, 200, "there is one key only");
     assert_eq!(post_with(&server, &good, &initialize("2025-11-25")).0, 200);
     // What a token says is told of on the line that says so.
     let odd = json!({"alg": "none\nthe owner logged in", "kid": signed::KID});
@@ -574,7 +604,9 @@ fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
         assert!(!answer.contains("www-authenticate"), "{answer}");
     }
     assert_eq!(post_with(&server, "x", &initialize("2025-11-25")).0, 401, "what is no token");
-    assert!(server.log().contains("public keys cannot be had"), "{}", server.log());
+    let log = server.log();
+    let told = log.lines().find(|line| line.contains("public keys cannot be had")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains("error sending request: ") && told.contains("refused"), "the cause of the cause: {told}");
 }
 
 #[tokio::test]

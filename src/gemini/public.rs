@@ -31,7 +31,7 @@ pub async fn public_json(url: &str) -> Result<Value> {
 }
 
 async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, String> {
-    let plain = |e: reqwest::Error| e.without_url().to_string();
+    let plain = |e: reqwest::Error| with_causes(&e.without_url());
     let mut response = request.send().await.map_err(plain)?.error_for_status().map_err(plain)?;
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(plain)? {
@@ -41,4 +41,10 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, String> {
         }
     }
     Ok(body)
+}
+
+/// An error and all that caused it: which of them says what to do is not known.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

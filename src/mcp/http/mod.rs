@@ -63,6 +63,9 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
 /// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
 pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     let ending = app.ending().clone();
+    if let Access::OAuth(oauth) = &settings.access {
+        oauth::checked(oauth).await?;
+    }
     let router = router(app, settings)?;
     // From now on a signal ends it in good order, however soon it comes.
     let stop = stop_signal()?;
