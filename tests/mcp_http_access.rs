@@ -211,6 +211,36 @@ fn a_client_that_sends_too_much_has_to_wait_and_others_need_not() {
 }
 
 #[test]
+fn the_log_names_who_is_refused_and_repeats_nothing_that_they_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::program(folder.path());
+    command.env("GEMINI_BATCH_HTTP_TOKEN", TOKEN).env_remove("RUST_LOG");
+    let flags = ["--behind-proxy", "--allowed-host", "batch.example.com", "--requests-per-minute", "4"];
+    let server = HttpServer::with(command, &flags);
+    let list = request("tools/list", &json!({}));
+    let mut wanted = Vec::new();
+    for (client, header, words) in [
+        ("203.0.113.1", ("Authorization", "Bearer guessed-and-wrong"), "a wrong token"),
+        ("203.0.113.2", ("X-Nothing", ""), "no token"),
+        ("203.0.113.3", ("Host", "evil.example"), "this server does not answer by that name"),
+        ("203.0.113.4", ("Origin", "https://evil.example"), "this server answers no page from there"),
+    ] {
+        assert!([401, 403].contains(&server.post("/mcp", &[("X-Forwarded-For", client), header], &list).0));
+        wanted.push(format!("refused {client}: {words}"));
+    }
+    for _ in 0..5 {
+        server.ask("GET", "/healthz", &[("X-Forwarded-For", "203.0.113.5")], "");
+    }
+    wanted.push("refused 203.0.113.5: too many requests".to_owned());
+    let start = Instant::now();
+    while !wanted.iter().all(|words| server.log().contains(words)) {
+        assert!(start.elapsed() < PATIENCE, "{wanted:?}: {}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!server.log().contains("evil.example") && !server.log().contains("guessed"), "{}", server.log());
+}
+
+#[test]
 fn without_a_proxy_a_client_cannot_say_who_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let server = HttpServer::with(command(folder.path()), &["--requests-per-minute", "3"]);

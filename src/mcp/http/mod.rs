@@ -17,6 +17,7 @@ mod modern;
 mod oauth;
 mod pulse;
 mod rate;
+mod refusals;
 mod scopes;
 mod sessions;
 mod sse;
@@ -140,7 +141,8 @@ fn router(app: App, settings: &HttpSettings) -> Result<Router> {
     }
     let guard =
         guard::Guard { hosts: settings.allowed_hosts.clone().into(), origins: settings.allowed_origins.clone().into() };
-    Ok(all.layer(from_fn_with_state(guard, guard::checked)))
+    let refusals = refusals::Refusals::new(settings.behind_proxy);
+    Ok(all.layer(from_fn_with_state(guard, guard::checked)).layer(from_fn_with_state(refusals, refusals::told)))
 }
 
 /// Streamable HTTP as it is spoken here.

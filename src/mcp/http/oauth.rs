@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::jwt::{self, Expected, Keys, Refused};
 use super::later;
+use super::refusals::because;
 use crate::config::http::OAuthSettings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mcp::tasks::Owner;
@@ -129,7 +130,7 @@ impl OAuth {
 
     fn refusal(&self, want: Want, uri: &Uri, headers: &HeaderMap) -> Box<Response> {
         let metadata = format!("{}{METADATA}{}", self.origin(headers), transport(uri.path()));
-        let (status, challenge, words) = match want {
+        let (status, challenge, words) = match &want {
             Want::Token => {
                 (StatusCode::UNAUTHORIZED, format!("scope=\"{READ} {WRITE}\""), "a token is needed\n".to_owned())
             }
@@ -144,7 +145,13 @@ impl OAuth {
             ),
         };
         let challenge = format!("Bearer resource_metadata=\"{metadata}\", {challenge}");
-        Box::new((status, [(WWW_AUTHENTICATE, challenge)], words).into_response())
+        let response = (status, [(WWW_AUTHENTICATE, challenge)], words).into_response();
+        Box::new(match want {
+            // So every login begins.
+            Want::Token => response,
+            Want::GoodToken => because("a token that is not accepted (why: RUST_LOG=info)", response),
+            Want::Scope(_) => because("a token that lacks the scope", response),
+        })
     }
 
     /// The address as the caller knows it. The `Host` was checked before.
