@@ -249,7 +249,7 @@ fn a_signal_ends_a_call_and_it_is_told_so() {
     let time = server.terminate();
     assert!(time < Duration::from_secs(2), "{time:?}");
     let (_, rest) = server.close();
-    assert!(rest.len() == 1 && rest[0].contains("kind: cancelled"), "{rest:?}");
+    assert!(rest.len() == 1 && rest[0].contains("cause: the server is stopping"), "{rest:?}");
 }
 
 /// What is being sent behind an answer when the server is brought to its end is sent whole.

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::http::{InSession, LostSession};
 use super::progress::McpMonitor;
 use super::tasks::LooksOnly;
-use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
+use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, reply, resources, subscriptions, tasks};
 use crate::ops::{self, Ending};
 
 /// The methods that are answered here, and may come with parameters that are none of theirs.
@@ -262,9 +262,10 @@ impl BatchServer {
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
         ops::queue::nudge(&self.app);
-        if let Ok(CallToolResponse::Complete(CallToolResult { structured_content: Some(reply), .. })) = &answer {
-            ops::statusline::told(&self.app.config().home, reply);
+        if let Ok(CallToolResponse::Complete(CallToolResult { structured_content: Some(told), .. })) = &answer {
+            ops::statusline::told(&self.app.config().home, told);
         }
+        let answer = if self.app.ending().stop().is_cancelled() { answer.map(reply::told_of_the_end) } else { answer };
         answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
 }
