@@ -166,6 +166,24 @@ fn a_full_disk_and_a_ledger_that_is_held() {
 }
 
 #[test]
+fn the_folder_that_a_server_would_make_for_itself_is_not_made_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.arg("--simulate").current_dir("/");
+    let checks = examine(command);
+    assert_eq!(with("warn", &checks), ["settings"], "{checks:#?}");
+    assert!(found("roots", &checks).contains("gemini-batch"), "{checks:#?}");
+    assert!(!folder.path().join("gemini-batch").exists());
+
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mut command = program(folder.path());
+    command.arg("--simulate").current_dir("/").env("HOME", folder.path().join("file"));
+    let checks = examine(command);
+    only_fails("roots", &checks);
+    assert!(check("roots", &checks)["mend"].as_str().unwrap().contains("--root or GEMINI_BATCH_ROOTS"), "{checks:#?}");
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_all_that_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(folder.path());

@@ -48,11 +48,16 @@ pub(super) fn prices(config: &Config) -> Check {
 pub(super) fn roots(config: &Config) -> Check {
     let names: Vec<String> = config.roots.iter().map(|root| root.display().to_string()).collect();
     for (root, name) in config.roots.iter().zip(&names) {
-        if !root.is_dir() {
+        let is_to_be_made = config.own_root.as_ref() == Some(root) && !root.exists();
+        if !is_to_be_made && !root.is_dir() {
             let found = format!("{name} is not there, or no folder");
             return Check::fail("roots", found, "create it, or name another with --root (GEMINI_BATCH_ROOTS)");
         }
-        if let Err(e) = can_write(root) {
+        if let Err(e) = can_write(first_there(root)) {
+            if is_to_be_made {
+                let found = format!("{name} cannot be made: {e}");
+                return Check::fail("roots", found, "name a folder with --root or GEMINI_BATCH_ROOTS");
+            }
             let found = format!("{name} can be read, not written: {e}");
             return Check::warn("roots", found, "allow it, or name a folder for the files with --root");
         }
