@@ -13,7 +13,7 @@ use super::ending::Ending;
 use super::lacking::Lacking;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};
+use crate::gemini::{GOOGLE_BASE_URL, Gemini, RetryPolicy, Settings, Witness};
 use crate::job::ModelTable;
 use crate::ledger::Ledger;
 use crate::paths::Roots;
@@ -129,6 +129,19 @@ impl App {
         self.inner.gemini.get_or_try_init(|| self.connect()).await
     }
 
+    /// Where the API is, or the simulator standing in for it.
+    pub(super) async fn api_address(&self) -> Result<&str> {
+        let config = &self.inner.config;
+        if config.simulate {
+            return Ok(self.simulator().await?.url());
+        }
+        Ok(config.base_url.as_deref().unwrap_or(GOOGLE_BASE_URL))
+    }
+
+    async fn simulator(&self) -> Result<&Simulator> {
+        self.inner.simulator.get_or_try_init(|| start_simulator(self.inner.config.simulator_folder())).await
+    }
+
     /// Whether the API can be asked at all.
     pub fn can_connect(&self) -> bool {
         self.inner.config.simulate || self.inner.config.key.is_some()
@@ -161,7 +174,7 @@ impl App {
     async fn connect(&self) -> Result<Gemini> {
         let config = &self.inner.config;
         if config.simulate {
-            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config.simulator_folder())).await?;
+            let simulator = self.simulator().await?;
             let key = SecretString::from("simulated".to_owned());
             let usual = self.settings(key);
             return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..usual });
