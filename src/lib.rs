@@ -95,7 +95,8 @@
 //! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
 //! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server, with `config/http/oauth.rs`.
 //! - [`paths`]: paths that were checked against the allowed folders, `paths/address.rs`: as callers name them;
-//!   `paths/unfinished.rs`: files that are being written. [`progress`]: how long work is told and stopped.
+//!   `paths/unfinished.rs`: files that are being written; `paths/private.rs`: folders that are this user's alone.
+//! - [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.
 //! - [`simulator`]: the API, pretended, on loopback; shares no type with [`gemini`].
 //!

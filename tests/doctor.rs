@@ -183,6 +183,30 @@ fn the_folder_that_a_server_would_make_for_itself_is_not_made_here() {
     assert!(check("roots", &checks)["mend"].as_str().unwrap().contains("--root or GEMINI_BATCH_ROOTS"), "{checks:#?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_its_users_alone_and_a_folder_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let mode = |name: &str| std::fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o777;
+    let open = |name: &str| std::fs::set_permissions(world.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+    world.write("r.jsonl", requests::small_file());
+    world.reply(&["create", "r.jsonl"]);
+    assert_eq!((mode("home"), mode("home/jobs")), (0o700, 0o700));
+    let kept = std::fs::read_dir(world.path("home/jobs")).unwrap().map(|entry| entry.unwrap().path());
+    for folder in kept {
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
+    }
+    open("");
+    assert_eq!(with("ok", &examine(in_world(&world))), CHECKS);
+    open("home");
+    let checks = examine(in_world(&world));
+    assert_eq!(with("warn", &checks), ["ledger"], "{checks:#?}");
+    assert!(check("ledger", &checks)["mend"].as_str().unwrap().starts_with("chmod 700 "), "{checks:#?}");
+    world.reply(&["list"]);
+    assert_eq!(mode("home"), 0o755, "a folder that was there is left as it is");
+}
+
 #[test]
 fn settings_that_cannot_be_read_are_all_that_is_told() {
     let folder = tempfile::tempdir().unwrap();

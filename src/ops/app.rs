@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{GOOGLE_BASE_URL, Gemini, RetryPolicy, Settings, Witness};
 use crate::job::ModelTable;
 use crate::ledger::Ledger;
-use crate::paths::Roots;
+use crate::paths::{Roots, create_private};
 use crate::simulator::{self, Simulator};
 
 /// Most clients give up on a call after 60 seconds.
@@ -208,6 +208,7 @@ impl App {
 }
 
 pub(super) async fn start_simulator(folder: PathBuf) -> Result<Simulator> {
+    create_private(&folder).map_err(|e| Error::io(format!("creating {}", folder.display()), e))?;
     Simulator::start(simulator::Options::new(folder)).await
 }
 

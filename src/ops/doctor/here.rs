@@ -10,6 +10,7 @@ use crate::ledger::examine::{Condition, Examined, VERSION, examine};
 use crate::ledger::trial;
 use crate::ops::app::model_table;
 use crate::ops::ready::has_room;
+use crate::paths::is_open_to_others;
 
 /// Prices and limits change a few times a year.
 const OLD_DAYS: i64 = 90;
@@ -78,7 +79,7 @@ pub(super) fn ledger(config: &Config) -> Check {
     match &examined.condition {
         Condition::NotThere => {
             let found = format!("none at {file} yet: the first call that needs one makes it");
-            with_the_past(Check::ok("ledger", found), &examined)
+            with_the_past(private_or_not(found, &config.home), &examined)
         }
         Condition::Sound { version, .. } if *version > VERSION => Check::fail(
             "ledger",
@@ -91,7 +92,7 @@ pub(super) fn ledger(config: &Config) -> Check {
             }
             let age = if *version < VERSION { ", brought up to date by the next call" } else { "" };
             let found = format!("{file} is sound: {}, version {version}{age}", counted(*jobs, "job"));
-            with_the_past(Check::ok("ledger", found), &examined)
+            with_the_past(private_or_not(found, &config.home), &examined)
         }
         Condition::Damaged(how) => Check::fail(
             "ledger",
@@ -101,6 +102,15 @@ pub(super) fn ledger(config: &Config) -> Check {
         ),
         Condition::Unreadable(e) => Check::failed("ledger", e),
     }
+}
+
+/// Whether what is kept is this user's alone.
+fn private_or_not(found: String, home: &Path) -> Check {
+    if is_open_to_others(home) {
+        let found = format!("{found}; other users of this machine can read what is kept there");
+        return Check::warn("ledger", found, format!("chmod 700 {}", home.display()));
+    }
+    Check::ok("ledger", found)
 }
 
 /// What happened to earlier ledgers.
