@@ -88,6 +88,8 @@ pub struct Config {
     pub home: PathBuf,
     /// Folders below which files may be read and written. The first is where relative paths start.
     pub roots: Vec<PathBuf>,
+    /// The one of them that nobody named: in the user's home, in place of the top of the file system.
+    pub own_root: Option<PathBuf>,
     /// Whether the embedded simulator stands in for the API.
     pub simulate: bool,
     /// Whether everything that changes something is refused.
@@ -123,8 +125,9 @@ impl Config {
             roots =
                 env_text("GEMINI_BATCH_ROOTS").map(|text| std::env::split_paths(&text).collect()).unwrap_or_default();
         }
+        let own_root = if roots.is_empty() && caller == Caller::Agent { own_root(&here, &mut notes)? } else { None };
         if roots.is_empty() {
-            roots = default_roots(&here, caller, &mut notes)?;
+            roots = default_roots(&here, caller, own_root.as_ref());
         }
         let home = match path(flags.home.as_ref(), "GEMINI_BATCH_HOME") {
             Some(home) => here.join(home),
@@ -139,6 +142,7 @@ impl Config {
             // Simulated jobs never mix with real ones.
             home: if flags.simulate { home.join("simulated") } else { home },
             roots,
+            own_root,
             simulate: flags.simulate,
             read_only: flags.read_only,
             models: path(flags.models.as_ref(), "GEMINI_BATCH_MODELS"),
@@ -165,6 +169,7 @@ impl Config {
             api_version: None,
             home,
             roots: vec![root],
+            own_root: None,
             simulate: true,
             read_only: false,
             models: None,
@@ -179,30 +184,45 @@ impl Config {
         }
     }
 
+    /// Makes the folder that nobody named, if it is not there.
+    pub fn make_own_root(&self) -> Result<()> {
+        let Some(folder) = &self.own_root else { return Ok(()) };
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::io(format!("creating {}", folder.display()), e).hint(NAME_A_ROOT))
+    }
+
     /// Where the simulator keeps its state.
     pub fn simulator_folder(&self) -> PathBuf {
         self.home.join("simulator")
     }
 }
 
-fn default_roots(here: &Path, caller: Caller, notes: &mut Vec<String>) -> Result<Vec<PathBuf>> {
-    let is_top = here.parent().is_none();
-    match caller {
+fn default_roots(here: &Path, caller: Caller, own: Option<&PathBuf>) -> Vec<PathBuf> {
+    match (caller, own) {
         // The current folder first: relative paths start there.
-        Caller::Person => Ok(vec![here.to_owned(), here.ancestors().last().unwrap_or(here).to_owned()]),
-        Caller::Agent if !is_top => Ok(vec![here.to_owned()]),
-        Caller::Agent => {
-            let user = directories::UserDirs::new().ok_or_else(no_home)?;
-            let folder = user.home_dir().join("gemini-batch");
-            std::fs::create_dir_all(&folder).map_err(|e| Error::io(format!("creating {}", folder.display()), e))?;
-            notes.push(format!(
-                "started in {}: files are read and written below {} instead; choose with --root",
-                here.display(),
-                folder.display()
-            ));
-            Ok(vec![folder])
-        }
+        (Caller::Person, _) => vec![here.to_owned(), here.ancestors().last().unwrap_or(here).to_owned()],
+        (Caller::Agent, Some(own)) => vec![own.clone()],
+        (Caller::Agent, None) => vec![here.to_owned()],
     }
+}
+
+const NAME_A_ROOT: &str = "name a folder for its files with --root or GEMINI_BATCH_ROOTS";
+
+/// Where a server's files are that was started at the top of the file system, as by systemd: not everywhere.
+fn own_root(here: &Path, notes: &mut Vec<String>) -> Result<Option<PathBuf>> {
+    if here.parent().is_some() {
+        return Ok(None);
+    }
+    let act = format!("finding a folder for the files of a server that was started in {}", here.display());
+    let user = directories::UserDirs::new()
+        .ok_or_else(|| Error::new(ErrorKind::InvalidArgument, act, "this user has no home folder").hint(NAME_A_ROOT))?;
+    let folder = user.home_dir().join("gemini-batch");
+    notes.push(format!(
+        "started in {}: files are read and written below {} instead; choose with --root",
+        here.display(),
+        folder.display()
+    ));
+    Ok(Some(folder))
 }
 
 fn data_folder() -> Result<PathBuf> {

@@ -18,7 +18,8 @@
 //!     knows how to ask.
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs`,
-//!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`.
+//!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`; `mcp/http/refusals.rs` tells the log whom they
+//!     refuse.
 //!   - Older clients have sessions there: what is said on which stream (`mcp/http/sessions/streams.rs`), one session
 //!     (`mcp/http/sessions/session.rs`), all of them (`mcp/http/sessions/registry.rs`), in use or not
 //!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one, `mcp/http/modern.rs` what
@@ -85,8 +86,8 @@
 //!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may be
 //!   enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when damaged
 //!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`);
-//!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`). What happens, and each call of the
-//!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
+//!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`), tried (`ledger/trial.rs`).
+//!   What happens, and each call of the API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/template.rs`; with logic,
 //!   `source/logic.rs`) filled into requests (`source/skeleton.rs`), keys (`source/key.rs`), what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
@@ -108,9 +109,10 @@
 //!   read (`jsonl/result.rs`, `jsonl/response.rs`). `jsonl/mend/`: requests as people write them, put right.
 //!   `jsonl/response_schema/`: schemas for answers in both languages.
 //! - [`job`]: the domain, pure: handles, states, outcomes, models, money, and strangers' text made fit for a reply.
-//! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server.
+//! - [`config`]: flags and environment, read once; `config/http.rs`: those of the HTTP server, with `config/http/oauth.rs`.
 //! - [`paths`]: paths that were checked against the allowed folders, `paths/address.rs`: as callers name them;
-//!   `paths/unfinished.rs`: files that are being written. [`progress`]: how long work is told and stopped.
+//!   `paths/unfinished.rs`: files that are being written; `paths/private.rs`: folders that are this user's alone.
+//! - [`progress`]: how long work is told and stopped.
 //! - [`error`]: kind, act, cause, hint.
 //! - [`simulator`]: the API, pretended, on loopback; shares no type with [`gemini`].
 //!

@@ -51,6 +51,7 @@ async fn serve(cli: &Cli, http: &HttpFlags) -> Result<()> {
     let http = HttpSettings::read(http)?;
     let config = Config::read(&cli.flags, Caller::Agent)?;
     cli::tell_notes(&config.notes, cli.quiet);
+    config.make_own_root()?;
     let app = App::new(config)?;
     match http {
         Some(settings) => {

@@ -5,11 +5,14 @@
 //! touch files take nothing else. Symbolic links are resolved before the check.
 
 mod address;
+mod private;
 mod unfinished;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Component, Path, PathBuf};
+
+pub use private::{create_private, is_open_to_others};
 
 use crate::error::{Error, ErrorKind, Result};
 

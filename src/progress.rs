@@ -7,6 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// Why work was cancelled, as far as it knows itself. Who stopped it with a whole server says that instead.
+pub const BY_THE_CALLER: &str = "cancelled by the caller";
+
 /// How far one piece of work has come.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
@@ -36,7 +39,7 @@ pub trait Monitor: Send + Sync {
     /// Fails with [`ErrorKind::Cancelled`] once the caller has given up.
     fn check(&self, act: &str) -> Result<()> {
         if self.cancellation().is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, act, "cancelled by the caller")
+            return Err(Error::new(ErrorKind::Cancelled, act, BY_THE_CALLER)
                 .hint("nothing is lost: the same call again continues where this one stopped"));
         }
         Ok(())

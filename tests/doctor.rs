@@ -152,6 +152,62 @@ fn folders_that_are_not_there_or_cannot_be_written() {
 }
 
 #[test]
+fn a_full_disk_and_a_ledger_that_is_held() {
+    let world = World::new();
+    world.reply(&["list"]);
+    let checks = examine(world.command_with_files_of(64));
+    only_fails("ledger", &checks);
+    assert!(check("ledger", &checks)["mend"].as_str().unwrap().starts_with("make room"), "{checks:#?}");
+    let held = ledger::open(&world);
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let checks = examine(in_world(&world));
+    only_fails("ledger", &checks);
+    assert!(found("ledger", &checks).contains("another process has been writing to it"), "{checks:#?}");
+}
+
+#[test]
+fn the_folder_that_a_server_would_make_for_itself_is_not_made_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.arg("--simulate").current_dir("/");
+    let checks = examine(command);
+    assert_eq!(with("warn", &checks), ["settings"], "{checks:#?}");
+    assert!(found("roots", &checks).contains("gemini-batch"), "{checks:#?}");
+    assert!(!folder.path().join("gemini-batch").exists());
+
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mut command = program(folder.path());
+    command.arg("--simulate").current_dir("/").env("HOME", folder.path().join("file"));
+    let checks = examine(command);
+    only_fails("roots", &checks);
+    assert!(check("roots", &checks)["mend"].as_str().unwrap().contains("--root or GEMINI_BATCH_ROOTS"), "{checks:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_its_users_alone_and_a_folder_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let mode = |name: &str| std::fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o777;
+    let open = |name: &str| std::fs::set_permissions(world.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+    world.write("r.jsonl", requests::small_file());
+    world.reply(&["create", "r.jsonl"]);
+    assert_eq!((mode("home"), mode("home/jobs")), (0o700, 0o700));
+    let kept = std::fs::read_dir(world.path("home/jobs")).unwrap().map(|entry| entry.unwrap().path());
+    for folder in kept {
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
+    }
+    open("");
+    assert_eq!(with("ok", &examine(in_world(&world))), CHECKS);
+    open("home");
+    let checks = examine(in_world(&world));
+    assert_eq!(with("warn", &checks), ["ledger"], "{checks:#?}");
+    assert!(check("ledger", &checks)["mend"].as_str().unwrap().starts_with("chmod 700 "), "{checks:#?}");
+    world.reply(&["list"]);
+    assert_eq!(mode("home"), 0o755, "a folder that was there is left as it is");
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_all_that_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(folder.path());

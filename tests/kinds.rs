@@ -160,3 +160,13 @@ fn a_speech_job_goes_all_the_way() {
     assert_eq!(results["outcomes"]["answered"], 1, "{results}");
     assert!(world.read("speech.jsonl").contains("audio/"), "{}", world.read("speech.jsonl"));
 }
+
+#[test]
+fn requests_under_a_name_for_answers_are_told() {
+    let world = World::new();
+    for (output, is_told) in [("v.npy", true), ("v.CSV", true), ("v.requests.jsonl", false), ("v.json", false)] {
+        let reply = world.reply(&["build", "--prompt", "Hi", "--kind", "embed", "--output", output]);
+        let warnings = reply["warnings"].to_string();
+        assert_eq!(warnings.contains("holds requests, as JSON lines"), is_told, "{output}: {warnings}");
+    }
+}

@@ -78,7 +78,11 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
         command
     };
     let (open, named) = (["--http", "0.0.0.0:0"], ["--http", "127.0.0.1:0", "--allowed-host", "batch.example.com"]);
-    let oauth = ["--http", "127.0.0.1:0", "--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE];
+    let by_issuer = |issuer, keys: Option<&'static str>| {
+        let flags = ["--http", "127.0.0.1:0", "--oauth-audience", AUDIENCE, "--oauth-issuer", issuer];
+        flags.into_iter().chain(keys.into_iter().flat_map(|keys| ["--oauth-jwks", keys])).collect::<Vec<_>>()
+    };
+    let oauth = by_issuer(ISSUER, None);
     for (command, flags, cause) in [
         (command(folder.path()), open.as_slice(), "there is no login"),
         (command(folder.path()), named.as_slice(), "there is no login"),
@@ -86,6 +90,9 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
         (with_token(), named.as_slice(), "nothing is encrypted"),
         (short(), &["--http", "127.0.0.1:0"], "shorter than 32"),
         (with_token(), oauth.as_slice(), "a token is set as well"),
+        (command(folder.path()), &by_issuer("as.example", None), "it is no address"),
+        (command(folder.path()), &by_issuer("http://as.example", None), "it is not encrypted"),
+        (command(folder.path()), &by_issuer(ISSUER, Some("http://as.example/keys")), "it is not encrypted"),
     ] {
         let (code, text) = HttpServer::refused(command, flags);
         assert_eq!(code, 2, "{flags:?}: {text}");
@@ -95,6 +102,26 @@ fn it_does_not_start_where_others_can_reach_it_and_nothing_protects_it() {
     // Without --http there is nothing that these flags could be of.
     let (code, text) = HttpServer::refused(command(folder.path()), &["--behind-proxy"]);
     assert_eq!(code, 2, "{text}");
+}
+
+#[test]
+fn keys_in_a_file_are_there_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags =
+        |keys| ["--http", "127.0.0.1:0", "--oauth-issuer", ISSUER, "--oauth-audience", AUDIENCE, "--oauth-jwks", keys];
+    for (file, text, cause) in [
+        ("nowhere.json", None, "nowhere.json: No such file"),
+        ("text.json", Some("the keys"), "expected"),
+        ("other.json", Some(r#"{"error": "none here"}"#), "missing field `keys`"),
+        ("empty.json", Some(r#"{"keys": []}"#), "it is empty"),
+    ] {
+        if let Some(text) = text {
+            std::fs::write(folder.path().join(file), text).unwrap();
+        }
+        let (code, text) = HttpServer::refused(command(folder.path()), &flags(file));
+        assert_eq!(code, 1, "{file}: {text}");
+        assert!(text.contains("reading the keys in ") && text.contains(cause), "{file}: {text}");
+    }
 }
 
 #[test]
@@ -181,6 +208,36 @@ fn a_client_that_sends_too_much_has_to_wait_and_others_need_not() {
     assert!(answer.to_lowercase().contains("retry-after: "), "{answer}");
     assert_eq!(ask("198.51.100.9, 203.0.113.1").0, 429, "what a client says of others does not count");
     assert_eq!(ask("203.0.113.2").0, 200);
+}
+
+#[test]
+fn the_log_names_who_is_refused_and_repeats_nothing_that_they_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program::program(folder.path());
+    command.env("GEMINI_BATCH_HTTP_TOKEN", TOKEN).env_remove("RUST_LOG");
+    let flags = ["--behind-proxy", "--allowed-host", "batch.example.com", "--requests-per-minute", "4"];
+    let server = HttpServer::with(command, &flags);
+    let list = request("tools/list", &json!({}));
+    let mut wanted = Vec::new();
+    for (client, header, words) in [
+        ("203.0.113.1", ("Authorization", "Bearer guessed-and-wrong"), "a wrong token"),
+        ("203.0.113.2", ("X-Nothing", ""), "no token"),
+        ("203.0.113.3", ("Host", "evil.example"), "this server does not answer by that name"),
+        ("203.0.113.4", ("Origin", "https://evil.example"), "this server answers no page from there"),
+    ] {
+        assert!([401, 403].contains(&server.post("/mcp", &[("X-Forwarded-For", client), header], &list).0));
+        wanted.push(format!("refused {client}: {words}"));
+    }
+    for _ in 0..5 {
+        server.ask("GET", "/healthz", &[("X-Forwarded-For", "203.0.113.5")], "");
+    }
+    wanted.push("refused 203.0.113.5: too many requests".to_owned());
+    let start = Instant::now();
+    while !wanted.iter().all(|words| server.log().contains(words)) {
+        assert!(start.elapsed() < PATIENCE, "{wanted:?}: {}", server.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!server.log().contains("evil.example") && !server.log().contains("guessed"), "{}", server.log());
 }
 
 #[test]
@@ -379,6 +436,27 @@ fn the_right_to_look_shows_no_names_of_files() {
 }
 
 #[test]
+fn the_right_to_look_shows_a_manifest_without_paths() {
+    let world = World::new();
+    world.write("planets.csv", "id\n1\n");
+    world.reply(&["build", "planets.csv", "--template", "{{ id }}"]);
+    let job = world.reply(&["create", "planets.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    let server = command_with_oauth(world.command(), world.folder.path());
+    let read = request("resources/read", &json!({"uri": format!("batch://jobs/{job}/manifest")}));
+    let read_with = |scope: &str| {
+        let answer = message(&post_with(&server, &token_of("somebody", scope), &read).1);
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap().to_owned();
+        (serde_json::from_str::<Value>(&text).unwrap(), text)
+    };
+    let (manifest, text) = read_with("batch:read");
+    assert_eq!((manifest["requests"].as_i64(), manifest["source"]["reading"].is_null()), (Some(1), false), "{text}");
+    assert!(!text.contains("planets.csv") && !text.contains("requests.jsonl"), "{text}");
+    let (manifest, text) = read_with("batch:write");
+    assert!(manifest["source"]["path"].as_str().unwrap().ends_with("planets.csv"), "{text}");
+    assert!(manifest["parts"][0]["input"]["path"].as_str().unwrap().ends_with("planets.requests.jsonl"), "{text}");
+}
+
+#[test]
 fn tokens_of_others_open_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_oauth(folder.path());
@@ -403,7 +481,7 @@ fn tokens_of_others_open_nothing() {
     ] {
         let (code, answer) = post_with(&server, &signed::token(&wrong), &initialize("2025-11-25"));
         assert_eq!(code, 401, "{wrong}");
-        assert!(answer.contains("error=\"invalid_token\""), "{answer}");
+        assert!(answer.contains("error=\"invalid_token\"") && answer.contains("the token is not accepted"), "{answer}");
     }
     let good = signed::token(&claims("batch:write"));
     for forged in
@@ -411,8 +489,11 @@ fn tokens_of_others_open_nothing() {
     {
         assert_eq!(post_with(&server, &forged, &initialize("2025-11-25")).0, 401, "{forged}");
     }
-    let (code, _) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
+    let (code, answer) = post_with(&server, &signed::token(&claims("openid")), &initialize("2025-11-25"));
     assert_eq!(code, 403, "a token without a scope of ours");
+    assert!(answer.contains("a token with the scope batch:read is needed"), "{answer}");
+    let unnamed = signed::token_with(&json!({"alg": "RS256"}), &claims("batch:write"));
+    assert_eq!(post_with(&server, &unnamed, &initialize("2025-11-25")).0, 200, "there is one key only");
     assert_eq!(post_with(&server, &good, &initialize("2025-11-25")).0, 200);
     // What a token says is told of on the line that says so.
     let odd = json!({"alg": "none\nthe owner logged in", "kid": signed::KID});
@@ -553,7 +634,9 @@ fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
         assert!(!answer.contains("www-authenticate"), "{answer}");
     }
     assert_eq!(post_with(&server, "x", &initialize("2025-11-25")).0, 401, "what is no token");
-    assert!(server.log().contains("public keys cannot be had"), "{}", server.log());
+    let log = server.log();
+    let told = log.lines().find(|line| line.contains("public keys cannot be had")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains("error sending request: ") && told.contains("refused"), "the cause of the cause: {told}");
 }
 
 #[tokio::test]

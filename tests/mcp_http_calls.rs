@@ -258,6 +258,7 @@ fn a_call_that_takes_longer_than_the_servers_patience_is_stopped_with_it_and_tol
     let is_told = |answer: &Value| {
         let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
         assert!(text.contains("kind: cancelled") && text.contains("nothing is lost"), "{text}");
+        assert!(text.contains("cause: the server is stopping") && !text.contains("by the caller"), "{text}");
     };
     for mut answer in answers {
         let mut rest = String::new();

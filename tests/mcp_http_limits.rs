@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::http_server::HttpServer;
+use support::ledger;
 use support::process::{memory, open_files};
 use support::program::{PATIENCE, initialize, program};
 use support::session::Session;
@@ -172,4 +173,39 @@ fn a_server_without_a_ledger_runs_but_is_not_ready() {
     assert!(!text.contains("no-folder"), "{text}");
     let well = HttpServer::start();
     assert_eq!(well.ask("GET", "/readyz", &[], "").0, 200);
+}
+
+#[test]
+fn a_server_whose_ledger_another_program_holds_is_not_ready_until_that_lets_go() {
+    let world = World::new();
+    world.reply(&["list"]);
+    let held = ledger::open(&world);
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let server = HttpServer::of(world.command());
+    assert_eq!(server.ask("GET", "/readyz", &[], "").0, 503);
+    becomes("the log says why", || server.log().contains("another process has been writing to it for 2 s"));
+    held.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.ask("GET", "/readyz", &[], "").0, 200);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_without_room_is_not_ready() {
+    let world = World::new();
+    world.reply(&["list"]);
+    let server = HttpServer::of(world.command_with_files_of(64));
+    assert_eq!(server.ask("GET", "/readyz", &[], "").0, 503);
+    becomes("the log says why", || server.log().contains("not ready: writing in "));
+}
+
+#[test]
+fn a_ledger_that_is_gone_is_begun_anew_by_who_asks_whether_it_can_be_used() {
+    let world = World::new();
+    let server = HttpServer::of(world.command());
+    assert_eq!(server.ask("GET", "/readyz", &[], "").0, 200);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    becomes("the ledger is there again", || {
+        assert_eq!(server.ask("GET", "/readyz", &[], "").0, 200);
+        ledger::file(&world).exists()
+    });
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::address::Address;
-use support::http_server::HttpServer;
-use support::program::{PATIENCE, program};
+use support::http_server::{HttpServer, message};
+use support::program::{PATIENCE, program, request};
 use support::scripted::{Reply, Scripted};
 use support::signed::{self, by_secret, from_now};
 use support::world::World;
@@ -176,6 +176,32 @@ fn a_notice_with_a_token_of_googles_is_believed() {
     assert!(server.log().lines().all(|line| !line.starts_with("the owner")), "{}", server.log());
     // A secret's kind of signature is nothing here.
     assert_eq!(ask(&by_secret(SECRET, "a", 1, &body)), 401);
+}
+
+#[test]
+fn a_notice_of_the_embedded_simulator_is_believed() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(Scripted::start([Reply::empty(204)]));
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.arg("--simulate");
+    let address = format!("{}/webhook", listener.base_url.trim_end_matches('/'));
+    let server = HttpServer::with(command, &["--webhook-audience", &address]);
+    let requests = json!([{"key": "a", "request": {"contents": [{"parts": [{"text": "Hello"}]}]}}]);
+    let arguments = json!({"requests": requests, "model": "gemini-3-flash-preview", "webhook_urls": [address]});
+    let (_, answer) =
+        server.post("/mcp", &[], &request("tools/call", &json!({"name": "create_batch", "arguments": arguments})));
+    assert_eq!(message(&answer)["result"]["isError"], false, "{answer}");
+    let told = Instant::now();
+    while listener.seen().is_empty() {
+        assert!(told.elapsed() < PATIENCE, "there is no notice");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let notice = listener.seen().remove(0);
+    let signature = notice.header("webhook-signature").to_owned();
+    let body = String::from_utf8(notice.body).unwrap();
+    assert_eq!(server.ask("POST", "/webhook", &[("Webhook-Signature", &signature)], &body).0, 204);
+    assert_eq!(server.ask("POST", "/webhook", &[("Webhook-Signature", &signature[..99])], &body).0, 401);
 }
 
 #[test]

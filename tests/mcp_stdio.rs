@@ -249,7 +249,7 @@ fn a_signal_ends_a_call_and_it_is_told_so() {
     let time = server.terminate();
     assert!(time < Duration::from_secs(2), "{time:?}");
     let (_, rest) = server.close();
-    assert!(rest.len() == 1 && rest[0].contains("kind: cancelled"), "{rest:?}");
+    assert!(rest.len() == 1 && rest[0].contains("cause: the server is stopping"), "{rest:?}");
 }
 
 /// What is being sent behind an answer when the server is brought to its end is sent whole.
@@ -310,6 +310,17 @@ fn it_starts_at_the_top_of_the_file_system_and_works_in_a_folder_of_its_own() {
     server.initialize("2025-11-25");
     assert_eq!(tool_names(&server.ask(&request("tools/list", &json!({})))), TOOLS);
     assert!(server.folder.path().join("gemini-batch").is_dir(), "no folder in the user's home");
+}
+
+#[test]
+fn where_no_folder_of_its_own_can_be_made_it_says_how_to_name_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mut command = program::program(folder.path());
+    command.current_dir("/").env("HOME", folder.path().join("file")).arg("serve");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("--root or GEMINI_BATCH_ROOTS"), "{said}");
 }
 
 /// A thread that the machine does not give is a panic of whoever checks a large file on several: nobody else can be

@@ -115,5 +115,9 @@ fn the_image_is_built_of_what_is_there_and_does_not_run_as_root() {
     assert_eq!(from.last().unwrap(), "scratch");
     let user = after("USER");
     assert!(user.last().is_some_and(|user| user.split(':').all(|id| id.parse::<u32>().unwrap() > 0)), "{user:?}");
+    // Whoever it runs as, by --user, can keep jobs there; server.json asks for it, as the user's folder is mounted.
+    assert!(after("RUN").iter().any(|run| run.contains("chmod 1777 /image/tmp /image/ledger")));
+    let arguments = json("packaging/server.json")["packages"][0]["runtimeArguments"].clone();
+    assert!(arguments.as_array().unwrap().iter().any(|argument| argument["name"] == "--user"), "{arguments}");
     assert_eq!(after("ENTRYPOINT"), ["[\"/gemini-batch-mcp\"]"]);
 }

@@ -1,11 +1,15 @@
 //! The settings of the HTTP server: its flags, what stands in the environment because it is secret, and what does not go
 //! together. A server that others can reach does not start without a login and without encryption.
 
+mod oauth;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+
+pub use oauth::OAuthSettings;
 
 use super::env_text;
 use crate::error::{Error, ErrorKind, Result};
@@ -84,17 +88,6 @@ pub enum Access {
     Token(SecretString),
     /// Whoever has a token of an issuer.
     OAuth(OAuthSettings),
-}
-
-/// Whose tokens are taken.
-#[derive(Debug, Clone)]
-pub struct OAuthSettings {
-    /// Who makes them, exactly as they name it.
-    pub issuer: String,
-    /// What they name as their audience.
-    pub audience: String,
-    /// A file or an address with the issuer's keys, instead of those that its metadata name.
-    pub keys: Option<String>,
 }
 
 /// Certificate and key, as PEM files.
@@ -198,7 +191,7 @@ fn access(token: Option<SecretString>, flags: &HttpFlags) -> Result<Access> {
         }
         (token, _, _) => return Ok(token.map_or(Access::Anyone, Access::Token)),
     };
-    Ok(Access::OAuth(OAuthSettings { issuer, audience, keys: flags.oauth_jwks.clone() }))
+    OAuthSettings { issuer, audience, keys: flags.oauth_jwks.clone() }.checked().map(Access::OAuth)
 }
 
 /// Characters of a token that cannot be guessed.

@@ -9,7 +9,7 @@ use super::files::{FileState, RemoteFile};
 use super::sending::{Sending, is_mime_refusal};
 use super::session::{Content, OnSession, UploadSession};
 use crate::error::{Error, ErrorKind, Result};
-use crate::progress::Monitor;
+use crate::progress::{BY_THE_CALLER, Monitor};
 
 /// MIME types for JSONL, in the order in which they are tried: the API's taste changes (§2.4).
 const MIME_TYPES: [&str; 3] = ["application/jsonl", "text/plain", "application/json"];
@@ -141,7 +141,7 @@ async fn until_cancelled<T>(act: &str, monitor: &dyn Monitor, work: impl Future<
         done = work => done,
         () = monitor.cancellation().cancelled() => {
             monitor.check(act)?;
-            Err(Error::new(ErrorKind::Cancelled, act, "cancelled by the caller"))
+            Err(Error::new(ErrorKind::Cancelled, act, BY_THE_CALLER))
         }
     }
 }

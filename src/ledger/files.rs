@@ -11,6 +11,7 @@ use chrono::Utc;
 
 use crate::error::{Error, Result};
 use crate::job::Handle;
+use crate::paths::create_private;
 
 /// What SQLite keeps beside a database, by the endings of the names: recent commits, their index, an undo log.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -51,7 +52,7 @@ impl Files {
 
     /// Makes the folder, which may be gone by now.
     pub(super) fn make_folder(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|e| {
+        create_private(&self.folder).map_err(|e| {
             Error::io(format!("creating the ledger's folder {}", self.folder.display()), e)
                 .hint("set GEMINI_BATCH_HOME to a folder that can be written")
         })

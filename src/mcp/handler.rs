@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::http::{InSession, LostSession};
 use super::progress::McpMonitor;
 use super::tasks::LooksOnly;
-use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, resources, subscriptions, tasks};
+use super::{BatchServer, INSTRUCTIONS, completion, notes, prompts, reply, resources, subscriptions, tasks};
 use crate::ops::{self, Ending};
 
 /// The methods that are answered here, and may come with parameters that are none of theirs.
@@ -150,7 +150,9 @@ impl ServerHandler for BatchServer {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let _until_answered = stopped_with_the_server(&mut context, self.app.ending());
         let monitor = McpMonitor::new(&context);
-        sound("resources/read", resources::read(&self.app, &request.uri, &monitor)).await.map(Into::into)
+        sound("resources/read", resources::read(&self.app, &request.uri, shows_files(&context), &monitor))
+            .await
+            .map(Into::into)
     }
 
     async fn list_prompts(
@@ -178,8 +180,7 @@ impl ServerHandler for BatchServer {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        // What files there are is nothing that the right to look is about.
-        let shows_files = !LooksOnly::is_in(&context);
+        let shows_files = shows_files(&context);
         sound("completion/complete", async { completion::complete(&self.app, &request, shows_files) }).await
     }
 
@@ -261,9 +262,10 @@ impl BatchServer {
         let answer = sound(&name, self.tools.router.call(ToolCallContext::new(self, request, context))).await;
         // What waits to be sent goes out behind the calls of whoever is there.
         ops::queue::nudge(&self.app);
-        if let Ok(CallToolResponse::Complete(CallToolResult { structured_content: Some(reply), .. })) = &answer {
-            ops::statusline::told(&self.app.config().home, reply);
+        if let Ok(CallToolResponse::Complete(CallToolResult { structured_content: Some(told), .. })) = &answer {
+            ops::statusline::told(&self.app.config().home, told);
         }
+        let answer = if self.app.ending().stop().is_cancelled() { answer.map(reply::told_of_the_end) } else { answer };
         answer.map(|response| notes::with_notes(response, &self.app, self.tools.router.get(&name)))
     }
 }
@@ -277,6 +279,11 @@ fn stopped_with_the_server(context: &mut RequestContext<RoleServer>, ending: &En
         stop.cancelled().await;
         order.cancel();
     }))
+}
+
+/// What files there are is nothing that the right to look is about.
+fn shows_files(context: &RequestContext<RoleServer>) -> bool {
+    !LooksOnly::is_in(context)
 }
 
 /// Whether nothing can be said to the client but the answer, as at `/mcp` without a session.

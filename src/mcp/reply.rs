@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
+use crate::progress::BY_THE_CALLER;
 
 /// Bytes of text a model is given at most.
 const TEXT_BUDGET: usize = 8 * 1024;
@@ -91,6 +92,20 @@ impl IntoCallToolResult for Failure {
         // failed, and the model would read of missing fields instead of what went wrong.
         Ok(CallToolResult::error(vec![ContentBlock::text(clip_text(text, TEXT_BUDGET))]).into())
     }
+}
+
+/// The answer of a call while its server stops: if the call was stopped, it was by that, not by its caller.
+pub(super) fn told_of_the_end(mut response: CallToolResponse) -> CallToolResponse {
+    let by_the_server = "the server is stopping; start it again, or call another one with the same ledger";
+    if let CallToolResponse::Complete(CallToolResult { is_error: Some(true), content, .. }) = &mut response {
+        for text in content.iter_mut().filter_map(|block| match block {
+            ContentBlock::Text(text) => Some(&mut text.text),
+            _ => None,
+        }) {
+            *text = text.replace(&format!("cause: {BY_THE_CALLER}"), &format!("cause: {by_the_server}"));
+        }
+    }
+    response
 }
 
 /// The text within a budget. Its last line names what to do next, so the middle goes.

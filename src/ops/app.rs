@@ -13,10 +13,10 @@ use super::ending::Ending;
 use super::lacking::Lacking;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{Gemini, RetryPolicy, Settings, Witness};
+use crate::gemini::{GOOGLE_BASE_URL, Gemini, RetryPolicy, Settings, Witness};
 use crate::job::ModelTable;
 use crate::ledger::Ledger;
-use crate::paths::Roots;
+use crate::paths::{Roots, create_private};
 use crate::simulator::{self, Simulator};
 
 /// Most clients give up on a call after 60 seconds.
@@ -129,6 +129,19 @@ impl App {
         self.inner.gemini.get_or_try_init(|| self.connect()).await
     }
 
+    /// Where the API is, or the simulator standing in for it.
+    pub(super) async fn api_address(&self) -> Result<&str> {
+        let config = &self.inner.config;
+        if config.simulate {
+            return Ok(self.simulator().await?.url());
+        }
+        Ok(config.base_url.as_deref().unwrap_or(GOOGLE_BASE_URL))
+    }
+
+    async fn simulator(&self) -> Result<&Simulator> {
+        self.inner.simulator.get_or_try_init(|| start_simulator(self.inner.config.simulator_folder())).await
+    }
+
     /// Whether the API can be asked at all.
     pub fn can_connect(&self) -> bool {
         self.inner.config.simulate || self.inner.config.key.is_some()
@@ -161,7 +174,7 @@ impl App {
     async fn connect(&self) -> Result<Gemini> {
         let config = &self.inner.config;
         if config.simulate {
-            let simulator = self.inner.simulator.get_or_try_init(|| start_simulator(config.simulator_folder())).await?;
+            let simulator = self.simulator().await?;
             let key = SecretString::from("simulated".to_owned());
             let usual = self.settings(key);
             return Gemini::new(Settings { base_url: simulator.url().to_owned(), ..usual });
@@ -195,6 +208,7 @@ impl App {
 }
 
 pub(super) async fn start_simulator(folder: PathBuf) -> Result<Simulator> {
+    create_private(&folder).map_err(|e| Error::io(format!("creating {}", folder.display()), e))?;
     Simulator::start(simulator::Options::new(folder)).await
 }
 

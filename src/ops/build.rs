@@ -98,6 +98,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     if let Some(expected) = built.expected {
         (origin.expects_json, origin.response_schema) = (expected.json, expected.schema);
     }
+    warnings.extend(of_another_name(&output));
     warnings.extend(asked.warnings);
     warnings.extend(built.warnings);
     warnings.extend(model_warning);
@@ -190,6 +191,18 @@ fn output_file(app: &App, args: &BuildArgs, rows: &Rows) -> Result<AllowedPath> 
         None => app.roots().writable(&format!("{}.requests.jsonl", rows.stem()))?,
     };
     refuse_source(rows, output)
+}
+
+/// What answers are called is no name for requests: somebody mixed up the two calls.
+fn of_another_name(output: &AllowedPath) -> Option<String> {
+    let extension = output.as_path().extension()?.to_str()?.to_ascii_lowercase();
+    let is_of_answers = ["npy", "parquet", "csv", "tsv", "md"].contains(&extension.as_str());
+    is_of_answers.then(|| {
+        format!(
+            "{output} holds requests, as JSON lines, whatever its name says: the answers get a .{extension} by the output of \
+             get_results"
+        )
+    })
 }
 
 /// `products.requests.problems.jsonl` for products.requests.jsonl.

@@ -4,11 +4,11 @@ use serde_json::Value;
 
 use super::App;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{GOOGLE_BASE_URL, public_json};
+use crate::gemini::public_json;
 
 /// The keys with which Google signs notices of jobs (API reference §9).
 pub async fn of_notices(app: &App) -> Result<Value> {
-    let base = app.config().base_url.as_deref().unwrap_or(GOOGLE_BASE_URL).trim_end_matches('/');
+    let base = app.api_address().await?.trim_end_matches('/');
     public_json(&format!("{base}/.well-known/jwks.json")).await
 }
 

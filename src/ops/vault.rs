@@ -10,7 +10,7 @@ use super::App;
 use crate::error::{Error, Result};
 use crate::job::Handle;
 use crate::ledger::PartRecord;
-use crate::paths::{AllowedPath, Roots};
+use crate::paths::{AllowedPath, Roots, create_private};
 
 /// The folder of one job.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Vault {
 
     fn folder(app: &App, name: String) -> Result<Self> {
         let folder: PathBuf = app.config().home.join("jobs").join(name);
-        std::fs::create_dir_all(&folder).map_err(|e| {
+        create_private(&folder).map_err(|e| {
             Error::io(format!("creating {}", folder.display()), e)
                 .hint("set GEMINI_BATCH_HOME to a folder that can be written")
         })?;

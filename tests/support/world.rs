@@ -89,13 +89,18 @@ impl World {
 
     /// Runs a command while no file may grow beyond so many KB, as if the disk were full then.
     pub fn with_files_of(&self, kilobytes: u32, arguments: &[&str]) -> Ran {
+        Ran::of(self.command_with_files_of(kilobytes).args(arguments).arg("--json").output().unwrap())
+    }
+
+    /// The binary, which cannot have a file grow beyond so many KB.
+    pub fn command_with_files_of(&self, kilobytes: u32) -> Command {
         // The signal that comes with it is ignored, as it does not come when a disk is full.
         let limited = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" \"$@\"");
         let mut command = Command::new("bash");
         let real = self.command();
         command.args(["-c", &limited]).arg(real.get_program()).current_dir(self.folder.path());
         command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        Ran::of(command.args(arguments).arg("--json").output().unwrap())
+        command
     }
 
     /// Runs a command that has to succeed; its structured reply.

@@ -15,6 +15,7 @@ use super::seal::{Seal, Standing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::text::{clip, one_line};
 use crate::mcp::handler::{cannot_push, has_lost_session};
+use crate::progress::BY_THE_CALLER;
 
 /// How long a call waits for its user. Later the answer is no.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -232,7 +233,7 @@ async fn within_the_call(
             Err(e) => Err(question.declined(format!("the client could not ask the user: {e}"))),
         },
         () = cancellation.cancelled() => {
-            Err(Error::new(ErrorKind::Cancelled, question.act, "cancelled by the caller").hint(question.hint))
+            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(question.hint))
         }
     }
 }

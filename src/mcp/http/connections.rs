@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -40,6 +41,17 @@ pub(super) struct Peer {
     pub(super) remote: IpAddr,
     /// The address of this machine that was connected to.
     pub(super) local: IpAddr,
+}
+
+/// The address of a client: of the other end, or what the proxy says there.
+pub(super) fn client(peer: &Peer, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
+    if !behind_proxy {
+        return peer.remote;
+    }
+    // The last address is the one that the proxy next to us saw; those before it anybody can make up.
+    let said = headers.get_all("x-forwarded-for").into_iter().next_back();
+    let last = said.and_then(|list| list.to_str().ok()).and_then(|list| list.rsplit(',').next());
+    last.and_then(|address| address.trim().parse().ok()).unwrap_or(peer.remote)
 }
 
 /// Where connections come in.

@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::connections::Peer;
+use super::refusals::because;
 
 /// Names of this machine to itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -32,7 +33,7 @@ pub(super) struct Guard {
 pub(super) async fn checked(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let local = request.extensions().get::<Peer>().map(|peer| peer.local);
     match guard.refusal(request.headers(), local) {
-        Some(reason) => (StatusCode::FORBIDDEN, reason).into_response(),
+        Some(reason) => because(reason.trim_end(), (StatusCode::FORBIDDEN, reason).into_response()),
         None => next.run(request).await,
     }
 }

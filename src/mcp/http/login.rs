@@ -12,6 +12,7 @@ use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::oauth::OAuth;
+use super::refusals::because;
 use crate::error::{Error, Result};
 use crate::mcp::tasks::Owner;
 
@@ -52,9 +53,10 @@ pub(super) async fn required(State(login): State<Login>, mut request: Request, n
     match &login {
         Login::None => drop(request.extensions_mut().insert(Owner::anyone())),
         Login::Token(token) => {
-            if !bearer(request.headers()).is_some_and(|given| token.is(given)) {
-                return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed\n")
-                    .into_response();
+            let given = bearer(request.headers());
+            if !given.is_some_and(|given| token.is(given)) {
+                let refusal = (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], "a token is needed\n");
+                return because(if given.is_some() { "a wrong token" } else { "no token" }, refusal.into_response());
             }
             request.extensions_mut().insert(token.owner.clone());
         }

@@ -17,6 +17,7 @@ mod modern;
 mod oauth;
 mod pulse;
 mod rate;
+mod refusals;
 mod scopes;
 mod sessions;
 mod sse;
@@ -63,6 +64,9 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
 /// Serves any number of clients until the process is told to stop (Ctrl-C, SIGTERM).
 pub async fn serve(app: App, settings: &HttpSettings) -> Result<()> {
     let ending = app.ending().clone();
+    if let Access::OAuth(oauth) = &settings.access {
+        oauth::checked(oauth).await?;
+    }
     let router = router(app, settings)?;
     // From now on a signal ends it in good order, however soon it comes.
     let stop = stop_signal()?;
@@ -137,7 +141,8 @@ fn router(app: App, settings: &HttpSettings) -> Result<Router> {
     }
     let guard =
         guard::Guard { hosts: settings.allowed_hosts.clone().into(), origins: settings.allowed_origins.clone().into() };
-    Ok(all.layer(from_fn_with_state(guard, guard::checked)))
+    let refusals = refusals::Refusals::new(settings.behind_proxy);
+    Ok(all.layer(from_fn_with_state(guard, guard::checked)).layer(from_fn_with_state(refusals, refusals::told)))
 }
 
 /// Streamable HTTP as it is spoken here.

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 
 use super::jwt::{self, Expected, Keys, Refused};
 use super::later;
+use super::refusals::because;
 use crate::config::http::OAuthSettings;
+use crate::error::{Error, ErrorKind, Result};
 use crate::mcp::tasks::Owner;
 use crate::ops::signing_keys;
 
@@ -53,6 +55,16 @@ struct Claims {
     scp: Value,
     #[serde(default)]
     sub: Option<String>,
+}
+
+/// Keys in a file have to be there from the start; those at an address may come later.
+pub(super) async fn checked(settings: &OAuthSettings) -> Result<()> {
+    let Some(file) = settings.keys_file() else { return Ok(()) };
+    let keys = jwt::read_keys(signing_keys::at(file).await?);
+    keys.map(drop).map_err(|e| {
+        Error::new(ErrorKind::InvalidInput, format!("reading the keys in {file}"), e.cause())
+            .hint("--oauth-jwks takes the issuer's JSON Web Key Set: {\"keys\": [...]}")
+    })
 }
 
 impl OAuth {
@@ -118,13 +130,28 @@ impl OAuth {
 
     fn refusal(&self, want: Want, uri: &Uri, headers: &HeaderMap) -> Box<Response> {
         let metadata = format!("{}{METADATA}{}", self.origin(headers), transport(uri.path()));
-        let (status, challenge) = match want {
-            Want::Token => (StatusCode::UNAUTHORIZED, format!("scope=\"{READ} {WRITE}\"")),
-            Want::GoodToken => (StatusCode::UNAUTHORIZED, "error=\"invalid_token\"".to_owned()),
-            Want::Scope(scope) => (StatusCode::FORBIDDEN, format!("error=\"insufficient_scope\", scope=\"{scope}\"")),
+        let (status, challenge, words) = match &want {
+            Want::Token => {
+                (StatusCode::UNAUTHORIZED, format!("scope=\"{READ} {WRITE}\""), "a token is needed\n".to_owned())
+            }
+            Want::GoodToken => {
+                let words = "the token is not accepted; the log says why at RUST_LOG=info\n";
+                (StatusCode::UNAUTHORIZED, "error=\"invalid_token\"".to_owned(), words.to_owned())
+            }
+            Want::Scope(scope) => (
+                StatusCode::FORBIDDEN,
+                format!("error=\"insufficient_scope\", scope=\"{scope}\""),
+                format!("a token with the scope {scope} is needed\n"),
+            ),
         };
         let challenge = format!("Bearer resource_metadata=\"{metadata}\", {challenge}");
-        Box::new((status, [(WWW_AUTHENTICATE, challenge)], "a token with the right scope is needed\n").into_response())
+        let response = (status, [(WWW_AUTHENTICATE, challenge)], words).into_response();
+        Box::new(match want {
+            // So every login begins.
+            Want::Token => response,
+            Want::GoodToken => because("a token that is not accepted (why: RUST_LOG=info)", response),
+            Want::Scope(_) => because("a token that lacks the scope", response),
+        })
     }
 
     /// The address as the caller knows it. The `Host` was checked before.

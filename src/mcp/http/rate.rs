@@ -11,9 +11,10 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::connections::Peer;
+use super::connections::{Peer, client};
 use super::household::household;
 use super::later;
+use super::refusals::because;
 
 /// Addresses that are remembered. Those that sent nothing for a minute are not needed.
 const MOST: usize = 16_384;
@@ -59,25 +60,16 @@ impl Rate {
         left.requests -= 1.0;
         Ok(())
     }
-
-    fn client(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.extensions().get::<Peer>()?.remote;
-        if !self.behind_proxy {
-            return Some(peer);
-        }
-        // The last address is the one that the proxy next to us saw; those before it anybody can make up.
-        let said = request.headers().get_all("x-forwarded-for").into_iter().next_back();
-        let last = said.and_then(|list| list.to_str().ok()).and_then(|list| list.rsplit(',').next());
-        Some(last.and_then(|address| address.trim().parse().ok()).unwrap_or(peer))
-    }
 }
 
 /// Refuses what a client sends beyond its rate.
 pub(super) async fn limited(State(rate): State<Rate>, request: Request, next: Next) -> Response {
-    let Some(client) = rate.client(&request) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    match rate.take(client, Instant::now()) {
+    let Some(peer) = request.extensions().get::<Peer>() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    match rate.take(client(peer, request.headers(), rate.behind_proxy), Instant::now()) {
         Ok(()) => next.run(request).await,
-        Err(wait) => later(StatusCode::TOO_MANY_REQUESTS, wait, "too many requests\n"),
+        Err(wait) => because("too many requests", later(StatusCode::TOO_MANY_REQUESTS, wait, "too many requests\n")),
     }
 }
 

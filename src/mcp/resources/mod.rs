@@ -129,8 +129,13 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     ]
 }
 
-/// Reads one of them.
-pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<ReadResourceResult, ErrorData> {
+/// Reads one of them; without `shows_files` it names no files of this machine.
+pub(super) async fn read(
+    app: &App,
+    uri: &str,
+    shows_files: bool,
+    monitor: &dyn Monitor,
+) -> Result<ReadResourceResult, ErrorData> {
     #[cfg(feature = "_conformance")]
     if let Some(resource) = super::fixtures::resource(uri) {
         return Ok(resource);
@@ -143,7 +148,13 @@ pub(super) async fn read(app: &App, uri: &str, monitor: &dyn Monitor) -> Result<
     let (text, mime_type) = match &address {
         Address::RequestLine => (REQUEST_LINE.to_owned(), MARKDOWN),
         Address::Skill => (skill::TEXT.to_owned(), MARKDOWN),
-        _ => (data(app, &address, monitor).await.map_err(|e| unreadable(uri, &e))?.to_string(), JSON),
+        _ => {
+            let mut data = data(app, &address, monitor).await.map_err(|e| unreadable(uri, &e))?;
+            if !shows_files && matches!(address, Address::Manifest(_)) {
+                leave_out_files(&mut data);
+            }
+            (data.to_string(), JSON)
+        }
     };
     let result = ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]);
     Ok(if address == Address::Models { result.with_ttl_ms(MODELS_FRESH_MS) } else { result })
@@ -168,6 +179,18 @@ async fn data(app: &App, address: &Address, monitor: &dyn Monitor) -> Result<Val
         }
     };
     Ok(clip_data(data))
+}
+
+/// Takes the paths out of a manifest: of the data set, and of each request file.
+fn leave_out_files(manifest: &mut Value) {
+    let leave_out = |of: Option<&mut Value>| {
+        if let Some(told) = of.and_then(Value::as_object_mut) {
+            told.remove("path");
+        }
+    };
+    leave_out(manifest.get_mut("source"));
+    let parts = manifest.get_mut("parts").and_then(Value::as_array_mut);
+    parts.into_iter().flatten().for_each(|part| leave_out(part.get_mut("input")));
 }
 
 async fn results_page(

@@ -1,12 +1,16 @@
 //! What can be looked at without the network: the program, its settings, prices, folders, the ledger.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Check;
 use crate::config::Config;
 use crate::job::outcome::counted;
 use crate::ledger::examine::{Condition, Examined, VERSION, examine};
+use crate::ledger::trial;
 use crate::ops::app::model_table;
+use crate::ops::ready::has_room;
+use crate::paths::is_open_to_others;
 
 /// Prices and limits change a few times a year.
 const OLD_DAYS: i64 = 90;
@@ -45,11 +49,16 @@ pub(super) fn prices(config: &Config) -> Check {
 pub(super) fn roots(config: &Config) -> Check {
     let names: Vec<String> = config.roots.iter().map(|root| root.display().to_string()).collect();
     for (root, name) in config.roots.iter().zip(&names) {
-        if !root.is_dir() {
+        let is_to_be_made = config.own_root.as_ref() == Some(root) && !root.exists();
+        if !is_to_be_made && !root.is_dir() {
             let found = format!("{name} is not there, or no folder");
             return Check::fail("roots", found, "create it, or name another with --root (GEMINI_BATCH_ROOTS)");
         }
-        if let Err(e) = can_write(root) {
+        if let Err(e) = can_write(first_there(root)) {
+            if is_to_be_made {
+                let found = format!("{name} cannot be made: {e}");
+                return Check::fail("roots", found, "name a folder with --root or GEMINI_BATCH_ROOTS");
+            }
             let found = format!("{name} can be read, not written: {e}");
             return Check::warn("roots", found, "allow it, or name a folder for the files with --root");
         }
@@ -58,8 +67,11 @@ pub(super) fn roots(config: &Config) -> Check {
 }
 
 pub(super) fn ledger(config: &Config) -> Check {
-    if let Err(e) = can_write(first_there(&config.home)) {
+    if let Err(e) = has_room(first_there(&config.home)) {
         let found = format!("{} cannot be written: {e}", config.home.display());
+        if is_full(e.kind()) {
+            return Check::fail("ledger", found, "make room on that disk, or name a folder on another with --home");
+        }
         return Check::fail("ledger", found, "allow it, or name another folder with --home (GEMINI_BATCH_HOME)");
     }
     let examined = examine(&config.home);
@@ -67,7 +79,7 @@ pub(super) fn ledger(config: &Config) -> Check {
     match &examined.condition {
         Condition::NotThere => {
             let found = format!("none at {file} yet: the first call that needs one makes it");
-            with_the_past(Check::ok("ledger", found), &examined)
+            with_the_past(private_or_not(found, &config.home), &examined)
         }
         Condition::Sound { version, .. } if *version > VERSION => Check::fail(
             "ledger",
@@ -75,9 +87,12 @@ pub(super) fn ledger(config: &Config) -> Check {
             "use the newer gemini-batch-mcp that wrote it, or name another folder with --home (GEMINI_BATCH_HOME)",
         ),
         Condition::Sound { version, jobs } => {
+            if let Err(e) = trial::lock(&config.home) {
+                return Check::failed("ledger", &e);
+            }
             let age = if *version < VERSION { ", brought up to date by the next call" } else { "" };
             let found = format!("{file} is sound: {}, version {version}{age}", counted(*jobs, "job"));
-            with_the_past(Check::ok("ledger", found), &examined)
+            with_the_past(private_or_not(found, &config.home), &examined)
         }
         Condition::Damaged(how) => Check::fail(
             "ledger",
@@ -87,6 +102,15 @@ pub(super) fn ledger(config: &Config) -> Check {
         ),
         Condition::Unreadable(e) => Check::failed("ledger", e),
     }
+}
+
+/// Whether what is kept is this user's alone.
+fn private_or_not(found: String, home: &Path) -> Check {
+    if is_open_to_others(home) {
+        let found = format!("{found}; other users of this machine can read what is kept there");
+        return Check::warn("ledger", found, format!("chmod 700 {}", home.display()));
+    }
+    Check::ok("ledger", found)
 }
 
 /// What happened to earlier ledgers.
@@ -108,6 +132,10 @@ fn with_the_past(check: Check, examined: &Examined) -> Check {
 /// Leaves nothing behind.
 fn can_write(folder: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
+}
+
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// The folder itself, or the nearest one above it: there it would be made.

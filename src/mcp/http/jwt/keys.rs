@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +38,18 @@ struct Known {
     fetched: Option<CancellationToken>,
 }
 
+/// Which key a token is signed with, by its own word.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    Named(&'a str),
+    /// The only one there is for this algorithm.
+    Only(Algorithm),
+}
+
 /// What is known of a key.
 pub(super) enum Found {
     Key(DecodingKey),
-    /// There is none of this name.
+    /// There is none of this name, or not one alone.
     None,
     /// Nobody can tell: the keys cannot be had. It is tried again after this time.
     Unknown(Duration),
@@ -56,23 +64,23 @@ impl Keys {
         Self { fetch: Arc::new(Box::new(move || Box::pin(fetch()))), known: Arc::default() }
     }
 
-    /// The key of this name.
-    pub(super) async fn find(&self, kid: &str) -> Result<Found> {
-        if let Some(fetched) = self.fetch_for(kid) {
+    /// The key that is wanted.
+    pub(super) async fn find(&self, wanted: Wanted<'_>) -> Result<Found> {
+        if let Some(fetched) = self.fetch_for(wanted) {
             fetched.cancelled().await;
         }
         let known = self.lock();
-        match (known.key(kid), known.failed) {
+        match (known.key(wanted), known.failed) {
             (Some(key), _) => DecodingKey::from_jwk(key).map(Found::Key).map_err(|e| unreadable(&e.to_string())),
             (None, Some(at)) => Ok(Found::Unknown(SHORT_PAUSE.saturating_sub(at.elapsed()))),
             (None, None) => Ok(Found::None),
         }
     }
 
-    /// The end of the fetch that may bring a key of this name, if one is needed and under way by now.
-    fn fetch_for(&self, kid: &str) -> Option<CancellationToken> {
+    /// The end of the fetch that may bring this key, if one is needed and under way by now.
+    fn fetch_for(&self, wanted: Wanted<'_>) -> Option<CancellationToken> {
         let mut known = self.lock();
-        if known.key(kid).is_some() {
+        if known.key(wanted).is_some() {
             return None;
         }
         let under_way = known.fetched.clone().filter(|fetched| !fetched.is_cancelled());
@@ -100,8 +108,15 @@ impl Known {
         self.set.as_ref().filter(|(_, at)| at.elapsed() < LIFE)
     }
 
-    fn key(&self, kid: &str) -> Option<&Jwk> {
-        self.fresh().and_then(|(set, _)| set.find(kid))
+    fn key(&self, wanted: Wanted<'_>) -> Option<&Jwk> {
+        let (set, _) = self.fresh()?;
+        match wanted {
+            Wanted::Named(kid) => set.find(kid),
+            Wanted::Only(algorithm) => {
+                let mut all = set.keys.iter().filter(|key| is_for(key, algorithm));
+                all.next().filter(|_| all.next().is_none())
+            }
+        }
     }
 
     fn is_worth_a_fetch(&self) -> bool {
@@ -121,8 +136,18 @@ impl Known {
     }
 }
 
-fn read(set: Value) -> Result<JwkSet> {
-    serde_json::from_value(set).map_err(|e| unreadable(&e.to_string()))
+/// Whether signatures of this algorithm could be checked by this key.
+fn is_for(key: &Jwk, algorithm: Algorithm) -> bool {
+    let common = &key.common;
+    common.public_key_use.as_ref().is_none_or(|of| *of == PublicKeyUse::Signature)
+        && common.key_algorithm.is_none_or(|of| of == KeyAlgorithm::from(algorithm))
+        && DecodingKey::from_jwk(key).is_ok_and(|key| key.family() == algorithm.family())
+}
+
+/// A set of keys that is not empty.
+pub(in super::super) fn read(set: Value) -> Result<JwkSet> {
+    let set: JwkSet = serde_json::from_value(set).map_err(|e| unreadable(&e.to_string()))?;
+    if set.keys.is_empty() { Err(unreadable("it is empty")) } else { Ok(set) }
 }
 
 fn unreadable(cause: &str) -> Error {
@@ -154,19 +179,33 @@ mod tests {
     #[tokio::test]
     async fn keys_are_fetched_once_whatever_names_are_invented() {
         let (keys, fetches) = counted(one_key);
-        assert!(matches!(keys.find("a").await, Ok(Found::Key(_))));
+        assert!(matches!(keys.find(Wanted::Named("a")).await, Ok(Found::Key(_))));
         for invented in ["b", "c", "d"] {
-            assert!(matches!(keys.find(invented).await, Ok(Found::None)));
+            assert!(matches!(keys.find(Wanted::Named(invented)).await, Ok(Found::None)));
         }
-        assert!(matches!(keys.find("a").await, Ok(Found::Key(_))));
+        assert!(matches!(keys.find(Wanted::Named("a")).await, Ok(Found::Key(_))));
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_token_without_a_name_is_of_the_only_key_of_its_algorithm() {
+        let (keys, _) = counted(|| {
+            let rsa = |kid: &str, of: &str| json!({"kty": "RSA", "use": of, "kid": kid, "n": "AQAB", "e": "AQAB"});
+            let ed = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AQAB"});
+            Ok(json!({"keys": [ed, rsa("one", "sig"), rsa("two", "sig"), rsa("three", "enc")]}))
+        });
+        let found = async |algorithm| keys.find(Wanted::Only(algorithm)).await.unwrap();
+        assert!(matches!(found(Algorithm::EdDSA).await, Found::Key(_)));
+        assert!(matches!(found(Algorithm::RS256).await, Found::None), "there are two");
+        assert!(matches!(found(Algorithm::ES256).await, Found::None), "there is none");
+        assert!(matches!(found(Algorithm::HS256).await, Found::None));
     }
 
     #[tokio::test]
     async fn keys_that_cannot_be_had_are_not_asked_for_at_every_token() {
         let (keys, fetches) = counted(|| Ok(json!({"error": "none here"})));
         for _ in 0..2 {
-            assert!(matches!(keys.find("a").await, Ok(Found::Unknown(again)) if again <= SHORT_PAUSE));
+            assert!(matches!(keys.find(Wanted::Named("a")).await, Ok(Found::Unknown(again)) if again <= SHORT_PAUSE));
         }
         assert_eq!(fetches.load(Ordering::Relaxed), 1);
     }
@@ -186,10 +225,10 @@ mod tests {
             }
         });
         tokio::select! {
-            _ = keys.find("a") => panic!("there is no answer yet"),
+            _ = keys.find(Wanted::Named("a")) => panic!("there is no answer yet"),
             () = asked.cancelled() => {}
         }
-        let (second, third) = (keys.find("a"), keys.find("b"));
+        let (second, third) = (keys.find(Wanted::Named("a")), keys.find(Wanted::Named("b")));
         told.cancel();
         let (second, third) = tokio::join!(second, third);
         assert!(matches!((second, third), (Ok(Found::Key(_)), Ok(Found::None))));

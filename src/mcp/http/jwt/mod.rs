@@ -6,7 +6,7 @@
 mod keys;
 mod verifier;
 
-pub(super) use keys::Keys;
+pub(super) use keys::{Keys, read as read_keys};
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use jsonwebtoken::{AlgorithmFamily, Validation, decode, decode_header};
 use serde::de::DeserializeOwned;
 
-use keys::Found;
+use keys::{Found, Wanted};
 
 /// Whom a token has to be for, and by whom it has to be made.
 #[derive(Debug, Clone)]
@@ -38,9 +38,12 @@ pub(super) async fn verified<T: DeserializeOwned>(token: &str, keys: &Keys, expe
     verifier::install();
     let wrong = |why: &dyn ToString| Refused::Wrong(why.to_string());
     let header = decode_header(token).map_err(|e| wrong(&e))?;
-    let kid = header.kid.ok_or_else(|| wrong(&"it names no key"))?;
-    let key = match keys.find(&kid).await.map_err(|e| wrong(&e))? {
+    let wanted = header.kid.as_deref().map_or(Wanted::Only(header.alg), Wanted::Named);
+    let key = match keys.find(wanted).await.map_err(|e| wrong(&e))? {
         Found::Key(key) => key,
+        Found::None if header.kid.is_none() => {
+            return Err(wrong(&"it names no key, and there is not exactly one for its algorithm"));
+        }
         Found::None => return Err(wrong(&"it names a key that is not known")),
         Found::Unknown(again) => return Err(Refused::Unchecked(again)),
     };
