@@ -64,6 +64,17 @@ pub enum Makes {
     Speech,
 }
 
+impl Makes {
+    /// What it makes, in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Images => "images",
+            Self::Speech => "speech",
+        }
+    }
+}
+
 /// One model.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

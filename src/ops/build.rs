@@ -55,7 +55,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     suits(app, &model, kind)?;
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
-    let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
+    let kind_warnings = kinds::warnings(app, &model, &asked.request);
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),
@@ -112,6 +112,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     remember(app, &built.written.sha256, &origin, is_ready)?;
     built.load.counted = origin.counted;
     let estimate = |load: &Load| Estimate::new(load, &model, kind, app.models(), app.today());
+    let told = estimate(&built.load);
+    warnings.extend(told.unsuited.as_ref().map(|unsuited| kinds::unsuited(app, &args, is_ready, unsuited)));
     let next = match unfinished {
         Some(retry) => format!(
             "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
@@ -128,7 +130,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         unchanged: built.written.unchanged,
         kind,
         source_format,
-        estimate: estimate(&built.load),
+        estimate: told,
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),

@@ -10,7 +10,7 @@ use super::App;
 use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::model::{availability, priced, suits, takes_batches, unpriced};
+use super::model::{availability, makes_it, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
 use super::runs::{content_of, run_to_use};
@@ -195,6 +195,9 @@ pub(super) async fn submit_file(
     let counted = origin.as_ref().filter(same_model).and_then(|origin| origin.counted);
     let load = Load { counted, ..checked.load() };
     let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
+    warnings.extend(
+        estimate.unsuited.as_ref().map(|unsuited| format!("{}: {}", unsuited.cause, makes_it(app, unsuited.asked))),
+    );
     refuse_over_limit(app, args.max_cost_usd, &estimate, &load)?;
 
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
@@ -317,6 +320,10 @@ fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &
         Some(high) => refuse(
             over(Cost::Usd(high), Cost::Usd(limit)),
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
+        ),
+        None if let Some(unsuited) = &estimate.unsuited => refuse(
+            format!("{}: what that costs is unknown, so max_cost_usd cannot be kept", unsuited.cause),
+            &format!("{}. Nothing was sent", makes_it(app, unsuited.asked)),
         ),
         None => refuse(
             format!("{}, so max_cost_usd cannot be kept", unpriced(app, &estimate.model)),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::job::media::{MediaTokens, proportional};
-use crate::job::models::Price;
+use crate::job::models::{Makes, Model};
 use crate::job::outcome::{counted, grouped};
 use crate::job::tokens::Counted;
 use crate::job::{Cost, Kind, ModelTable, Usage};
@@ -48,6 +48,8 @@ pub struct Load {
     pub output_limit_sum: i64,
     /// Answers asked for: one a request, or `candidateCount`.
     pub answers: i64,
+    /// Requests that leave it to the model whether text comes back.
+    pub unsaid: i64,
     /// Requests that ask for pictures.
     pub pictures: i64,
     /// Requests that ask for speech.
@@ -71,6 +73,7 @@ impl Load {
             limited_requests: signed(totals.with_max_output_tokens),
             output_limit_sum: signed(totals.max_output_tokens),
             answers: signed(totals.candidates),
+            unsaid: signed(totals.without_modalities),
             pictures: signed(totals.wants_images),
             speeches: signed(totals.wants_audio),
             counted: None,
@@ -93,6 +96,7 @@ impl Load {
             limited_requests: extended(self.limited_requests),
             output_limit_sum: extended(self.output_limit_sum),
             answers: extended(self.answers),
+            unsaid: extended(self.unsaid),
             pictures: extended(self.pictures),
             speeches: extended(self.speeches),
             counted: self.counted,
@@ -117,6 +121,27 @@ impl Load {
             (_, true) => Some("the requests may search, which is billed apart"),
             _ => None,
         }
+    }
+
+    /// What they ask for that a model does not make.
+    fn unsuited(&self, model: &Model) -> Option<Unsuited> {
+        if model.kind == Kind::Embed {
+            return None;
+        }
+        let texts = match model.makes {
+            Makes::Text => 0,
+            // Asked for text in so many words it gives text alone.
+            Makes::Images => self.unsaid,
+            Makes::Speech => self.requests - self.pictures - self.speeches,
+        };
+        let asked = [(Makes::Images, self.pictures), (Makes::Speech, self.speeches), (Makes::Text, texts)];
+        let (asked, of) = asked.into_iter().find(|(asked, count)| *asked != model.makes && *count > 0)?;
+        let (name, makes, wanted) = (&model.name, model.makes.as_str(), asked.as_str());
+        let mut cause = format!("{name} makes {makes}, and the requests ask for {wanted}");
+        if of < self.requests {
+            cause.push_str(&format!(" ({} of {})", grouped(of), grouped(self.requests)));
+        }
+        Some(Unsuited { asked, cause })
     }
 
     /// Input tokens of all, and those of media among them.
@@ -189,6 +214,15 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// Requests for something else than the model makes: what that would cost nobody can tell.
+#[derive(Debug, Clone)]
+pub struct Unsuited {
+    /// What they ask for.
+    pub asked: Makes,
+    /// In words.
+    pub cause: String,
+}
+
 /// Tokens and price, low to high.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -213,12 +247,17 @@ pub struct Estimate {
     /// What the figures do not hold, in words.
     #[serde(skip)]
     pub uncounted: Option<&'static str>,
+    /// What the model does not make.
+    #[serde(skip)]
+    pub unsuited: Option<Unsuited>,
 }
 
 impl Estimate {
     /// The estimate for a load on a model, at the prices of a day.
     pub fn new(load: &Load, model: &str, kind: Kind, table: &ModelTable, day: NaiveDate) -> Self {
-        let price = table.get(model).and_then(|model| model.price_on(day));
+        let known = table.get(model);
+        let unsuited = known.and_then(|known| load.unsuited(known));
+        let price = known.filter(|_| unsuited.is_none()).and_then(|model| model.price_on(day));
         let input = load.input(model);
         let mean_prompt = input.input_tokens / load.requests.max(1);
         let [low, expected, high] = load.output(kind).map(|output| {
@@ -235,16 +274,18 @@ impl Estimate {
             expected_usd: cost(&expected, mean_prompt),
             // If one prompt is long, all may be priced as long ones.
             high_usd: cost(&high, mean_prompt.max(load.longest)),
-            basis: basis(load, kind, model, price, table.as_of),
+            basis: basis(load, kind, model, price.map(|_| ()).ok_or(unsuited.as_ref()), table.as_of),
             uncounted: load.uncounted(),
+            unsuited,
         }
     }
 }
 
-fn basis(load: &Load, kind: Kind, model: &str, price: Option<&Price>, as_of: NaiveDate) -> String {
+fn basis(load: &Load, kind: Kind, model: &str, price: Result<(), Option<&Unsuited>>, as_of: NaiveDate) -> String {
     let mut text = match price {
-        Some(_) => format!("batch prices of {as_of}"),
-        None => format!(
+        Ok(()) => format!("batch prices of {as_of}"),
+        Err(Some(unsuited)) => format!("price unknown: {}", unsuited.cause),
+        Err(None) => format!(
             "price unknown: no price of {model} in the table of {as_of}; set max_cost_usd only with a priced model"
         ),
     };

@@ -3,7 +3,7 @@
 use super::{App, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::job::models::{Availability, bare_name};
+use crate::job::models::{Availability, Makes, bare_name};
 
 /// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
@@ -56,6 +56,11 @@ fn meant(app: &App, model: &str) -> Option<String> {
     let near = nearest::of(bare_name(model), others.map(|name| (name.as_str(), name)));
     let near: Vec<_> = near.into_iter().map(String::as_str).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+}
+
+/// Which model to take for what another one does not make.
+pub(super) fn makes_it(app: &App, asked: Makes) -> String {
+    format!("pass model: \"{}\", which does", app.models().default_to_make(asked))
 }
 
 /// Refuses a model that does not do what the requests ask for.
