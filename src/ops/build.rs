@@ -120,7 +120,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
              overwrite: true"
         ),
         // create_batch counts all requests, and may find more tokens in them.
-        None => next_step(&output, origin.model.as_deref(), &built.load, estimate(&built.load.at_most()).high_usd),
+        None => next_step(&output, origin.model.as_deref(), estimate(&built.load.at_most()).high_usd),
     };
     Ok(BuildReply {
         path: output.to_string(),
@@ -142,10 +142,10 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 }
 
 /// A model that nobody chose is not named: the user may be asked.
-fn next_step(output: &AllowedPath, model: Option<&str>, load: &Load, high_usd: Option<f64>) -> String {
+fn next_step(output: &AllowedPath, model: Option<&str>, high_usd: Option<f64>) -> String {
     let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
-    let cap = high_usd.filter(|_| load.uncounted().is_none());
-    let cap = cap.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
+    let cap =
+        high_usd.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
     format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
 }
 

@@ -3,13 +3,10 @@
 use super::{App, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::job::models::{Availability, Makes, bare_name};
+use crate::job::models::{Availability, Makes, Model, bare_name};
 
 /// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
-/// Output tokens that they give, and dimensions that the models for vectors give.
-const OUTPUT_LIMIT: i64 = 65_536;
-const DIMENSIONS: i64 = 3_072;
 
 /// Refuses a model that is shut down, or will be before the job could end; warns of one that soon will be.
 pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
@@ -103,9 +100,7 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
 /// The longest answer that a model gives, in tokens; of a model for vectors, the most dimensions. Unknown of a model that the
 /// table does not know.
 pub(super) fn output_limit(app: &App, model: &str) -> Option<i64> {
-    let known = app.models().get(model)?;
-    let usual = if known.kind == Kind::Embed { DIMENSIONS } else { OUTPUT_LIMIT };
-    Some(known.output_limit.unwrap_or(usual))
+    app.models().get(model).map(Model::most_output)
 }
 
 /// The longest prompt that a model takes, in tokens, and whether a longer one is refused rather than cut off.
