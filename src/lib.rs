@@ -79,7 +79,8 @@
 //!   (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it (`ledger/gate.rs`);
 //!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`). What happens, and each call of the
 //!   API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
-//! - [`source`]: data sets in: one format a file in `source/rows/`, templates, keys, what is attached
+//! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/odd_names.rs`: columns that are no
+//!   names to the engine), keys, what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
 //!   decoded); `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern,
 //!   but not those of this program's own (`source/own_files.rs`).

@@ -316,9 +316,9 @@ fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<(Vec<&'a Remote
 /// do it; done here, the state that is shown is the one by which jobs are selected.
 async fn look_at_ends(app: &App, ended: &[End], warnings: &mut Vec<String>) {
     let looks: Vec<_> = ended.iter().map(|end| observe::look(app, &end.job, &end.part, end.when)).collect();
-    let looks = stream::iter(looks).buffer_unordered(observe::AT_ONCE).filter_map(async |look| look.err());
-    let trouble = match tokio::time::timeout(PATIENCE, looks.collect::<Vec<_>>()).await {
-        Ok(errors) => errors.first().map(ToString::to_string),
+    let looks = stream::iter(looks).buffer_unordered(observe::AT_ONCE).collect::<Vec<_>>();
+    let trouble = match tokio::time::timeout(PATIENCE, looks).await {
+        Ok(looked) => looked.into_iter().find_map(Result::err).map(|e| e.to_string()),
         Err(_) => Some("no answer in time".to_owned()),
     };
     if let Some(why) = trouble {
