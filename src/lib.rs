@@ -89,7 +89,8 @@
 //!   looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`), tried (`ledger/trial.rs`).
 //!   What happens, and each call of the API, is an event (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/template.rs`; with logic,
-//!   `source/logic.rs`) filled into requests (`source/skeleton.rs`), keys (`source/key.rs`), what is attached
+//!   `source/logic.rs`; with columns that are no names, `source/odd_names.rs`) filled into requests (`source/skeleton.rs`), keys
+//!   (`source/key.rs`), what is attached
 //!   (`source/attach.rs`) and its types (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked,
 //!   decoded); `source/exact.rs` keeps all digits of long numbers; `source/column_type.rs` is what a column holds;
 //!   `source/listing.rs` finds the files of a folder or a pattern, but not those of this program's own

@@ -153,6 +153,14 @@ fn what_has_no_more_room_is_repeated_as_it_was_and_said() {
     assert_eq!(retry["changes"], json!(["maxOutputTokens of 1 truncated request raised from 40,000 to 65,536"]));
     let warnings = retry["warnings"].to_string();
     assert!(warnings.contains("2 truncated requests ran to the model's own limit"), "{warnings}");
+    // Three answers as long as the model makes them, at $1.50 a million tokens: also of the one that sets no limit.
+    let estimate = &retry["estimate"];
+    assert!((estimate["high_usd"].as_f64().unwrap() - 3.0 * 65_536.0 * 1.5e-6).abs() < 1e-4, "{estimate}");
+    let basis = estimate["basis"].as_str().unwrap();
+    assert!(
+        basis.contains("1 request counted at the model's own output limit") && !basis.contains("guessed"),
+        "{basis}"
+    );
     let sent = configs(&uploaded(&world, retry["job"].as_str().unwrap()));
     assert_eq!(sent[0].1, json!({}));
 }

@@ -17,6 +17,7 @@ mod key;
 mod listing;
 mod logic;
 pub mod media;
+mod odd_names;
 mod own_files;
 mod reading;
 mod request;

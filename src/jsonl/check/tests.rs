@@ -57,6 +57,7 @@ fn a_full_request_in_mixed_spellings_is_read_without_errors_and_its_facts_are_to
         unmeasured: 1,
         has_file_data: true,
         candidate_count: Some(2),
+        names_modalities: true,
         wants_images: true,
         wants_audio: false,
         grounded: true,

@@ -184,6 +184,7 @@ impl<'a> Value<'_, '_, 'a> {
     /// One of a set of words. The API takes some of them in lower case too, so the check takes all.
     fn word(&mut self, text: &str, known: &'static [&'static str]) {
         if self.fact == Some(Mark::Modality) {
+            self.walk.facts.names_modalities = true;
             self.walk.facts.wants_images |= text.eq_ignore_ascii_case("IMAGE");
             self.walk.facts.wants_audio |= text.eq_ignore_ascii_case("AUDIO");
         }

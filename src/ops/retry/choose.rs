@@ -41,6 +41,8 @@ pub(super) struct Chosen {
     /// What is asked otherwise than before.
     pub(super) changes: Vec<String>,
     pub(super) warning: Option<String>,
+    /// Requests without a limit that were cut off by that of the model.
+    pub(super) to_the_limit: i64,
     /// Earlier retries that have ended.
     pub(super) ended: Vec<String>,
     /// Requests left out because another retry of this first job has answered them since.
@@ -103,6 +105,7 @@ pub(super) async fn write_requests(
         repeated: copied.repeated,
         changes: copied.settings.changes(),
         warning: copied.settings.warning(),
+        to_the_limit: copied.settings.without_limit(),
         ended,
         elsewhere: (copied.elsewhere > 0).then_some((copied.elsewhere, task.root)),
     })
@@ -161,6 +164,7 @@ async fn as_before(
         repeated: repeated.await?,
         changes: Vec::new(),
         warning: None,
+        to_the_limit: 0,
         ended,
         elsewhere: None,
     })

@@ -20,6 +20,8 @@ pub(super) struct Settings {
     raised: Raised,
     /// Cut off, and there is no more room to be given.
     at_the_limit: i64,
+    /// Those of them that set no limit.
+    without_limit: i64,
 }
 
 /// The limits that were raised.
@@ -76,7 +78,10 @@ impl Settings {
                 set(config, LIMIT, limit.into());
                 self.raised.note(before, limit);
             }
-            None => self.at_the_limit += 1,
+            None => {
+                self.at_the_limit += 1;
+                self.without_limit += i64::from(before.is_none());
+            }
         }
     }
 
@@ -92,6 +97,11 @@ impl Settings {
             changes.push(format!("{LIMIT} of {requests} raised from {} to {}", range(from), range(to)));
         }
         changes
+    }
+
+    /// Requests whose answers may be as long as the model makes them, as they were before.
+    pub(super) fn without_limit(&self) -> i64 {
+        self.without_limit
     }
 
     /// What is repeated with little hope, because there was nothing to change.
