@@ -14,7 +14,9 @@ const SCHEMA: &str = r#"{"type": "object", "required": ["category", "score", "ta
 /// Builds this data set, with the text of each row as its prompt; the handle of the finished job.
 fn finished(world: &World, source: &str, build: &[&str]) -> String {
     let name = source.split('.').next().unwrap();
-    world.reply(&[&["build", source, "--template", "{{ text }}", "--key", "id"], build].concat());
+    // The same requests of two data sets would be one job, that of the first.
+    let template = format!("{{{{ text }}}} ({name})");
+    world.reply(&[&["build", source, "--template", &template, "--key", "id"], build].concat());
     let handle = world.reply(&["create", &format!("{name}.requests.jsonl")])["job"].as_str().unwrap().to_owned();
     world.run(&["status", &handle, "--wait"]);
     handle

@@ -37,7 +37,9 @@ pub(super) async fn submit(
     let owner = app.gemini().await?.owner();
     let job = NewJob { owner: Some(owner), ..job };
     let budget = app.config().daily_budget_usd;
+    let lease = first_lease(app, &job.handle)?;
     let (job, is_new) = granted(&job, app.ledger()?.intend(&job, budget)?, budget)?;
+    let lease = lease.filter(|_| is_new);
     let job = if is_new { mind_what_was_lost(app, job)? } else { job };
     keep_keys(app, &job.handle, &keys)?;
     if job.waiting().next().is_some() {
@@ -48,10 +50,15 @@ pub(super) async fn submit(
     }
     let (working, handle, is_wanted) = (app.clone(), job.handle.clone(), !job.held);
     let work = in_background(app.ending(), app.config().patience, monitor, move |monitor| async move {
-        send_parts(&working, &handle, is_wanted, &monitor).await
+        send_parts(&working, &handle, (is_wanted, lease), &monitor).await
     });
     let submission = work.await?.unwrap_or(Submission::Queued);
     Ok((app.ledger()?.job(&job.handle)?, submission))
+}
+
+/// The right to send a job that is not known yet, so that nobody who moves the queue on is quicker than who makes it.
+fn first_lease(app: &App, handle: &Handle) -> Result<Option<Lease>> {
+    if app.ledger()?.by_hash(handle.hash())?.is_some() { Ok(None) } else { Lease::of_job_if_free(app, handle) }
 }
 
 /// The job as it would be remembered, about to be submitted. Fails as [`submit`] would.
@@ -80,9 +87,17 @@ async fn found(app: &App, job: JobRecord) -> Result<(JobRecord, Submission)> {
 }
 
 /// Sends what there is room for. What cannot be sent now waits, with its requests beside the ledger.
-async fn send_parts(app: &App, handle: &Handle, is_wanted: bool, monitor: &Relay) -> Result<Submission> {
+async fn send_parts(
+    app: &App,
+    handle: &Handle,
+    (is_wanted, lease): (bool, Option<Lease>),
+    monitor: &Relay,
+) -> Result<Submission> {
     // A call that gives up while another one sends the job leaves it to that one.
-    let lease = Lease::of_job(app, handle, monitor).await?;
+    let lease = match lease {
+        Some(lease) => lease,
+        None => Lease::of_job(app, handle, monitor).await?,
+    };
     if is_wanted {
         // Who held the lease before may have given up after this call was made.
         app.ledger()?.want_still(handle)?;
