@@ -41,7 +41,7 @@ fn seen(state: JobState, done: i64) -> Observation {
 }
 
 fn call<'a>(method: &'a str, resource: &'a str) -> RemoteCall<'a> {
-    RemoteCall { method, resource, status: Some(200), latency: Duration::from_millis(80), class: None }
+    RemoteCall { method, resource, status: Some(200), latency: Duration::from_millis(80), class: None, ahead: None }
 }
 
 /// A ledger of so many jobs, one in a hundred of which still runs, with some history each.

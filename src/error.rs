@@ -133,6 +133,20 @@ impl Error {
         self
     }
 
+    /// The same error, told to have been met while something else was done.
+    #[must_use]
+    pub fn with_act(mut self, act: impl Into<String>) -> Self {
+        self.0.act = act.into();
+        self
+    }
+
+    /// The same error, with another word on why it failed.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        self.0.cause = cause.into();
+        self
+    }
+
     /// Keeps the underlying error, for logs.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {

@@ -49,6 +49,16 @@ fn every_command_and_every_flag_explains_itself() {
 }
 
 #[test]
+fn formats_are_named_as_the_library_has_them() {
+    let data: Vec<_> = gemini_batch_mcp::source::Format::ALL.iter().map(|format| format.as_str()).collect();
+    let answers: Vec<_> = gemini_batch_mcp::answers::Format::ALL.iter().map(|format| format.as_str()).collect();
+    for (words, formats) in [(["build", "rows"], data), (["results", "job"], answers)] {
+        let run = run(&[&words[..], &["--format", "nothing"]].concat());
+        assert!(run.stderr.contains(&format!("possible values: {}", formats.join(", "))), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn the_spellings_of_the_first_version_are_understood() {
     for arguments in [
         vec!["create", "FILE", "--model", "m", "--name", "n", "--help"],

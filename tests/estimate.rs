@@ -88,6 +88,10 @@ fn what_cannot_be_measured_is_said_and_keeps_no_cost_limit() {
     let plain = json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 10}});
     let found = estimate(&world, "gemini-3-flash-preview", &[sound, file, cached, plain.clone()]);
     assert!(basis(&found).contains("media, files or caches of 3 requests are not counted"), "{found}");
+    assert!(found["high_usd"].is_null() && found["expected_usd"].is_null(), "{found}");
+    let least = found["low_usd"].as_f64().unwrap();
+    let text = world.run(&["create", "r.jsonl", "--dry-run"]).stdout;
+    assert!(least > 0.0 && text.contains(" input tokens, at least $"), "{text}");
     let refused =
         |arguments: &[&str]| world.refusal(&[&["create", "r.jsonl", "--max-cost-usd", "9"], arguments].concat());
     assert_eq!(refused(&["--dry-run"])["kind"], "budget");
@@ -101,6 +105,31 @@ fn what_cannot_be_measured_is_said_and_keeps_no_cost_limit() {
     );
     assert_eq!(refused(&["--dry-run"])["kind"], "budget");
     assert!(basis(&estimate(&world, "gemini-2.5-flash-lite", &[searching])).contains("$35 per 1,000 prompts"));
+}
+
+#[test]
+fn the_high_estimate_holds_what_the_basis_says_of_the_texts() {
+    let world = World::new();
+    let vector = json!({"content": {"parts": [{"text": "漢字".repeat(60_000)}]}});
+    let found = estimate(&world, "gemini-embedding-001", &[vector]);
+    let price = |level: &str| found[level].as_f64().unwrap();
+    assert!((price("high_usd") / price("expected_usd") - 1.35).abs() < 0.01, "{found}");
+    assert!((price("low_usd") / price("expected_usd") - 0.65).abs() < 0.01, "{found}");
+    let text = json!({"contents": [{"parts": [{"text": "word ".repeat(40_000)}]}], "generationConfig": {"maxOutputTokens": 1}});
+    let found = estimate(&world, "gemini-3-flash-preview", &[text]);
+    let ratio = found["high_usd"].as_f64().unwrap() / found["low_usd"].as_f64().unwrap();
+    assert!((ratio - 1.35 / 0.65).abs() < 0.01, "{found}");
+}
+
+#[test]
+fn an_answer_is_not_dearer_than_the_longest_that_the_model_gives() {
+    let world = World::new();
+    let request =
+        |limit: i64| json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": limit}});
+    let high = |model: &str, limit: i64| estimate(&world, model, &[request(limit)])["high_usd"].as_f64().unwrap();
+    assert_eq!(high("gemini-3-flash-preview", 999_999_999), high("gemini-3-flash-preview", 65_536));
+    assert!(high("gemini-3-flash-preview", 65_536) > high("gemini-3-flash-preview", 65_000));
+    assert_eq!(high("gemini-4-argon", 999_999_999), high("gemini-4-argon", 1_048_576));
 }
 
 #[test]

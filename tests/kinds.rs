@@ -96,6 +96,50 @@ fn a_model_for_something_else_is_warned_of() {
 }
 
 #[test]
+fn requests_for_what_the_model_does_not_make_have_no_price_and_are_warned_of_before_they_are_sent() {
+    let world = World::new();
+    let create = |file: &str, model: &str| world.reply(&["create", file, "--model", model, "--dry-run"]);
+    let odd = |reply: &Value| {
+        assert!(reply["estimate"]["high_usd"].is_null(), "{reply}");
+        reply["warnings"][0].as_str().unwrap().to_owned()
+    };
+    let fine = |reply: Value| assert!(reply["warnings"].is_null() && reply["estimate"]["high_usd"].is_f64(), "{reply}");
+    let build = |file: &str, more: &[&str]| {
+        world.reply(&[&["build", "--prompt", "Hi", "--output", file], more].concat());
+    };
+    build("pictures.jsonl", &["--kind", "image"]);
+    build("speech.jsonl", &["--kind", "speech"]);
+    build("text.jsonl", &[]);
+    build("words.jsonl", &["--generation-config", r#"{"responseModalities": ["TEXT"]}"#]);
+    let (text, image, tts) = ("gemini-3-flash-preview", "gemini-3.1-flash-image", "gemini-3.8-flash-tts");
+    let says = |warning: String, model: &str, makes: &str, asked: &str, instead: &str| {
+        let hint = format!("pass model: \"{instead}\", which does");
+        assert_eq!(warning, format!("{model} makes {makes}, and the requests ask for {asked}: {hint}"));
+    };
+    says(odd(&create("pictures.jsonl", text)), text, "text", "images", image);
+    says(odd(&create("speech.jsonl", text)), text, "text", "speech", tts);
+    says(odd(&create("speech.jsonl", image)), image, "images", "speech", tts);
+    says(odd(&create("text.jsonl", tts)), tts, "speech", "text", text);
+    says(odd(&create("text.jsonl", image)), image, "images", "text", text);
+    fine(create("words.jsonl", image));
+    fine(create("pictures.jsonl", image));
+    fine(create("speech.jsonl", tts));
+
+    let capped = ["create", "pictures.jsonl", "--model", text, "--max-cost-usd", "9"];
+    let refused = world.refusal(&capped);
+    assert_eq!(refused["kind"], "budget");
+    assert!(refused["cause"].as_str().unwrap().contains("what that costs is unknown"), "{refused}");
+    let sent = world.reply(&capped[..4]);
+    assert!(sent["warnings"].to_string().contains("makes text"), "{sent}");
+
+    // Some of them, ready as they are.
+    let lines = [world.read("pictures.jsonl"), world.read("text.jsonl").replace("row-1", "row-2")].concat();
+    world.write("mixed.jsonl", &lines);
+    let mixed = world.reply(&["build", "mixed.jsonl", "--model", text, "--output", "ready.jsonl"]);
+    assert!(odd(&mixed).contains("the requests ask for images (1 of 2): pass model:"), "{mixed}");
+}
+
+#[test]
 fn embeddings_take_their_settings_from_templates_too() {
     let world = World::new();
     world.write("a.csv", "id,title,text\n1,Chairs,A chair is a seat.\n");

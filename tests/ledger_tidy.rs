@@ -95,7 +95,7 @@ fn a_history_tells_of_calls_when_asked() {
         let resource = known.remote_names().next().unwrap();
         let status = Some(if n == 59 { 503 } else { 200 });
         let class = (n == 59).then_some("unavailable");
-        ledger.record_call(&RemoteCall { method: "GET", resource, status, latency, class }, None).unwrap();
+        ledger.record_call(&RemoteCall { method: "GET", resource, status, latency, class, ahead: None }, None).unwrap();
     }
     drop(ledger);
     let before = world.reply(&["history", &job]);
@@ -127,6 +127,7 @@ fn an_export_holds_everything_but_secrets_in_a_form_that_stays() {
         status: Some(200),
         latency: std::time::Duration::from_millis(7),
         class: None,
+        ahead: None,
     };
     ledger.record_call(&call, None).unwrap();
     drop(ledger);

@@ -137,9 +137,14 @@ fn settings_that_cannot_be_right_are_warned_of() {
     assert!(has(&config(r#"{"maxOutputTokens": 0}"#), "`maxOutputTokens` is 0 (no answer has room in that"));
     assert!(has(&config(r#"{"temperature": 2.5}"#), "`temperature` is 2.5 (the API takes 0 to 2)"));
     assert!(has(&config(r#"{"temperature": -1}"#), "`temperature` is -1"));
+    for count in ["3", "\"3\""] {
+        let told =
+            "`candidateCount` is 3 (all of them are paid for, and results show the first: the format raw has all)";
+        assert!(has(&config(&format!(r#"{{"candidateCount": {count}}}"#)), told));
+    }
     let most = "maxOutputTokens is 100,000, and gemini-3-flash-preview gives 65,536 tokens at most";
     assert!(has(&config(r#"{"maxOutputTokens": 100000}"#), most));
-    assert_eq!(config(r#"{"maxOutputTokens": 65536, "temperature": 2}"#), Value::Null);
+    assert_eq!(config(r#"{"maxOutputTokens": 65536, "temperature": 2, "candidateCount": 1}"#), Value::Null);
     let vectors = |count: &str| {
         let request = format!(r#"{{"outputDimensionality": {count}}}"#);
         built(&["--template", "{{ name }}", "--kind", "embed", "--request", &request]).0["warnings"].clone()

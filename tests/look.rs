@@ -283,6 +283,26 @@ fn answers_are_held_against_the_schema_they_were_asked_for() {
 }
 
 #[test]
+fn a_schema_means_the_same_when_it_is_asked_for_and_when_answers_are_looked_at() {
+    for schema in [
+        json!({"type": "INTEGER", "enum": ["1", "2"]}),
+        json!({"type": "INTEGER", "enum": ["1", "2"], "nullable": true}),
+        json!({"anyOf": [{"type": "INTEGER"}, {"type": "NULL"}], "maximum": 2}),
+        json!({"any_of": [{"type": "Integer"}], "nullable": true, "maximum": 2}),
+        json!({"$schema": "https://example.com/mine", "type": "INTEGER", "maximum": 2}),
+    ] {
+        let (world, schema) = (World::new(), schema.to_string());
+        let answers = [("one", "1"), ("two", "2"), ("three", "3"), ("none", "null")];
+        let handle = answered(&world, &answers, &["--response-schema", &schema]);
+        let asked = results(&world, &[&handle, "--limit", "9", "--outcome", "answered"]);
+        assert!(keys(&asked).starts_with(&["one", "two"]), "{schema}: {asked}");
+        assert!(!keys(&asked).contains(&"three"), "{schema}: {asked}");
+        let looked = results(&world, &[&handle, "--limit", "9", "--outcome", "answered", "--schema", &schema]);
+        assert_eq!(keys(&looked), keys(&asked), "{schema}");
+    }
+}
+
+#[test]
 fn a_schema_that_is_none_or_lies_elsewhere_is_refused() {
     let world = World::new();
     let handle = answered(&world, &TOYS[..1], &[]);

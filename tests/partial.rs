@@ -130,13 +130,23 @@ fn answers_without_keys_are_nobodys_but_paid_and_are_not_asked_for_again_unasked
 }
 
 #[test]
-fn strangers_among_the_results_may_be_what_is_missing_so_the_cost_is_unknown() {
-    let world = World::new();
-    let job = submitted(&world, &["[[simulate:stranger]] a", "[[simulate:missing]] b"], &[]);
-    world.run(&["status", &job, "--wait"]);
-    let results = world.results(&[&job, "--limit", "2"]);
-    assert_eq!(results["outcomes"], json!({"answered": 1, "missing": 1}), "{results}");
-    assert!(results["cost_usd"].is_null(), "{results}");
+fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
+    let ends = [
+        (&["[[simulate:stranger]] a", "[[simulate:missing]] b"][..], json!({"answered": 1, "missing": 1}), false),
+        (&["[[simulate:duplicate]] a", "[[simulate:missing]] b"], json!({"answered": 1, "missing": 1}), false),
+        (&["[[simulate:garbage]] a", "b"], json!({"answered": 1, "missing": 1}), false),
+        (&["[[simulate:stranger]] a", "[[simulate:duplicate]] b"], json!({"answered": 2}), true),
+    ];
+    for (prompts, outcomes, is_known) in ends {
+        let world = World::new();
+        let job = submitted(&world, prompts, &[]);
+        world.run(&["status", &job, "--wait"]);
+        let results = world.results(&[&job, "--limit", "2"]);
+        assert_eq!(results["outcomes"], outcomes, "{results}");
+        assert_eq!(results["cost_usd"].is_number(), is_known, "{prompts:?}: {results}");
+        let listed = world.reply(&["list", "--local"])["jobs"][0]["cost_usd"].clone();
+        assert_eq!(listed.is_number(), is_known, "{prompts:?}: {listed}");
+    }
 }
 
 #[test]

@@ -8,9 +8,10 @@ mod support;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use gemini_batch_mcp::gemini::{BatchInput, Gemini, InlineRequest, NewBatch, Settings};
+use gemini_batch_mcp::gemini::{FileRange, Gemini, NewBatch, NewFile, Settings};
 use gemini_batch_mcp::job::{ContentHash, Handle, JobState, Kind};
 use gemini_batch_mcp::ledger::{Adoption, Ledger, NewJob, NewPart, PartId};
+use gemini_batch_mcp::progress::Silent;
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use support::remembered::{age, change, column};
 use support::world::World;
@@ -157,15 +158,17 @@ fn a_thousand_jobs_are_each_asked_for_once_in_five_minutes() {
 fn remember_jobs(world: &World, count: usize) {
     let key = "a-key-for-tests".to_owned().into();
     let settings = Settings { base_url: world.simulator.url().to_owned(), ..Settings::new(key) };
-    let request = r#"{"contents": [{"parts": [{"text": "one"}]}]}"#.to_owned();
-    let requests =
-        [InlineRequest { key: "a".into(), request: serde_json::value::RawValue::from_string(request).unwrap() }];
+    let request = r#"{"key": "a", "request": {"contents": [{"parts": [{"text": "one"}]}]}}"#;
+    world.write("one.jsonl", request);
     let names = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let gemini = Gemini::new(settings).unwrap();
+        let range = FileRange::whole(std::fs::File::open(world.path("one.jsonl")).unwrap()).unwrap();
+        let file = NewFile { range, display_name: "one", sha256: None };
+        let file = gemini.upload(file, None, &|_| Ok(()), &Silent::default()).await.unwrap();
         let mut names = Vec::new();
         for number in 0..count {
-            let (display_name, input) = (format!("many-{number}"), BatchInput::Inline(&requests));
-            let batch = NewBatch { display_name: &display_name, input, priority: None, webhook_uris: &[] };
+            let (display_name, input_file) = (format!("many-{number}"), file.name.as_str());
+            let batch = NewBatch { display_name: &display_name, input_file, priority: None, webhook_uris: &[] };
             names.push(gemini.create_batch(MODEL, Kind::Generate, batch).await.unwrap().name);
         }
         names

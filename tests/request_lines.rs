@@ -108,6 +108,38 @@ fn an_openai_chat_becomes_a_request() {
 }
 
 #[test]
+fn reasoning_effort_is_said_in_the_apis_words_or_it_is_told_that_it_was_left_out() {
+    let line = |effort: Value| json!({"messages": [{"role": "user", "content": "x"}], "reasoning_effort": effort});
+    let config = |effort: Value| mended(&[line(effort)]).1[0]["request"]["generationConfig"].clone();
+    assert_eq!(config(json!("none")), json!({"thinkingConfig": {"thinkingBudget": 0}}));
+    for (word, level) in [("minimal", "MINIMAL"), ("low", "LOW"), ("xhigh", "XHIGH")] {
+        assert_eq!(config(json!(word)), json!({"thinkingConfig": {"thinkingLevel": level}}));
+    }
+    let (reply, _) = mended(&[line(Value::Null)]);
+    assert!(!reply.to_string().contains("reasoning_effort"), "{reply}");
+    for (given, told) in [(json!("extreme"), "extreme"), (json!(3), "3")] {
+        let (reply, made) = mended(&[line(given)]);
+        assert_eq!(made[0]["request"]["generationConfig"], Value::Null);
+        let told = format!("1 request: reasoning_effort `{told}` of the OpenAI request: left out");
+        assert!(has(&reply["warnings"], &told), "{reply}");
+    }
+}
+
+#[test]
+fn one_setting_under_two_names_is_merged_or_the_row_is_bad() {
+    let line = |more: i64| {
+        let messages = json!([{"role": "user", "content": "x"}]);
+        json!({"messages": messages, "max_tokens": 50, "max_completion_tokens": more, "n": 2})
+    };
+    let (reply, made) = mended(&[line(50)]);
+    assert_eq!(made[0]["request"]["generationConfig"], json!({"maxOutputTokens": 50, "candidateCount": 2}));
+    assert!(has(&reply["warnings"], "`candidateCount` is 2 (all of them are paid for"), "{reply}");
+    let world = world(&[line(60)]);
+    let error = world.refusal(&["build", "old.jsonl"]);
+    assert!(error["cause"].as_str().unwrap().contains("maxOutputTokens: it is given twice"), "{error}");
+}
+
+#[test]
 fn what_was_done_to_a_row_that_is_left_out_is_not_told() {
     let bare = |part: Value| json!({"contents": [part], "config": {"max_output_tokens": 5}});
     let both = json!({"parts": [{"text": "b", "functionCall": {"name": "x"}}]});

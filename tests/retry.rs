@@ -95,6 +95,20 @@ fn room_grows_with_each_retry_until_it_is_enough() {
 }
 
 #[test]
+fn room_grows_over_what_another_retry_of_the_same_job_tried() {
+    let world = World::new();
+    let limit = |limit: i64| json!({"maxOutputTokens": limit});
+    let job = ended(
+        &world,
+        &[line("cut", "[[simulate:tight]] a", limit(100)), line("failed", "[[simulate:failed]] b", limit(9))],
+    );
+    retried(&world, &[&job, "--outcome", "truncated"]);
+    let second = retried(&world, &[&job, "--outcome", "failed", "--outcome", "truncated"]);
+    let sent = configs(&uploaded(&world, second["job"].as_str().unwrap()));
+    assert_eq!(sent, [("cut".into(), limit(400)), ("failed".into(), limit(9))]);
+}
+
+#[test]
 fn the_same_call_finds_its_retry_although_that_left_something_unanswered() {
     let world = World::new();
     let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1})), line("b", "hi", json!({}))]);
@@ -139,6 +153,14 @@ fn what_has_no_more_room_is_repeated_as_it_was_and_said() {
     assert_eq!(retry["changes"], json!(["maxOutputTokens of 1 truncated request raised from 40,000 to 65,536"]));
     let warnings = retry["warnings"].to_string();
     assert!(warnings.contains("2 truncated requests ran to the model's own limit"), "{warnings}");
+    // Three answers as long as the model makes them, at $1.50 a million tokens: also of the one that sets no limit.
+    let estimate = &retry["estimate"];
+    assert!((estimate["high_usd"].as_f64().unwrap() - 3.0 * 65_536.0 * 1.5e-6).abs() < 1e-4, "{estimate}");
+    let basis = estimate["basis"].as_str().unwrap();
+    assert!(
+        basis.contains("1 request counted at the model's own output limit") && !basis.contains("guessed"),
+        "{basis}"
+    );
     let sent = configs(&uploaded(&world, retry["job"].as_str().unwrap()));
     assert_eq!(sent[0].1, json!({}));
 }

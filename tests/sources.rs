@@ -406,6 +406,42 @@ fn packed_data_that_is_cut_off_or_damaged_is_refused_with_its_place() {
 }
 
 #[test]
+fn packed_text_of_every_format_is_checked_to_its_last_byte() {
+    let world = World::new();
+    let names: Vec<String> = (0..20_000).map(|i| format!("name {}", i * 7919 % 10_007)).collect();
+    let lines: String = names.iter().map(|name| format!("{{\"name\":\"{name}\"}}\n")).collect();
+    let array: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
+    for (name, text) in [
+        ("a.csv", format!("name\n{}\n", names.join("\n"))),
+        ("a.jsonl", lines),
+        ("a.json", json!(array).to_string()),
+        ("a.txt", format!("{}\n", names.join("\n"))),
+    ] {
+        let words = |name| [name, "-t", if name.ends_with("txt.gz") { "{{ text }}" } else { "{{ name }}" }];
+        let packed = gzip(text.as_bytes());
+        let file = format!("{name}.gz");
+        let mut flipped = packed.clone();
+        // The sum of all bytes stands before the length, which is the end of the file.
+        flipped[packed.len() - 8] ^= 1;
+        put(&world, &file, flipped);
+        let (cause, _) = refused(&world, &words(&file));
+        assert!(cause.contains("gzip data is damaged after"), "{name}: {cause}");
+        put(&world, &file, &packed[..packed.len() - 8]);
+        let (cause, _) = refused(&world, &words(&file));
+        assert!(cause.contains("half-written"), "{name}: {cause}");
+    }
+}
+
+#[test]
+fn arrays_that_were_put_behind_one_another_are_refused_and_not_read_in_part() {
+    let world = World::new();
+    let array = |from: i64| gzip(json!([{"id": from}, {"id": from + 1}, {"id": from + 2}]).to_string().as_bytes());
+    put(&world, "a.json.gz", [array(1), array(4)].concat());
+    let (cause, hint) = refused(&world, &["a.json.gz", "-t", "{{ id }}"]);
+    assert!(cause.contains("behind the end of the array") && hint.contains("one JSON array"), "{cause} {hint}");
+}
+
+#[test]
 fn a_small_file_that_unpacks_to_one_endless_row_is_refused() {
     let world = World::new();
     let endless = zstd(&vec![b' '; 1024 * 1024]).repeat(70);
@@ -421,8 +457,13 @@ fn a_file_that_grows_or_is_cut_while_it_is_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let roots = Roots::new([folder.path().to_path_buf()]).unwrap();
     let rows: String = (0..100_000).map(|i| format!("{i},some text\n")).collect();
-    for (length, name) in [(10, "cut.csv"), (5_000_000, "grown.csv")] {
-        fs::write(folder.path().join(name), format!("id,text\n{rows}")).unwrap();
+    let table = format!("id,text\n{rows}");
+    let array = json!(vec![json!({"id": "some text"}); 50_000]).to_string();
+    // What follows an array is nothing but space, and yet the file is not what it was.
+    let spaced = format!("{array}{}", " ".repeat(1_000_000));
+    let files = [(10, "cut.csv", &table), (5_000_000, "grown.csv", &table), (array.len() as u64, "cut.json", &spaced)];
+    for (length, name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
         let mut source = source::open(&roots.existing(name).unwrap(), &Reading::default()).unwrap();
         assert!(source.next_row().unwrap().unwrap().is_ok());
         fs::File::options().write(true).open(folder.path().join(name)).unwrap().set_len(length).unwrap();
@@ -481,6 +522,40 @@ fn a_quote_that_is_never_closed_is_refused_and_not_taken_for_text() {
     }
     put(&world, "fine.csv", "id,name\n1,5\" pipe\n2,\"a \"\"b\"\"\"");
     assert_eq!(requests(&world, &["fine.csv", "-t", "{{ name }}"])[1].1, "a \"b\"");
+}
+
+#[test]
+fn numbers_longer_than_numbers_can_be_keep_their_digits_in_prompts_keys_and_answers() {
+    let world = World::new();
+    let rows = [
+        r#"{"id":123456789012345678901,"wei":1234567890123456789012345,"price":12.5,"more":{"tags":[1,20000000000000000001]}}"#,
+        r#"{"id":123456789012345678902,"wei":18446744073709551615,"price":1234567890123456.78,"more":{"tags":[]}}"#,
+    ];
+    let template = "{{ wei }} {{ price }} {{ more.tags | join('+') }}";
+    let expected = [
+        ("123456789012345678901", "1234567890123456789012345 12.5 1+20000000000000000001"),
+        ("123456789012345678902", "18446744073709551615 1234567890123456.78 "),
+    ]
+    .map(|(key, text)| (key.to_owned(), text.to_owned()));
+    put(&world, "a.jsonl", rows.join("\n"));
+    put(&world, "a.json", format!("[{}]", rows.join(",\n")));
+    for name in ["a.jsonl", "a.json"] {
+        assert_eq!(requests(&world, &[name, "-t", template, "--key", "id"]), expected, "{name}");
+        let told = "2 rows hold numbers with more digits than a number keeps, first 123456789012345678901 in line 1: they \
+            are read as text";
+        let reply = built(&world, &[name, "-t", template, "--key", "id"]);
+        assert!(reply["warnings"].to_string().contains(told), "{reply}");
+    }
+    let handle = world.reply(&["create", "out.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &handle, "--wait"]);
+    world.reply(&["results", &handle, "--join", "--output", "joined.jsonl"]);
+    let source = &world.lines("joined.jsonl")[0]["source"];
+    assert_eq!((&source["wei"], &source["price"]), (&json!("1234567890123456789012345"), &json!(12.5)));
+    // What numbers can hold stays a number, and nothing is said.
+    put(&world, "plain.jsonl", "{\"id\":9223372036854775807,\"x\":0.1}\n");
+    let reply = built(&world, &["plain.jsonl", "-t", "{{ id }} {{ x }}"]);
+    assert_eq!(written(&world)[0].1, "9223372036854775807 0.1");
+    assert_eq!(reply["warnings"], Value::Null);
 }
 
 #[test]

@@ -130,6 +130,21 @@ fn answers_that_were_fetched_are_no_news() {
 }
 
 #[test]
+fn what_a_timer_collected_is_news_until_somebody_is_told() {
+    let world = World::new();
+    let (good, bad) = (job(&world, "one"), job(&world, "[[simulate:job-failed]] two"));
+    world.run(&["run", "--quiet", "--collect", "answers"]);
+    assert!(world.path(&format!("answers/{good}.results.jsonl")).exists());
+    assert!(line(&world).starts_with("batch: 1 done, 1 failed, $"), "{}", line(&world));
+    world.run(&["run", "--quiet", "--collect", "answers"]);
+    assert!(line(&world).starts_with("batch: 1 done, 1 failed, $"), "{}", line(&world));
+    world.results(&[&bad]);
+    assert!(line(&world).starts_with("batch: 1 done, $"), "{}", line(&world));
+    world.run(&["status", &good]);
+    assert!(line(&world).starts_with("batch: $"), "{}", line(&world));
+}
+
+#[test]
 fn a_ledger_in_use_holds_nothing_up_and_a_damaged_one_is_not_touched() {
     let world = World::new();
     job(&world, "one");

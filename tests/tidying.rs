@@ -145,6 +145,46 @@ fn a_batch_whose_create_had_no_answer_is_listed_as_its_job() {
 }
 
 #[test]
+fn jobs_are_listed_by_the_state_that_is_shown_and_what_a_list_learns_is_known_from_then_on() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    let job = world.reply(&["create", "r.jsonl"])["job"].clone();
+    // Nobody has looked at it before.
+    let listed = world.reply(&["list", "--state", "SUCCEEDED"])["jobs"].clone();
+    assert_eq!((&listed[0]["job"], &listed[0]["state"]), (&job, &json!("JOB_STATE_SUCCEEDED")), "{listed}");
+    assert_eq!(world.reply(&["list", "--state", "unfinished"])["jobs"], json!([]));
+    assert_eq!(world.reply(&["list", "--local"])["jobs"][0]["state"], "JOB_STATE_SUCCEEDED");
+    let line = world.run(&["statusline"]).stdout;
+    assert!(!line.contains("running"), "{line}");
+    assert_eq!(
+        world.simulator.log().count("GET", "/batches/"),
+        1,
+        "the end is asked for once, however often it is listed"
+    );
+}
+
+#[test]
+fn an_end_that_cannot_be_asked_for_or_has_no_output_yet_is_none_to_a_list() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    world.reply(&["create", "r.jsonl"]);
+    let unfinished = || world.reply(&["list", "--state", "unfinished"]);
+    let count = |listed: &Value| listed["jobs"].as_array().unwrap().len();
+    world.simulator.faults().next(Call::GetBatch, OVERLOADED);
+    let listed = unfinished();
+    assert!(count(&listed) == 1 && listed["warnings"].to_string().contains("as they were last seen"), "{listed}");
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    let listed = unfinished();
+    assert_eq!((count(&listed), &listed["warnings"]), (1, &Value::Null), "{listed}");
+    let looks = || world.simulator.log().count("GET", "/batches/");
+    let before = looks();
+    time_passes(&world, Duration::from_secs(600));
+    world.simulator.faults().clear();
+    assert_eq!(count(&unfinished()), 0);
+    assert_eq!(looks(), before + 1);
+}
+
+#[test]
 fn a_list_tells_money_and_kinship() {
     let world = World::new();
     world.reply(&["build", "--prompt", "[[simulate:failed]] one", "--output", "r.jsonl"]);

@@ -36,6 +36,41 @@ fn evidence(status: &Value) -> &str {
 }
 
 #[test]
+fn of_many_jobs_a_model_is_told_what_ended_and_how_many_more_there_are() {
+    let world = slow_world();
+    let mut agent = agent(&world);
+    let create = |agent: &mut Server, n: usize| {
+        let request = json!({"key": "a", "request": {"contents": [{"parts": [{"text": format!("number {n}")}]}]}});
+        let created = agent.call("create_batch", &json!({"requests": [request], "name": format!("job-{n}")}));
+        created["result"]["structuredContent"]["job"].as_str().unwrap().to_owned()
+    };
+    let jobs: Vec<_> = (0..45).map(|n| create(&mut agent, n)).collect();
+    // Looked at a moment ago, so that all is told from here; the oldest has failed meanwhile.
+    world.run(&["status"]);
+    let reply = agent.call("check_status", &json!({"jobs": jobs}))["result"].clone();
+    let data = &reply["structuredContent"];
+    assert_eq!(data["jobs"].as_array().unwrap().len(), 20);
+    change(&world, "UPDATE parts SET state = ?2 WHERE handle = ?1", (&jobs[44], "JOB_STATE_FAILED"));
+    change(&world, "UPDATE jobs SET state = ?2 WHERE handle = ?1", (&jobs[44], "JOB_STATE_FAILED"));
+
+    let reply = agent.call("check_status", &json!({"jobs": jobs}))["result"].clone();
+    let data = &reply["structuredContent"];
+    let shown: Vec<_> = data["jobs"].as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap()).collect();
+    assert_eq!((shown.len(), shown[0]), (20, jobs[44].as_str()), "{data}");
+    let next = data["next"].as_str().unwrap();
+    let (before, call) =
+        next.split_once("; 25 of 45 jobs are not shown here, which go on as they should: check_status ").unwrap();
+    assert!(before.contains(&jobs[44]), "{next}");
+    let rest = serde_json::Deserializer::from_str(call).into_iter::<Value>().next().unwrap().unwrap();
+    assert!(call.ends_with(" shows the first of them, list_batches all"), "{next}");
+    assert_eq!(rest["jobs"], json!(jobs[19..39]), "the next ones in the order in which they were named");
+    let text = reply["content"][0]["text"].as_str().unwrap();
+    assert!(text.len() < 8_000 && text.lines().count() == 21 && text.ends_with(next), "{text}");
+    // At a shell all are there.
+    assert_eq!(world.run(&["status", "--json"]).json()["jobs"].as_array().unwrap().len(), 44);
+}
+
+#[test]
 fn the_time_left_is_told_from_jobs_that_ended_before_and_otherwise_not_at_all() {
     let world = slow_world();
     let prompts = ["one", "two"];
@@ -298,6 +333,30 @@ fn a_success_without_output_is_waited_for_and_called_one_after_half_an_hour() {
     let seen = status(&world, &handle);
     assert_eq!((&seen["state"], &seen["verdict"]), (&json!("JOB_STATE_SUCCEEDED"), &json!("ended")));
     assert!(seen["error"].as_str().unwrap().contains("its output is not there"), "{seen}");
+}
+
+#[test]
+fn a_clock_that_is_wrong_makes_no_job_look_old() {
+    for hours in [-50, -26, 50] {
+        let clock = ManualClock::new(chrono::Utc::now() + chrono::TimeDelta::hours(hours));
+        let world = World::with(|options| {
+            options.clock = Arc::new(clock.clone());
+            options.tells_its_time = true;
+            options.pace = Pace::realistic();
+        });
+        let handle = job(&world, &["one"], &[]);
+        let seen = status(&world, &handle);
+        assert_eq!(
+            (&seen["state"], &seen["verdict"]),
+            (&json!("JOB_STATE_PENDING"), &json!("normal")),
+            "{hours} h: {seen}"
+        );
+        assert!((0..60).contains(&seen["age_s"].as_i64().unwrap()), "{hours} h: {seen}");
+        clock.advance(Duration::from_secs(25 * 3600));
+        age(&world, &handle, 600);
+        let seen = status(&world, &handle);
+        assert_eq!(seen["state"], "JOB_STATE_SUCCEEDED", "{hours} h: {seen}");
+    }
 }
 
 #[test]

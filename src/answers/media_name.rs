@@ -34,12 +34,14 @@ impl Names {
     pub(super) fn name(&mut self, key: &str, number: usize, extension: &str) -> String {
         let number = if number > 1 { format!("-{number}") } else { String::new() };
         let (stem, hash) = (stem(key), format!("{:08x}", xxh3_64(key.as_bytes()) >> 32));
+        let plain = Some(format!("{stem}{number}.{extension}")).filter(|_| stem == key && !is_kept(&stem));
         let hashed = format!("{stem}-{hash}{number}.{extension}");
-        let name = format!("{stem}{number}.{extension}");
-        let is_safe = stem == key && !is_kept(&stem);
+        // Another key may be called as this one's hash would have it.
+        let counted = (2..).map(|count: u64| format!("{stem}-{hash}_{count}{number}.{extension}"));
         let owner = xxh3_128(key.as_bytes());
-        let is_free = |name: &str| self.taken.get(&seen(name)).is_none_or(|taken| *taken == owner);
-        let name = if is_safe && is_free(&name) { name } else { hashed };
+        let is_free = |name: &String| self.taken.get(&seen(name)).is_none_or(|taken| *taken == owner);
+        let mut names = plain.into_iter().chain([hashed]).chain(counted);
+        let name = names.find(is_free).unwrap_or_default();
         self.taken.insert(seen(&name), owner);
         name
     }
@@ -89,6 +91,21 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), count, "{seen:?}");
         assert!(!seen.contains(&"old.png".to_owned()));
+    }
+
+    #[test]
+    fn a_key_that_is_called_as_another_one_would_be_takes_nothing_from_it() {
+        let of = |key: &str| Names::default().name(key, 1, "png");
+        let alike = of("a/b").strip_suffix(".png").unwrap().to_owned();
+        let mut names = Names::default();
+        assert_eq!(names.name(&alike, 1, "png"), format!("{alike}.png"));
+        let numbered = format!("{alike}_2");
+        assert_eq!(names.name(&numbered, 1, "png"), format!("{numbered}.png"));
+        let other = names.name("a/b", 1, "png");
+        assert_eq!(other, format!("{alike}_3.png"));
+        assert_eq!(names.name("a/b", 1, "png"), other, "the same again");
+        assert_eq!(names.name("a/b", 2, "png"), format!("{alike}-2.png"));
+        assert_eq!(of("a/b"), format!("{alike}.png"));
     }
 
     proptest! {

@@ -89,9 +89,19 @@ impl Merged {
         Ok(best.unwrap_or_else(|| Found { answer: Answer::missing(), line: None, json: None }))
     }
 
-    /// The generations with lines that cannot be read: nobody knows what those cost.
-    pub fn unreadable(&self) -> impl Iterator<Item = u32> {
-        self.generations.iter().filter(|one| one.index.problems.unreadable > 0).map(|one| one.number)
+    /// The generations of which nobody knows what they cost: with lines that cannot be read; or, where results are missing,
+    /// with others in their place.
+    pub fn unclear(&self, is_missing: bool) -> Result<Vec<u32>> {
+        let mut unclear = Vec::new();
+        for Generation { number, index, .. } in &self.generations {
+            let problems = &index.problems;
+            let misplaced =
+                is_missing && (problems.repeated + problems.contradicting > 0 || index.strangers()?.count > 0);
+            if problems.unreadable > 0 || misplaced {
+                unclear.push(*number);
+            }
+        }
+        Ok(unclear)
     }
 
     /// Whether a line came back for this key.

@@ -147,6 +147,12 @@ impl Summary {
         cost
     }
 
+    /// There is more that was paid for than was counted here.
+    pub fn doubt_cost(&mut self) {
+        self.cost = Cost::Unknown;
+        self.live_cost = Cost::Unknown;
+    }
+
     fn show(&mut self, key: &str, answer: &Answer<'_>) {
         if self.samples.len() < SAMPLES {
             let text = clip(&answer.cell(), self.sample_bytes);

@@ -50,7 +50,7 @@ pub enum Format {
 impl Format {
     /// Every format.
     pub const ALL: [Self; 9] =
-        [Self::Jsonl, Self::Raw, Self::Csv, Self::Tsv, Self::Json, Self::Parquet, Self::Md, Self::Npy, Self::Source];
+        [Self::Jsonl, Self::Json, Self::Csv, Self::Tsv, Self::Parquet, Self::Md, Self::Npy, Self::Raw, Self::Source];
 
     /// The format's name.
     pub fn as_str(self) -> &'static str {
@@ -77,7 +77,7 @@ impl Format {
         let found = Self::ALL.into_iter().find(|format| format.as_str().eq_ignore_ascii_case(name));
         found.ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, format!("choosing the format {name}"), "there is no such format")
-                .hint("use jsonl, json, csv, tsv, parquet, md, npy, raw or source")
+                .hint(format!("use one of {}", Self::ALL.map(Self::as_str).join(", ")))
         })
     }
 

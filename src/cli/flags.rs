@@ -94,6 +94,7 @@ impl CreateFlags {
             max_part_requests: self.max_part_requests,
             max_part_bytes: self.max_part_bytes,
             outline: false,
+            to_the_limit: 0,
             agreed: None,
         }
     }

@@ -6,7 +6,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
 use super::call::{Call, Subject};
 use super::json;
@@ -15,8 +14,6 @@ use super::{Gemini, Page, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 
-/// The longest create request that the API takes (API reference §6).
-const INLINE_LIMIT: usize = 20_000_000;
 /// More failures than these of a batch with large inline results are no accident (API reference §8).
 const TRIES_OF_WHOLE_BATCH: u32 = 3;
 const LISTING: &str = "listing batches";
@@ -32,30 +29,12 @@ const CLOCK_MARGIN: TimeDelta = TimeDelta::days(1);
 pub struct NewBatch<'a> {
     /// The name by which it can be found again. Always give one.
     pub display_name: &'a str,
-    /// Its requests.
-    pub input: BatchInput<'a>,
+    /// The uploaded file of its requests, `files/…`.
+    pub input_file: &'a str,
     /// Higher is sooner; the API takes 0 unless told.
     pub priority: Option<i64>,
     /// Where the API sends word when it ends.
     pub webhook_uris: &'a [String],
-}
-
-/// Where the requests of a new batch are.
-#[derive(Debug, Clone, Copy)]
-pub enum BatchInput<'a> {
-    /// In an uploaded file, `files/…`.
-    File(&'a str),
-    /// In the call itself, less than 20 MB in all.
-    Inline(&'a [InlineRequest]),
-}
-
-/// One request of an inline batch.
-#[derive(Debug, Clone)]
-pub struct InlineRequest {
-    /// Comes back with the answer: the order does not.
-    pub key: String,
-    /// The request as JSON.
-    pub request: Box<RawValue>,
 }
 
 #[derive(Serialize)]
@@ -76,25 +55,8 @@ struct Batch<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-enum InputConfig<'a> {
-    FileName(&'a str),
-    Requests(Requests<'a>),
-}
-
-#[derive(Serialize)]
-struct Requests<'a> {
-    requests: Vec<Inlined<'a>>,
-}
-
-#[derive(Serialize)]
-struct Inlined<'a> {
-    request: &'a RawValue,
-    metadata: InlinedMetadata<'a>,
-}
-
-#[derive(Serialize)]
-struct InlinedMetadata<'a> {
-    key: &'a str,
+struct InputConfig<'a> {
+    file_name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -124,11 +86,7 @@ impl Gemini {
     pub async fn create_batch(&self, model: &str, kind: Kind, batch: NewBatch<'_>) -> Result<RemoteBatch> {
         let act = format!("creating the batch {}", batch.display_name);
         let body = create_body(&act, batch)?;
-        let verb = match kind {
-            Kind::Generate => "batchGenerateContent",
-            Kind::Embed => "asyncBatchEmbedContent",
-        };
-        let path = self.http.path(&format!("{}:{verb}", names::model(model)?));
+        let path = self.http.path(&format!("{}:{}", names::model(model)?, create_method(kind)));
         let call = Call::new(act, Subject::Create, Method::POST, path);
         let call = call.json(body).once(self.http.timeouts.create);
         Ok(self.http.json::<WireBatch>(&call).await?.0)
@@ -225,24 +183,18 @@ fn uncertain(act: &str, cause: &str) -> Error {
         .hint("try again later")
 }
 
+/// The method that creates batches of this kind, as the API calls it.
+pub(super) fn create_method(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Generate => "batchGenerateContent",
+        Kind::Embed => "asyncBatchEmbedContent",
+    }
+}
+
 fn create_body(act: &str, batch: NewBatch<'_>) -> Result<Vec<u8>> {
-    let input_config = match batch.input {
-        BatchInput::File(name) => InputConfig::FileName(names::file(name)?),
-        BatchInput::Inline(requests) => {
-            InputConfig::Requests(Requests { requests: requests.iter().map(inlined).collect() })
-        }
-    };
+    let input_config = InputConfig { file_name: names::file(batch.input_file)? };
     let webhook_config = (!batch.webhook_uris.is_empty()).then_some(WebhookConfig { uris: batch.webhook_uris });
     let priority = batch.priority.map(|priority| priority.to_string());
     let batch = Batch { display_name: batch.display_name, input_config, priority, webhook_config };
-    let body = serde_json::to_vec(&CreateBody { batch }).map_err(|e| Error::internal(act, e.to_string()))?;
-    if body.len() >= INLINE_LIMIT {
-        let cause = format!("{} bytes of inline requests; the API takes less than {INLINE_LIMIT}", body.len());
-        return Err(Error::new(ErrorKind::InvalidArgument, act, cause).hint("put the requests into a file"));
-    }
-    Ok(body)
-}
-
-fn inlined(request: &InlineRequest) -> Inlined<'_> {
-    Inlined { request: &request.request, metadata: InlinedMetadata { key: &request.key } }
+    serde_json::to_vec(&CreateBody { batch }).map_err(|e| Error::internal(act, e.to_string()))
 }

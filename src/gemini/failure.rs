@@ -151,7 +151,7 @@ impl Failure {
         matches!(self, Self::TimedOut(_)) || matches!(self.http(), Some(503 | 504))
     }
 
-    fn cause(&self) -> String {
+    pub(super) fn cause(&self) -> String {
         match self {
             Self::NotSent(why) => format!("cannot connect: {why}"),
             Self::Lost(why) => format!("the connection broke: {why}"),

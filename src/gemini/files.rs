@@ -191,7 +191,7 @@ impl Gemini {
     fn broken_off(&self, call: &Call, progress: &Progress, failure: Failure) -> Error {
         let error = self.http.error(call, failure);
         let cause = format!("broke off after {} bytes: {}", progress.done, error.cause());
-        Error::new(error.kind(), error.act(), cause).hint("download it again from the start")
+        error.with_cause(cause).hint("download it again from the start")
     }
 
     fn file_call(&self, name: &str, act: &str, method: Method) -> Result<Call> {

@@ -2,29 +2,28 @@
 
 use std::future::Future;
 use std::io::{Seek, Write};
-use std::sync::{Arc, Once};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
-use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use super::call::Call;
+use super::client::{body, client};
 use super::failure::Failure;
 use super::json;
+use super::key::{self, Key};
 use super::plain::describe;
-use super::quota::quota_of;
 use super::retry::RetryPolicy;
 use super::settings::{self, Settings, Timeouts};
 use super::status::ApiStatus;
 use super::witness::{Sighting, Witness};
-use crate::error::{Error, ErrorKind, Result};
-use crate::job::id::hex;
+use crate::error::{Error, Result};
 
 /// The longest answer of a small call.
 const SMALL: usize = 16 * 1024 * 1024;
@@ -40,12 +39,12 @@ pub(super) struct Http {
     client: Client,
     base: Url,
     version: String,
-    key: HeaderValue,
-    secret: SecretString,
+    key: Key,
     pub(super) retry: RetryPolicy,
     pub(super) timeouts: Timeouts,
     pub(super) chunk_bytes: usize,
     witness: Option<Arc<dyn Witness>>,
+    spool: Option<PathBuf>,
 }
 
 /// One request on its way, and what is expected of the answer.
@@ -83,31 +82,32 @@ pub(super) type ReadSpool<T> = fn(SpooledTempFile) -> Result<T, String>;
 impl Http {
     pub(super) fn new(settings: Settings) -> Result<Self> {
         let base = settings::base_url(&settings.base_url)?;
-        let key = settings::key_header(&settings.key)?;
-        let secret = SecretString::from(settings.key.expose_secret().trim());
+        let key = Key::new(&settings.key)?;
         let client = client(&base, settings.timeouts.connect)?;
         let (retry, timeouts, chunk_bytes) = (settings.retry, settings.timeouts, settings.chunk_bytes);
         let version = settings::version(&settings.api_version)?;
-        Ok(Self { client, base, version, key, secret, retry, timeouts, chunk_bytes, witness: settings.witness })
+        Ok(Self {
+            client,
+            base,
+            version,
+            key,
+            retry,
+            timeouts,
+            chunk_bytes,
+            witness: settings.witness,
+            spool: settings.spool,
+        })
     }
 
     /// A short hash of the key and the service it is for. The port says nothing of that: a simulator has another one
     /// each time.
     pub(super) fn owner(&self) -> String {
-        self.mark(&format!("{}{}", self.base.host_str().unwrap_or_default(), self.base.path()))
+        self.key.mark(&format!("{}{}", self.base.host_str().unwrap_or_default(), self.base.path()))
     }
 
     /// A short hash of the key.
     pub(super) fn key_mark(&self) -> String {
-        self.mark("")
-    }
-
-    fn mark(&self, salt: &str) -> String {
-        let mut hasher = Sha256::new();
-        hasher.update(salt);
-        hasher.update([0]);
-        hasher.update(self.secret.expose_secret());
-        hex(hasher.finalize().get(..8).unwrap_or_default())
+        self.key.mark("")
     }
 
     /// A path below the version: `v1beta/batches/abc`.
@@ -139,7 +139,7 @@ impl Http {
         let own_host = url.origin() == self.base.origin();
         let mut request = Request::new(method, url);
         if own_host {
-            request.headers_mut().insert("x-goog-api-key", self.key.clone());
+            request.headers_mut().insert(key::HEADER, self.key.header());
         }
         request
     }
@@ -214,7 +214,7 @@ impl Http {
         let start = Instant::now();
         let response = self.client.execute(request).await.map_err(|e| Failure::of_client(e, start.elapsed()))?;
         let status = response.status();
-        sighting.answered(status.as_u16());
+        sighting.answered(status, response.headers());
         if status.is_success() {
             return Ok(response);
         }
@@ -226,7 +226,7 @@ impl Http {
 
     /// The error of a failure that is not repeated (any more), free of the key.
     pub(super) fn error(&self, call: &Call, failure: Failure) -> Error {
-        without_key(failure.into_error(call), &self.secret)
+        self.key.hidden_in(failure.into_error(call))
     }
 
     async fn repeated<T, F: Future<Output = Result<T, Failure>>>(
@@ -274,7 +274,10 @@ impl Http {
     async fn spooled_once<T: Send + 'static>(&self, call: &Call, read: ReadSpool<T>) -> Result<T, Failure> {
         let local = |e| Failure::Local(Error::io("keeping an answer in a temporary file", e));
         let mut answer = self.open_once(call).await?;
-        let mut spool = SpooledTempFile::new(IN_MEMORY);
+        let mut spool = match &self.spool {
+            Some(folder) => SpooledTempFile::new_in(IN_MEMORY, folder),
+            None => SpooledTempFile::new(IN_MEMORY),
+        };
         while let Some(piece) = self.piece(&mut answer).await? {
             spool.write_all(&piece).map_err(local)?;
         }
@@ -313,35 +316,6 @@ impl Http {
     }
 }
 
-/// The error, free of the key: a server may have quoted it.
-pub(super) fn without_key(error: Error, key: &SecretString) -> Error {
-    let key = key.expose_secret().trim();
-    if key.is_empty() || !error.cause().contains(key) {
-        return error;
-    }
-    let mut clean = Error::new(error.kind(), error.act(), error.cause().replace(key, "[key]"));
-    if let Some(hint) = error.next_step() {
-        clean = clean.hint(hint);
-    }
-    if let Some(quota) = quota_of(&error) {
-        clean = clean.caused_by(*quota);
-    }
-    clean
-}
-
-/// Reads a body that must not be longer than `limit`.
-pub(super) async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
-    let start = Instant::now();
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_client(e, start.elapsed()))? {
-        if bytes.len() + piece.len() > limit {
-            return Err(Failure::Unreadable(format!("the answer is longer than {limit} bytes")));
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
-}
-
 /// Some calls fail with a success whose body is an error and nothing else.
 pub(super) fn refuse_error_inside(body: &[u8]) -> Result<(), Failure> {
     match ApiStatus::inside_success(body) {
@@ -352,29 +326,4 @@ pub(super) fn refuse_error_inside(body: &[u8]) -> Result<(), Failure> {
 
 async fn within<T>(patience: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout(patience, work).await.unwrap_or(Err(Failure::TimedOut(patience)))
-}
-
-pub(super) fn client(base: &Url, connect: Duration) -> Result<Client> {
-    static PROVIDER: Once = Once::new();
-    // Fails only if another one is installed, which serves as well.
-    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let mut builder = Client::builder()
-        .user_agent(concat!("gemini-batch-mcp/", env!("CARGO_PKG_VERSION")))
-        .http1_only()
-        .connect_timeout(connect)
-        .pool_idle_timeout(Duration::from_secs(50))
-        // A redirect would carry the key to another host; a repetition is ours to decide.
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    if settings::is_loopback(base) {
-        builder = builder.no_proxy();
-    }
-    if base.scheme() == "http" {
-        // No call will need root certificates: reading them takes longer than everything else here.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|e| {
-        Error::new(ErrorKind::Unavailable, "preparing the HTTP client", e.to_string())
-            .hint("check that root certificates are installed, or name a file of them in SSL_CERT_FILE")
-    })
 }

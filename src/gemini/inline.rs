@@ -1,7 +1,7 @@
 //! Results that come inside the batch.
 //!
 //! The batch may be large, and holds its results twice: in `response` and in `metadata.output`. It is
-//! kept in a temporary file and read as a stream, one result at a time; never is all of it in memory.
+//! kept in a temporary file beside the ledger and read as a stream, one result at a time.
 
 use std::fmt;
 use std::io::{BufReader, Read, Seek, Write};

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::batches::create_method;
 use super::call::{Call, Subject};
 use super::json::lenient_number;
 use super::{Gemini, names};
@@ -32,11 +33,7 @@ pub struct RemoteModel {
 impl RemoteModel {
     /// Whether the API says that the model takes batches of this kind.
     pub fn takes_batches(&self, kind: Kind) -> bool {
-        let method = match kind {
-            Kind::Generate => "batchGenerateContent",
-            Kind::Embed => "asyncBatchEmbedContent",
-        };
-        self.methods.iter().any(|known| known == method)
+        self.methods.iter().any(|known| known == create_method(kind))
     }
 }
 

@@ -1,11 +1,13 @@
 //! Small public documents: nothing secret goes out, and what comes back is trusted no further than its address.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{http, json, settings};
+use super::client::{body, client};
+use super::failure::Failure;
+use super::{json, settings};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Sets of keys and metadata take a few kB.
@@ -22,29 +24,19 @@ pub async fn public_json(url: &str) -> Result<Value> {
             .hint("what is fetched decides who is trusted: use https"));
     }
     let unavailable = |cause: String| Error::new(ErrorKind::Unavailable, act(), cause);
-    let client = http::client(&parsed, PATIENCE)?;
+    let client = client(&parsed, PATIENCE)?;
     let body = tokio::time::timeout(PATIENCE, read(client.get(parsed)))
         .await
         .map_err(|_| unavailable(format!("no answer within {} s", PATIENCE.as_secs())))?
-        .map_err(&unavailable)?;
+        .map_err(|failure| unavailable(failure.cause()))?;
     json::read(&body).map_err(|cause| Error::new(ErrorKind::UnexpectedAnswer, act(), cause))
 }
 
-async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, String> {
-    let plain = |e: reqwest::Error| with_causes(&e.without_url());
-    let mut response = request.send().await.map_err(plain)?.error_for_status().map_err(plain)?;
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(plain)? {
-        body.extend_from_slice(&piece);
-        if body.len() > LONGEST {
-            return Err(format!("the answer is longer than {LONGEST} bytes"));
-        }
+async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
+    let start = Instant::now();
+    let response = request.send().await.map_err(|e| Failure::of_client(e, start.elapsed()))?;
+    match response.status() {
+        status if status.is_success() => body(response, LONGEST).await,
+        status => Err(Failure::Unreadable(format!("the answer is HTTP {status}"))),
     }
-    Ok(body)
-}
-
-/// An error and all that caused it: which of them says what to do is not known.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

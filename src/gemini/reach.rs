@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use http::HeaderMap;
-use http::header::DATE;
 use reqwest::{Method, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::call::{Call, Subject};
+use super::client::{body, client};
 use super::failure::Failure;
+use super::http::refuse_error_inside;
+use super::key::{self, Key};
 use super::settings::{self, Settings};
 use super::status::ApiStatus;
-use super::{http as calls, json};
+use super::{date, json};
 use crate::error::Result;
 
 /// Somebody waits for it.
@@ -49,7 +50,7 @@ struct Head {
 
 /// Whether a call can carry the key: it is one word of printable ASCII.
 pub fn can_be_sent(key: &SecretString) -> bool {
-    settings::key_header(key).is_ok_and(|header| header.to_str().is_ok_and(|key| !key.contains([' ', '\t'])))
+    Key::new(key).is_ok_and(|key| key.is_one_word())
 }
 
 /// Lists the models, once: with the key of the settings, or without one if that is empty or cannot be sent.
@@ -58,18 +59,25 @@ pub fn can_be_sent(key: &SecretString) -> bool {
 pub async fn reach(settings: &Settings) -> Result<Reach> {
     let base = settings::base_url(&settings.base_url)?;
     let path = format!("{}/models", settings::version(&settings.api_version)?);
-    let client = calls::client(&base, PATIENCE)?;
+    let client = client(&base, PATIENCE)?;
     let call = Call::new("listing models", Subject::Model, Method::GET, path);
     let address = base.origin().ascii_serialization();
-    let failed = |failure: Failure| calls::without_key(failure.into_error(&call), &settings.key);
+    let key = Key::new(&settings.key).ok();
+    let failed = |failure: Failure| {
+        let error = failure.into_error(&call);
+        match &key {
+            Some(key) => key.hidden_in(error),
+            None => error,
+        }
+    };
     let Ok(mut url) = base.join(&call.path) else {
         let models = Err(failed(Failure::Unreadable("the URL cannot be built".to_owned())));
         return Ok(Reach { address, latency: None, ahead: None, models });
     };
     url.query_pairs_mut().append_pair("pageSize", "1000");
     let mut request = client.get(url);
-    if let Ok(key) = settings::key_header(&settings.key) {
-        request = request.header("x-goog-api-key", key);
+    if let Some(key) = &key {
+        request = request.header(key::HEADER, key.header());
     }
     match in_time(head(request)).await {
         Err(failure) => Ok(Reach { address, latency: None, ahead: None, models: Err(failed(failure)) }),
@@ -93,24 +101,18 @@ async fn head(request: reqwest::RequestBuilder) -> Result<Head, Failure> {
 
 /// The answer was written half its way ago.
 fn ahead(head: &Head) -> Option<TimeDelta> {
-    let there = date(head.response.headers())?;
     let written = head.at - TimeDelta::from_std(head.latency / 2).ok()?;
-    Some(there - written)
-}
-
-fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let date = DateTime::parse_from_rfc2822(headers.get(DATE)?.to_str().ok()?);
-    date.ok().map(|date| date.to_utc())
+    date::ahead(head.response.headers(), written)
 }
 
 async fn count(response: Response) -> Result<usize, Failure> {
     let (status, headers) = (response.status(), response.headers().clone());
     if !status.is_success() {
         // The status says enough even if the body cannot be read.
-        let body = calls::body(response, LONGEST).await.unwrap_or_default();
+        let body = body(response, LONGEST).await.unwrap_or_default();
         return Err(Failure::Status(ApiStatus::read(status.as_u16(), &headers, &body).into()));
     }
-    let body = calls::body(response, LONGEST).await?;
-    calls::refuse_error_inside(&body)?;
+    let body = body(response, LONGEST).await?;
+    refuse_error_inside(&body)?;
     json::read::<Models>(&body).map(|list| list.models.len()).map_err(Failure::Unreadable)
 }

@@ -31,7 +31,7 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The longest single wait.
     pub cap: Duration,
-    /// No try starts later than this after the first one.
+    /// No try starts later than this after the first failure: a single one may take longer.
     pub total: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Starts counting the tries of one call.
     pub(super) fn start(self) -> Tries {
-        Tries { policy: self, made: 1, since: Instant::now() }
+        Tries { policy: self, made: 1, failing_since: None }
     }
 }
 
@@ -58,7 +58,7 @@ impl RetryPolicy {
 pub(super) struct Tries {
     policy: RetryPolicy,
     made: u32,
-    since: Instant,
+    failing_since: Option<Instant>,
 }
 
 impl Tries {
@@ -67,9 +67,10 @@ impl Tries {
         if !may_pass(failure.class(), repeat) || self.made >= self.policy.max_tries {
             return None;
         }
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
         let asked = failure.asked_delay().unwrap_or_default();
         let wait = self.jittered().max(asked);
-        if asked > self.policy.cap || self.since.elapsed() + wait > self.policy.total {
+        if asked > self.policy.cap || since.elapsed() + wait > self.policy.total {
             return None;
         }
         self.made += 1;
@@ -142,6 +143,15 @@ mod tests {
     #[test]
     fn no_try_starts_after_the_total_time() {
         let mut tries = RetryPolicy { total: Duration::ZERO, base: Duration::from_secs(1), ..policy() }.start();
+        assert_eq!(tries.after(&Failure::Lost("reset".into()), Repeat::Safe), None);
+    }
+
+    #[test]
+    fn a_try_that_takes_longer_than_the_total_is_repeated() {
+        let mut tries = RetryPolicy { total: Duration::from_millis(60), base: Duration::ZERO, ..policy() }.start();
+        std::thread::sleep(Duration::from_millis(70));
+        assert!(tries.after(&Failure::Lost("reset".into()), Repeat::Safe).is_some());
+        std::thread::sleep(Duration::from_millis(70));
         assert_eq!(tries.after(&Failure::Lost("reset".into()), Repeat::Safe), None);
     }
 

@@ -1,13 +1,12 @@
 //! What the client is told, and whether it can work.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::failure::KEY_HINT;
 use super::retry::RetryPolicy;
 use super::witness::Witness;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,6 +35,9 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Who is told of every exchange with the API.
     pub witness: Option<Arc<dyn Witness>>,
+    /// Where large answers are kept while they are read, if not in the system's folder for temporary files: they may hold
+    /// pictures, and that folder is memory in many places.
+    pub spool: Option<PathBuf>,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             retry: RetryPolicy::default(),
             timeouts: Timeouts::default(),
             witness: None,
+            spool: None,
         }
     }
 }
@@ -111,18 +114,6 @@ pub(super) fn version(text: &str) -> Result<String> {
         format!("{version:?} is no version"),
     )
     .hint("use v1beta or v1"))
-}
-
-pub(super) fn key_header(key: &SecretString) -> Result<HeaderValue> {
-    let key = key.expose_secret().trim();
-    if key.is_empty() {
-        return Err(Error::new(ErrorKind::KeyMissing, "calling the Gemini API", "no API key is set").hint(KEY_HINT));
-    }
-    let mut value = HeaderValue::from_str(key).map_err(|_| {
-        Error::new(ErrorKind::Auth, "reading the API key", "it holds characters that no key has").hint(KEY_HINT)
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 pub(super) fn is_google(url: &Url) -> bool {

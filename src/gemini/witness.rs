@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
+use http::{HeaderMap, StatusCode};
 use reqwest::Method;
 
+use super::date;
 use super::failure::Failure;
 
 /// One request to the API and what became of it. Never what was in it: no content, no key, no query, no upload id.
@@ -20,6 +23,8 @@ pub struct CallRecord {
     pub status: Option<u16>,
     /// From the first byte sent to the last one read.
     pub latency: Duration,
+    /// How far the API's clock is ahead of this machine's, to a second or so; `None`: it did not say.
+    pub ahead: Option<TimeDelta>,
     /// `ok`, or how it failed: `not_sent`, `lost`, `timed_out`, `server_fault`, `throttled`, `exhausted`, `storage_full`,
     /// `refused`, `redirected`, `unreadable`, `local` (this machine), `abandoned` (the caller wanted it no more).
     pub outcome: &'static str,
@@ -42,13 +47,15 @@ pub(super) struct Sighting {
 impl Sighting {
     pub(super) fn new(witness: Option<Arc<dyn Witness>>, method: &Method, resource: String) -> Self {
         let (method, start) = (method.to_string(), Instant::now());
-        let record = CallRecord { method, resource, status: None, latency: Duration::ZERO, outcome: "abandoned" };
+        let record =
+            CallRecord { method, resource, status: None, latency: Duration::ZERO, ahead: None, outcome: "abandoned" };
         Self { witness, start, record }
     }
 
     /// The head of an answer has come.
-    pub(super) fn answered(&mut self, status: u16) {
-        self.record.status = Some(status);
+    pub(super) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.record.status = Some(status.as_u16());
+        self.record.ahead = date::ahead(headers, Utc::now());
     }
 
     /// It has ended in this way.

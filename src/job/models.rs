@@ -15,6 +15,10 @@ const JOB_LIFETIME_DAYS: i64 = 2;
 /// A shutdown this near is pointed out.
 const SOON_DAYS: i64 = 60;
 
+/// Output tokens that models give, and dimensions that those for vectors give, where the table says nothing else.
+const OUTPUT_LIMIT: i64 = 65_536;
+const DIMENSIONS: i64 = 3_072;
+
 /// The table of known models.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +66,17 @@ pub enum Makes {
     Images,
     /// Speech.
     Speech,
+}
+
+impl Makes {
+    /// What it makes, in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Images => "images",
+            Self::Speech => "speech",
+        }
+    }
 }
 
 /// One model.
@@ -196,6 +211,11 @@ impl ModelTable {
 }
 
 impl Model {
+    /// The longest answer that it gives, in tokens; of a model for vectors, the most dimensions.
+    pub fn most_output(&self) -> i64 {
+        self.output_limit.unwrap_or(if self.kind == Kind::Embed { DIMENSIONS } else { OUTPUT_LIMIT })
+    }
+
     /// The batch price on a day, if it is known.
     pub fn price_on(&self, day: NaiveDate) -> Option<&Price> {
         self.prices.iter().rfind(|price| price.from.is_none_or(|from| from <= day))

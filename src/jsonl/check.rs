@@ -49,6 +49,8 @@ pub struct LineFacts<'a> {
     pub has_file_data: bool,
     /// `candidateCount`, where it is set.
     pub candidate_count: Option<u64>,
+    /// Whether `responseModalities` say what is to come back.
+    pub names_modalities: bool,
     /// Whether images are asked for.
     pub wants_images: bool,
     /// Whether speech is asked for.

@@ -12,6 +12,8 @@ mod dialect;
 mod flatten;
 mod translate;
 
+pub use dialect::to_plain;
+
 /// Deeper schemas are refused: the API reads 127 levels of a whole line.
 const DEEPEST: usize = 25;
 /// Larger ones too: references written out can grow without end.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use super::events::{self, CALL, Event};
 use crate::error::Result;
 use crate::job::Handle;
 
+/// Clocks that differ by less do not matter here, and answers take their time.
+const CLOCKS_AGREE_S: i64 = 30;
 /// The longest name of a resource that is kept.
 const LONGEST_NAME: usize = 160;
 
@@ -26,6 +29,8 @@ pub struct RemoteCall<'a> {
     pub status: Option<u16>,
     /// How long it took.
     pub latency: Duration,
+    /// How far the API's clock is ahead of this machine's, if it said its time.
+    pub ahead: Option<TimeDelta>,
     /// How it failed, in a word, if it did.
     pub class: Option<&'a str>,
 }
@@ -54,6 +59,16 @@ impl Event {
     }
 }
 
+/// Notes how far the API's clock is ahead, if that is news.
+fn note_clock(tx: &Transaction<'_>, ahead: TimeDelta) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO clock (one, ahead_s) SELECT 1, ?1 WHERE abs(?1 - coalesce((SELECT ahead_s FROM clock), 0)) > ?2 \
+         ON CONFLICT (one) DO UPDATE SET ahead_s = excluded.ahead_s",
+    )?
+    .execute([ahead.num_seconds(), CLOCKS_AGREE_S])?;
+    Ok(())
+}
+
 impl Ledger {
     /// Writes a call down, as one of this job, or of the one whose batch or file was called.
     ///
@@ -69,6 +84,9 @@ impl Ledger {
                 Some(handle) => Some(handle.clone()),
                 None => owner(tx, &detail.resource)?,
             };
+            if let Some(ahead) = call.ahead {
+                note_clock(tx, ahead)?;
+            }
             events::append(tx, owner.as_ref(), events::CALL, &text)
         };
         match (call.method, detail.resource.as_str()) {

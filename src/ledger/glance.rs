@@ -1,7 +1,8 @@
 //! A glance at the ledger that never waits and never writes into it: how much runs, what ended, what today cost.
 //!
-//! Which ends somebody was told of is in a small file beside the ledger, `ledger.seen`, a handle a line: a status bar
-//! asks several times a second, and nothing of that may hold up a process that works.
+//! Which ends somebody was told of is in a small file beside the ledger, `ledger.seen`, a handle a line, and in another,
+//! `ledger.unseen`, which answers came home where nobody looked: a status bar asks several times a second, and nothing of
+//! that may hold up a process that works.
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -23,7 +24,7 @@ use crate::job::JobState;
 /// A job that was made before that is no news, whoever was told of it. It lives two days at most, and each one more in
 /// question has to be looked at.
 const NEWS: TimeDelta = TimeDelta::days(7);
-/// From here on the file of ends that were told is cut to its newer half: some ten thousand of them.
+/// From here on such a file is cut to its newer half: some ten thousand of them.
 const LONGEST: usize = 512 * 1024;
 /// Pages that are kept.
 const FEW_PAGES: i64 = 16;
@@ -39,7 +40,7 @@ pub struct Glance {
     pub requests: i64,
     /// Those that are done.
     pub done: i64,
-    /// Jobs that succeeded, whose answers are not here, and of which nobody was told.
+    /// Jobs that succeeded, whose answers nobody fetched, and of which nobody was told.
     pub succeeded: usize,
     /// Jobs that failed or expired, of which nobody was told.
     pub failed: usize,
@@ -81,15 +82,18 @@ fn read(connection: &Connection, folder: &Path, now: DateTime<Utc>) -> rusqlite:
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     let mut ended = connection.prepare(
-        "SELECT handle, state FROM jobs WHERE state IN ('JOB_STATE_SUCCEEDED', 'JOB_STATE_FAILED', 'JOB_STATE_EXPIRED') \
-         AND created_at >= ?1 AND collected_at IS NULL AND deleted_at IS NULL",
+        "SELECT handle, state, collected_at IS NOT NULL FROM jobs WHERE \
+         state IN ('JOB_STATE_SUCCEEDED', 'JOB_STATE_FAILED', 'JOB_STATE_EXPIRED') \
+         AND created_at >= ?1 AND deleted_at IS NULL",
     )?;
     let mut rows = ended.query([text(now - NEWS)])?;
-    // Usually there is no such job, and the file is not read.
-    let mut seen = None;
+    // Usually there is no such job, and the files are not read.
+    let (mut seen, mut unseen) = (None, None);
     while let Some(row) = rows.next()? {
-        let (handle, state): (String, String) = (row.get(0)?, row.get(1)?);
-        if seen.get_or_insert_with(|| Seen::read(folder)).handles.contains(&handle) {
+        let (handle, state, is_here): (String, String, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // Whoever fetched the answers knows of the end.
+        let is_known = is_here && !unseen.get_or_insert_with(|| Noted::read(folder, UNSEEN)).handles.contains(&handle);
+        if is_known || seen.get_or_insert_with(|| Noted::read(folder, SEEN)).handles.contains(&handle) {
             continue;
         }
         match JobState::parse(&state) {
@@ -102,29 +106,41 @@ fn read(connection: &Connection, folder: &Path, now: DateTime<Utc>) -> rusqlite:
 
 /// Notes that somebody was told that these jobs have ended.
 pub fn told(folder: &Path, handles: &[&str]) -> Result<()> {
+    note(folder, SEEN, handles)
+}
+
+/// Notes that the answers of this job come home where nobody looks: its end is news all the same.
+pub fn fetched_unseen(folder: &Path, handle: &str) -> Result<()> {
+    note(folder, UNSEEN, &[handle])
+}
+
+fn note(folder: &Path, name: &str, handles: &[&str]) -> Result<()> {
     if handles.is_empty() {
         return Ok(());
     }
-    let mut seen = Seen::read(folder);
-    let news: Vec<&str> = handles.iter().copied().filter(|handle| !seen.handles.contains(*handle)).collect();
+    let mut noted = Noted::read(folder, name);
+    let news: Vec<&str> = handles.iter().copied().filter(|handle| !noted.handles.contains(*handle)).collect();
     if news.is_empty() {
         return Ok(());
     }
     let lines: String = news.iter().flat_map(|handle| [*handle, "\n"]).collect();
-    seen.add(&lines).map_err(|e| Error::io(format!("writing {}", seen.file.display()), e))
+    noted.add(&lines).map_err(|e| Error::io(format!("writing {}", noted.file.display()), e))
 }
 
-/// The file of ends that were told.
-struct Seen {
+const SEEN: &str = "ledger.seen";
+const UNSEEN: &str = "ledger.unseen";
+
+/// A file of handles.
+struct Noted {
     file: PathBuf,
     text: String,
     handles: HashSet<String>,
 }
 
-impl Seen {
-    /// One that cannot be read is as good as none: more is called news than is.
-    fn read(folder: &Path) -> Self {
-        let file = folder.join("ledger.seen");
+impl Noted {
+    /// One that cannot be read is as good as none.
+    fn read(folder: &Path, name: &str) -> Self {
+        let file = folder.join(name);
         let text = fs::read_to_string(&file).unwrap_or_default();
         let handles = text.lines().map(str::to_owned).collect();
         Self { file, text, handles }
@@ -151,10 +167,10 @@ mod tests {
         let all: Vec<String> = (0..30_000).map(handle).collect();
         told(folder.path(), &all.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         told(folder.path(), &["one-more"]).unwrap();
-        let seen = Seen::read(folder.path());
+        let seen = Noted::read(folder.path(), SEEN);
         assert!(seen.text.len() < LONGEST);
         assert!(seen.handles.contains("one-more") && seen.handles.contains(&handle(29_999)));
         told(folder.path(), &["one-more"]).unwrap();
-        assert_eq!(Seen::read(folder.path()).text, seen.text);
+        assert_eq!(Noted::read(folder.path(), SEEN).text, seen.text);
     }
 }

@@ -1,6 +1,6 @@
 //! What the ledger knows of one job and of its parts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, Params, Row};
 
 use super::moment::moment;
@@ -244,9 +244,21 @@ pub struct PartRecord {
     pub polled_at: Option<DateTime<Utc>>,
     /// When it is to be asked again; see [`polls`](super::polls).
     pub next_poll_at: Option<DateTime<Utc>>,
+    /// How far the API's clock is ahead of this machine's, as far as that is known.
+    pub api_ahead: TimeDelta,
 }
 
 impl PartRecord {
+    /// When the API accepted it, by this machine's clock.
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        self.submitted_at.map(|at| at - self.api_ahead)
+    }
+
+    /// This time by the API's clock.
+    pub fn at_the_api(&self, here: DateTime<Utc>) -> DateTime<Utc> {
+        here + self.api_ahead
+    }
+
     /// Nothing of it is at the API but perhaps its requests: it costs nothing so far.
     pub fn is_unsent(&self) -> bool {
         matches!(self.step, Step::Intended | Step::Uploaded)
@@ -346,6 +358,11 @@ impl JobRecord {
         self.parts.iter().filter(|part| !is_withdrawn(part)).find_map(|part| part.error.as_deref())
     }
 
+    /// When the API accepted the first of it, by this machine's clock.
+    pub fn began(&self) -> Option<DateTime<Utc>> {
+        self.parts.iter().filter_map(PartRecord::began).min()
+    }
+
     /// When the API first accepted something of it.
     pub fn submitted_at(&self) -> Option<DateTime<Utc>> {
         self.parts.iter().filter_map(|part| part.submitted_at).min()
@@ -372,7 +389,7 @@ pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests,
      input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, cancelled, \
      part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
      remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
-     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at \
+     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at, (SELECT ahead_s FROM clock) \
      FROM jobs JOIN parts ON parts.handle = jobs.handle";
 
 /// The jobs that a query of [`SELECT`] gives, the rows of each job one after the other.
@@ -447,6 +464,7 @@ impl PartRecord {
             collected_at: moment(row, 42)?,
             polled_at: moment(row, 43)?,
             next_poll_at: moment(row, 44)?,
+            api_ahead: TimeDelta::seconds(row.get::<_, Option<i64>>(45)?.unwrap_or(0)),
         })
     }
 }

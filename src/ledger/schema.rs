@@ -8,7 +8,7 @@
 //!    `leases`, `limits`.
 //! 4. `tasks`; since when the API says that it does not know a batch.
 //! 5. Jobs that were cancelled while they waited.
-//! 6. Of what a job's own requests were made, whatever is built later.
+//! 6. Of what a job's own requests were made, whatever is built later; `clock`.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -203,6 +203,12 @@ const STEPS: [&str; VERSION as usize] = [
     -- Of what its requests were made, as it was when they were submitted: the same requests may be built of other rows.
     ALTER TABLE jobs ADD COLUMN build TEXT;
     UPDATE jobs SET build = (SELECT builds.origin FROM builds WHERE sha256 = input_sha256);
+
+    -- How far the API's clock is ahead of this machine's, once it was found to be.
+    CREATE TABLE clock (
+        one           INTEGER PRIMARY KEY CHECK (one = 1),
+        ahead_s       INTEGER NOT NULL
+    ) STRICT;
 ",
 ];
 

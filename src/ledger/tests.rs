@@ -278,6 +278,7 @@ fn a_call_is_an_event_of_the_job_whose_batch_or_file_it_was_about() {
         status: Some(200),
         latency: std::time::Duration::from_millis(12),
         class: None,
+        ahead: None,
     };
     let asked = [
         ("GET", "batches/y", None),

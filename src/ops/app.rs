@@ -203,7 +203,7 @@ impl App {
         let usual = Settings::new(key);
         let retry = RetryPolicy { total: PATIENCE, cap: PATIENCE / 2, ..usual.retry };
         let witness = Some(Arc::new(CallLog::new(self.downgrade())) as Arc<dyn Witness>);
-        Settings { retry, witness, ..usual }
+        Settings { retry, witness, spool: Some(self.config().home.clone()), ..usual }
     }
 }
 

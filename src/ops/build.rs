@@ -16,6 +16,7 @@ mod uploads;
 mod watch;
 mod words;
 
+pub use crate::source::Format;
 pub(super) use media_life::media_life;
 pub(super) use ready::Lines;
 pub use words::{BuildArgs, BuildKind, BuildReply, OnBadRow};
@@ -55,7 +56,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     suits(app, &model, kind)?;
     let own_key = || asked.ready.as_ref().and_then(Ready::key);
     let key = args.key.clone().or_else(|| rows.default_key()).or_else(own_key);
-    let kind_warnings = kinds::warnings(app, &args, &model, &asked.request);
+    let kind_warnings = kinds::warnings(app, &model, &asked.request);
     let attach = attach(app, &args, &rows, &asked.request, key.clone(), monitor).await?;
     let mut origin = BuildOrigin {
         source: rows.text(),
@@ -113,13 +114,15 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     remember(app, &built.written.sha256, &origin, is_ready)?;
     built.load.counted = origin.counted;
     let estimate = |load: &Load| Estimate::new(load, &model, kind, app.models(), app.today());
+    let told = estimate(&built.load);
+    warnings.extend(told.unsuited.as_ref().map(|unsuited| kinds::unsuited(app, &args, is_ready, unsuited)));
     let next = match unfinished {
         Some(retry) => format!(
             "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
              overwrite: true"
         ),
         // create_batch counts all requests, and may find more tokens in them.
-        None => next_step(&output, origin.model.as_deref(), &built.load, estimate(&built.load.at_most()).high_usd),
+        None => next_step(&output, origin.model.as_deref(), estimate(&built.load.at_most()).high_usd),
     };
     Ok(BuildReply {
         path: output.to_string(),
@@ -129,7 +132,7 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
         unchanged: built.written.unchanged,
         kind,
         source_format,
-        estimate: estimate(&built.load),
+        estimate: told,
         first_requests: built.first,
         skipped: built.bad.count,
         problems: built.bad.listed(),
@@ -141,10 +144,10 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 }
 
 /// A model that nobody chose is not named: the user may be asked.
-fn next_step(output: &AllowedPath, model: Option<&str>, load: &Load, high_usd: Option<f64>) -> String {
+fn next_step(output: &AllowedPath, model: Option<&str>, high_usd: Option<f64>) -> String {
     let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
-    let cap = high_usd.filter(|_| load.uncounted().is_none());
-    let cap = cap.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
+    let cap =
+        high_usd.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
     format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
 }
 

@@ -35,6 +35,7 @@ impl Witness for CallLog {
             resource: &call.resource,
             status: call.status,
             latency: call.latency,
+            ahead: call.ahead,
             class: Some(call.outcome).filter(|outcome| *outcome != "ok"),
         };
         let job = JOB.try_with(Handle::clone).ok();

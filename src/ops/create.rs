@@ -10,7 +10,7 @@ use super::App;
 use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
-use super::model::{availability, priced, suits, takes_batches, unpriced};
+use super::model::{availability, makes_it, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
 use super::runs::{content_of, run_to_use};
@@ -60,6 +60,10 @@ pub struct CreateArgs {
     #[serde(skip)]
     #[schemars(skip)]
     pub outline: bool,
+    /// Requests without a limit of their own whose answers ran to that of the model before.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub to_the_limit: i64,
     /// The job that this was when the user agreed to it, or did not have to be asked: no other one is submitted.
     #[serde(skip)]
     #[schemars(skip)]
@@ -193,9 +197,12 @@ pub(super) async fn submit_file(
 
     let same_model = |origin: &&BuildOrigin| choose_model(app, None, Some(origin), checked.kind) == model;
     let counted = origin.as_ref().filter(same_model).and_then(|origin| origin.counted);
-    let load = Load { counted, ..checked.load() };
+    let load = Load { counted, to_the_limit: args.to_the_limit, ..checked.load() };
     let estimate = Estimate::new(&load, &model, checked.kind, app.models(), app.today());
-    refuse_over_limit(app, args.max_cost_usd, &estimate, &load)?;
+    warnings.extend(
+        estimate.unsuited.as_ref().map(|unsuited| format!("{}: {}", unsuited.cause, makes_it(app, unsuited.asked))),
+    );
+    refuse_over_limit(app, args.max_cost_usd, &estimate)?;
 
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
@@ -327,7 +334,7 @@ fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, ki
     bare_name(asked.or(built_for).unwrap_or(app.models().default_for(kind))).to_owned()
 }
 
-fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &Load) -> Result<()> {
+fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate) -> Result<()> {
     let Some(limit) = limit else { return Ok(()) };
     if !limit.is_finite() || limit < 0.0 {
         let cause = format!("max_cost_usd is {limit}, and has to be an amount in US dollars, 0 or more");
@@ -336,16 +343,18 @@ fn refuse_over_limit(app: &App, limit: Option<f64>, estimate: &Estimate, load: &
     }
     let refuse = |cause: String, hint: &str| Err(Error::new(ErrorKind::Budget, "checking the cost", cause).hint(hint));
     match estimate.high_usd {
-        Some(high) if high <= limit => match load.uncounted() {
-            None => Ok(()),
-            Some(uncounted) => refuse(
-                format!("{uncounted}, so max_cost_usd cannot be kept"),
-                "submit a few of them first (sample: 20, without max_cost_usd) to see what they cost. Nothing was sent",
-            ),
-        },
+        Some(high) if high <= limit => Ok(()),
         Some(high) => refuse(
             over(Cost::Usd(high), Cost::Usd(limit)),
             "lower it by maxOutputTokens in generation_config, a cheaper model or fewer rows; or raise max_cost_usd. Nothing was sent",
+        ),
+        None if let Some(unsuited) = &estimate.unsuited => refuse(
+            format!("{}: what that costs is unknown, so max_cost_usd cannot be kept", unsuited.cause),
+            &format!("{}. Nothing was sent", makes_it(app, unsuited.asked)),
+        ),
+        None if let (Some(_), Some(uncounted)) = (estimate.low_usd, estimate.uncounted) => refuse(
+            format!("{uncounted}, so max_cost_usd cannot be kept"),
+            "submit a few of them first (sample: 20, without max_cost_usd) to see what they cost. Nothing was sent",
         ),
         None => refuse(
             format!("{}, so max_cost_usd cannot be kept", unpriced(app, &estimate.model)),

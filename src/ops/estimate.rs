@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::job::media::{MediaTokens, proportional};
-use crate::job::models::Price;
+use crate::job::models::{Makes, Model};
 use crate::job::outcome::{counted, grouped};
 use crate::job::tokens::Counted;
 use crate::job::{Cost, Kind, ModelTable, Usage};
@@ -16,6 +16,8 @@ use crate::jsonl::validate::Totals;
 /// Low, expected, high.
 type Range = [i64; 3];
 
+/// How far the tokens of a text may be from what is estimated, in percent: lowest, expected, highest.
+const TEXT: Range = [65, 100, 135];
 /// Output tokens assumed for a request that sets no `maxOutputTokens`.
 ///
 /// A guess, and said to be one in every reply: short answers, a few paragraphs, a long text with thinking.
@@ -46,8 +48,12 @@ pub struct Load {
     pub limited_requests: i64,
     /// The sum of the `maxOutputTokens` that are set.
     pub output_limit_sum: i64,
+    /// Requests without such a limit whose answers ran to that of the model before.
+    pub to_the_limit: i64,
     /// Answers asked for: one a request, or `candidateCount`.
     pub answers: i64,
+    /// Requests that leave it to the model whether text comes back.
+    pub unsaid: i64,
     /// Requests that ask for pictures.
     pub pictures: i64,
     /// Requests that ask for speech.
@@ -70,7 +76,9 @@ impl Load {
             grounded: signed(totals.grounded),
             limited_requests: signed(totals.with_max_output_tokens),
             output_limit_sum: signed(totals.max_output_tokens),
+            to_the_limit: 0,
             answers: signed(totals.candidates),
+            unsaid: signed(totals.without_modalities),
             pictures: signed(totals.wants_images),
             speeches: signed(totals.wants_audio),
             counted: None,
@@ -92,7 +100,9 @@ impl Load {
             grounded: extended(self.grounded),
             limited_requests: extended(self.limited_requests),
             output_limit_sum: extended(self.output_limit_sum),
+            to_the_limit: extended(self.to_the_limit),
             answers: extended(self.answers),
+            unsaid: extended(self.unsaid),
             pictures: extended(self.pictures),
             speeches: extended(self.speeches),
             counted: self.counted,
@@ -117,6 +127,27 @@ impl Load {
             (_, true) => Some("the requests may search, which is billed apart"),
             _ => None,
         }
+    }
+
+    /// What they ask for that a model does not make.
+    fn unsuited(&self, model: &Model) -> Option<Unsuited> {
+        if model.kind == Kind::Embed {
+            return None;
+        }
+        let texts = match model.makes {
+            Makes::Text => 0,
+            // Asked for text in so many words it gives text alone.
+            Makes::Images => self.unsaid,
+            Makes::Speech => self.requests - self.pictures - self.speeches,
+        };
+        let asked = [(Makes::Images, self.pictures), (Makes::Speech, self.speeches), (Makes::Text, texts)];
+        let (asked, of) = asked.into_iter().find(|(asked, count)| *asked != model.makes && *count > 0)?;
+        let (name, makes, wanted) = (&model.name, model.makes.as_str(), asked.as_str());
+        let mut cause = format!("{name} makes {makes}, and the requests ask for {wanted}");
+        if of < self.requests {
+            cause.push_str(&format!(" ({} of {})", grouped(of), grouped(self.requests)));
+        }
+        Some(Unsuited { asked, cause })
     }
 
     /// Input tokens of all, and those of media among them.
@@ -146,28 +177,43 @@ impl Load {
         }
     }
 
-    /// Output tokens: low, expected, high.
-    fn output(&self, kind: Kind) -> [Usage; 3] {
+    /// The same if the texts have more or fewer tokens than it seems. What the API counted is as it is.
+    fn text_at(&self, percent: i64, input: Usage) -> Usage {
+        if self.counted.is_some() {
+            return input;
+        }
+        let text = proportion(self.input_tokens, percent, 100);
+        Usage { input_tokens: input.input_tokens.saturating_sub(self.input_tokens).saturating_add(text), ..input }
+    }
+
+    /// Tokens in and out, low, expected, high, of a model that gives so many at most for a request.
+    fn used(&self, input: Usage, kind: Kind, most: i64) -> [Usage; 3] {
         [0, 1, 2].map(|level| {
-            if kind == Kind::Embed {
-                return Usage::default();
-            }
             let of = |range: Range| range.get(level).copied().unwrap_or_default();
-            let pictures = self.share(self.pictures, self.answers).saturating_mul(of(PICTURE));
-            let spoken = self.share(self.speeches, self.input_tokens).saturating_mul(of(SPEECH_FOR_TEN)) / 10;
-            let text =
-                self.share(self.requests - self.pictures - self.speeches, self.text(of(OUTPUT_GUESS), level == 2));
-            let output_tokens = text.saturating_add(pictures).saturating_add(spoken);
-            Usage { output_tokens, image_tokens: pictures, audio_tokens: spoken, ..Usage::default() }
+            let mut used = self.text_at(of(TEXT), input);
+            if kind == Kind::Generate {
+                let pictures = self.share(self.pictures, self.answers).saturating_mul(of(PICTURE));
+                let spoken = self.share(self.speeches, self.input_tokens).saturating_mul(of(SPEECH_FOR_TEN)) / 10;
+                let texts = self.requests - self.pictures - self.speeches;
+                let text = self.share(texts, self.text(of(OUTPUT_GUESS), level, most));
+                let output_tokens = text.saturating_add(pictures).saturating_add(spoken);
+                used += Usage { output_tokens, image_tokens: pictures, audio_tokens: spoken, ..Usage::default() };
+            }
+            used
         })
     }
 
-    /// Output tokens if all answers were text of `guess` tokens, or as long as the limits allow.
-    fn text(&self, guess: i64, to_the_limit: bool) -> i64 {
-        let guess = self.share(self.answers, guess);
-        let limit = self.output_limit_sum / self.limited_requests.max(1);
-        let limited = if to_the_limit { self.output_limit_sum } else { self.limited_requests * limit.min(guess) };
-        ((self.requests - self.limited_requests) * guess).saturating_add(limited)
+    /// Output tokens if all answers were text of `guess` tokens, at the high level as long as the limits allow, and no
+    /// longer than the model makes them.
+    fn text(&self, guess: i64, level: usize, most: i64) -> i64 {
+        let [guess, most] = [guess, most].map(|tokens| self.share(self.answers, tokens));
+        let allowed = self.output_limit_sum.min(self.limited_requests.saturating_mul(most));
+        let limit = allowed / self.limited_requests.max(1);
+        let limited = if level == 2 { allowed } else { self.limited_requests * limit.min(guess) };
+        let long = self.to_the_limit.min(self.requests - self.limited_requests);
+        let long_each = if level == 0 { guess } else { most };
+        let others = self.requests - self.limited_requests - long;
+        (others * guess).saturating_add(limited).saturating_add(long.saturating_mul(long_each))
     }
 
     /// `amount` of all requests, as it falls to `part` of them.
@@ -187,6 +233,15 @@ fn proportion(count: i64, many: i64, few: i64) -> i64 {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Requests for something else than the model makes: what that would cost nobody can tell.
+#[derive(Debug, Clone)]
+pub struct Unsuited {
+    /// What they ask for.
+    pub asked: Makes,
+    /// In words.
+    pub cause: String,
 }
 
 /// Tokens and price, low to high.
@@ -213,38 +268,45 @@ pub struct Estimate {
     /// What the figures do not hold, in words.
     #[serde(skip)]
     pub uncounted: Option<&'static str>,
+    /// What the model does not make.
+    #[serde(skip)]
+    pub unsuited: Option<Unsuited>,
 }
 
 impl Estimate {
     /// The estimate for a load on a model, at the prices of a day.
     pub fn new(load: &Load, model: &str, kind: Kind, table: &ModelTable, day: NaiveDate) -> Self {
-        let price = table.get(model).and_then(|model| model.price_on(day));
+        let known = table.get(model);
+        let unsuited = known.and_then(|known| load.unsuited(known));
+        let price = known.filter(|_| unsuited.is_none()).and_then(|model| model.price_on(day));
         let input = load.input(model);
-        let mean_prompt = input.input_tokens / load.requests.max(1);
-        let [low, expected, high] = load.output(kind).map(|output| {
-            let mut usage = input;
-            usage += output;
-            usage
-        });
+        let [low, expected, high] = load.used(input, kind, known.map_or(i64::MAX, Model::most_output));
+        let mean = |usage: &Usage| usage.input_tokens / load.requests.max(1);
         let cost = |usage: &Usage, prompt: i64| Cost::of_requests(usage, prompt, price).usd();
+        // If one prompt is long, all may be priced as long ones.
+        let longest = if load.counted.is_some() { load.longest } else { proportion(load.longest, TEXT[2], 100) };
+        let uncounted = load.uncounted();
+        let is_all = uncounted.is_none();
         Self {
             model: model.to_owned(),
             input_tokens: input.input_tokens,
             output_tokens: expected.output_tokens,
-            low_usd: cost(&low, mean_prompt),
-            expected_usd: cost(&expected, mean_prompt),
-            // If one prompt is long, all may be priced as long ones.
-            high_usd: cost(&high, mean_prompt.max(load.longest)),
-            basis: basis(load, kind, model, price, table.as_of),
-            uncounted: load.uncounted(),
+            low_usd: cost(&low, mean(&low)),
+            // Nobody knows how much more it is.
+            expected_usd: cost(&expected, mean(&expected)).filter(|_| is_all),
+            high_usd: cost(&high, mean(&high).max(longest)).filter(|_| is_all),
+            basis: basis(load, kind, model, price.map(|_| ()).ok_or(unsuited.as_ref()), table.as_of),
+            uncounted,
+            unsuited,
         }
     }
 }
 
-fn basis(load: &Load, kind: Kind, model: &str, price: Option<&Price>, as_of: NaiveDate) -> String {
+fn basis(load: &Load, kind: Kind, model: &str, price: Result<(), Option<&Unsuited>>, as_of: NaiveDate) -> String {
     let mut text = match price {
-        Some(_) => format!("batch prices of {as_of}"),
-        None => format!(
+        Ok(()) => format!("batch prices of {as_of}"),
+        Err(Some(unsuited)) => format!("price unknown: {}", unsuited.cause),
+        Err(None) => format!(
             "price unknown: no price of {model} in the table of {as_of}; set max_cost_usd only with a priced model"
         ),
     };
@@ -282,8 +344,12 @@ fn output_basis(load: &Load) -> String {
     if load.speeches > 0 {
         text.push_str("; length of the speech guessed from that of the text");
     }
+    if load.to_the_limit > 0 {
+        let requests = counted(load.to_the_limit, "request");
+        text.push_str(&format!("; {requests} counted at the model's own output limit, which cut them off before"));
+    }
     let texts = load.requests - load.pictures - load.speeches;
-    if texts > 0 && load.limited_requests < load.requests {
+    if texts > 0 && load.limited_requests + load.to_the_limit < load.requests {
         let [low, expected, high] = OUTPUT_GUESS;
         text.push_str(&format!(
             "; output guessed at {low} to {high} tokens a request, {expected} expected: set maxOutputTokens for a firm upper bound"
@@ -301,6 +367,7 @@ impl fmt::Display for Estimate {
                 write!(f, "{} to {} (expected {})", Cost::Usd(low), Cost::Usd(high), Cost::Usd(expected))?;
             }
             (_, Some(expected), _) => write!(f, "{}", Cost::Usd(expected))?,
+            (Some(low), ..) => write!(f, "at least {}", Cost::Usd(low))?,
             // The basis says that the price is unknown, and why.
             _ => return f.write_str(&self.basis),
         }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-
+use futures_util::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::App;
 use super::bounds::at_most;
+use super::observe::{self, When};
 use super::part_counts::PartCounts;
 use super::status::UNFINISHED;
 use super::storage::{Listing, Storage};
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::RemoteBatch;
 use crate::job::outcome::counted;
 use crate::job::{Cost, Handle, JobState};
-use crate::ledger::JobRecord;
+use crate::ledger::{JobRecord, PartRecord};
 use crate::progress::Monitor;
 
 /// Which jobs.
@@ -146,7 +147,7 @@ impl fmt::Display for ListReply {
 
 const USUAL_LIMIT: i64 = 20;
 const LONGEST_LIMIT: i64 = 100;
-/// How long the files at the API are listed.
+/// How long the files at the API are listed, and jobs looked at that have ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists jobs, newest first. The API is asked once, for its newest jobs; older ones come from the ledger.
@@ -161,7 +162,8 @@ pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<Li
     }
     let remote =
         if ask { remote_jobs(app, args.remote == Some(true), &mut warnings).await? } else { Remote::default() };
-    let elsewhere = take_note(app, &remote.batches)?;
+    let (elsewhere, ended) = take_note(app, &remote.batches)?;
+    look_at_ends(app, &ended, &mut warnings).await;
     let storage = if ask && app.can_connect() { storage(app, &mut warnings).await? } else { None };
 
     let mut local = app.ledger()?.list(&states, before, limit + 1)?;
@@ -279,24 +281,51 @@ async fn remote_jobs(app: &App, demanded: bool, warnings: &mut Vec<String>) -> R
     }
 }
 
-/// Writes down what the API said of known jobs, and returns the others.
-fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<Vec<&'a RemoteBatch>> {
+/// A part that has ended, as the API's list says, and the look at it that will say how.
+struct End {
+    job: JobRecord,
+    part: PartRecord,
+    when: When,
+}
+
+/// Writes down what the API said of known jobs. Returns the batches of others, and the ends that are not known here.
+fn take_note<'a>(app: &App, remote: &'a [RemoteBatch]) -> Result<(Vec<&'a RemoteBatch>, Vec<End>)> {
     let ledger = app.ledger()?;
-    let mut elsewhere = Vec::new();
+    let (mut elsewhere, mut ended) = (Vec::new(), Vec::new());
     for batch in remote {
-        match ledger.by_remote_name(&batch.name)? {
-            // List entries leave results out: an end is noted only when the job itself was asked for.
-            Some(job) if batch.state.is_terminal() && !job.state().is_terminal() => {}
-            Some(job) => {
-                if let Some(part) = job.parts.iter().find(|part| part.remote_name.as_ref() == Some(&batch.name)) {
-                    super::observe::record(app, job.part_id(part), batch)?;
-                }
+        let Some(job) = ledger.by_remote_name(&batch.name)? else {
+            if !is_awaited(app, batch)? {
+                elsewhere.push(batch);
             }
-            None if is_awaited(app, batch)? => {}
-            None => elsewhere.push(batch),
+            continue;
+        };
+        let part = job.parts.iter().find(|part| part.remote_name.as_ref() == Some(&batch.name));
+        let Some(part) = part.cloned() else { continue };
+        if batch.state.is_terminal() && !part.state.is_terminal() {
+            // One that said so before, without its output, is asked for by its schedule.
+            let is_news = part.wire_state.as_ref() != Some(&batch.wire_state);
+            ended.push(End { job, part, when: if is_news { When::Now } else { When::Due } });
+        } else {
+            observe::record(app, job.part_id(&part), batch)?;
         }
     }
-    Ok(elsewhere)
+    Ok((elsewhere, ended))
+}
+
+/// List entries leave results out: an end is noted only when the job itself is asked for. The next look at the job would
+/// do it; done here, the state that is shown is the one by which jobs are selected.
+async fn look_at_ends(app: &App, ended: &[End], warnings: &mut Vec<String>) {
+    let looks: Vec<_> = ended.iter().map(|end| observe::look(app, &end.job, &end.part, end.when)).collect();
+    let looks = stream::iter(looks).buffer_unordered(observe::AT_ONCE).collect::<Vec<_>>();
+    let trouble = match tokio::time::timeout(PATIENCE, looks).await {
+        Ok(looked) => looked.into_iter().find_map(Result::err).map(|e| e.to_string()),
+        Err(_) => Some("no answer in time".to_owned()),
+    };
+    if let Some(why) = trouble {
+        warnings.push(format!(
+            "jobs that have ended are listed as they were last seen: the API could not be asked for them ({why})"
+        ));
+    }
 }
 
 /// Carries the name of a part that was sent without a clear answer: it is of that job, which takes it up when it is
@@ -319,7 +348,7 @@ fn listed(job: &JobRecord, remote: &Remote) -> ListedJob {
     let there = remote.batches.iter().find(|batch| job.remote_names().any(|name| name == batch.name));
     ListedJob {
         job: job.handle.to_string(),
-        state: there.filter(|_| job.parts.len() == 1).map_or(job.state(), |batch| batch.state).to_string(),
+        state: job.state().to_string(),
         model: job.model.clone(),
         requests: Some(job.requests),
         created: job.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),

@@ -3,13 +3,10 @@
 use super::{App, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
-use crate::job::models::{Availability, bare_name};
+use crate::job::models::{Availability, Makes, Model, bare_name};
 
 /// Input tokens that Gemini models take, where the table says nothing else (API reference §7).
 const INPUT_LIMIT: i64 = 1_048_576;
-/// Output tokens that they give, and dimensions that the models for vectors give.
-const OUTPUT_LIMIT: i64 = 65_536;
-const DIMENSIONS: i64 = 3_072;
 
 /// Refuses a model that is shut down, or will be before the job could end; warns of one that soon will be.
 pub(super) fn availability(app: &App, model: &str) -> Result<Option<String>> {
@@ -58,6 +55,11 @@ fn meant(app: &App, model: &str) -> Option<String> {
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
+/// Which model to take for what another one does not make.
+pub(super) fn makes_it(app: &App, asked: Makes) -> String {
+    format!("pass model: \"{}\", which does", app.models().default_to_make(asked))
+}
+
 /// Refuses a model that does not do what the requests ask for.
 pub(super) fn suits(app: &App, model: &str, kind: Kind) -> Result<()> {
     let Some(known) = app.models().get(model).filter(|known| known.kind != kind) else { return Ok(()) };
@@ -98,9 +100,7 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
 /// The longest answer that a model gives, in tokens; of a model for vectors, the most dimensions. Unknown of a model that the
 /// table does not know.
 pub(super) fn output_limit(app: &App, model: &str) -> Option<i64> {
-    let known = app.models().get(model)?;
-    let usual = if known.kind == Kind::Embed { DIMENSIONS } else { OUTPUT_LIMIT };
-    Some(known.output_limit.unwrap_or(usual))
+    app.models().get(model).map(Model::most_output)
 }
 
 /// The longest prompt that a model takes, in tokens, and whether a longer one is refused rather than cut off.

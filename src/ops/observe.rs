@@ -116,13 +116,13 @@ async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
     };
     let gemini = app.gemini().await?;
     let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
-    let settled = settled_state(&remote).or_else(|| given_up(&remote, app.now()));
+    let settled = settled_state(&remote).or_else(|| given_up(&remote, part.at_the_api(app.now())));
     note(app, job.part_id(part), &remote, settled)
 }
 
 /// Since it was submitted, or since its create was sent.
 fn age(part: &PartRecord, now: DateTime<Utc>) -> Duration {
-    (now - part.submitted_at.unwrap_or(part.step_at)).to_std().unwrap_or_default()
+    (now - part.began().unwrap_or(part.step_at)).to_std().unwrap_or_default()
 }
 
 fn jittered(pause: Duration) -> TimeDelta {

@@ -35,7 +35,7 @@ pub(super) async fn parts(
     let limits = limits(app, checked, asked, estimate)?;
     let tokens = Some(estimate.input_tokens);
     if limits.hold(validation.bytes, validation.requests) {
-        let whole = NewPart::whole(checked.requests(), tokens, high_usd(estimate));
+        let whole = NewPart::whole(checked.requests(), tokens, estimate.high_usd);
         return Ok(vec![NewPart { bytes: Some(validation.bytes), ..whole }]);
     }
     let (file, act) = (input.open()?, format!("cutting {input} into parts"));
@@ -48,11 +48,6 @@ pub(super) async fn parts(
     }
     let of = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
     Ok((1..).zip(pieces).map(|(number, piece)| part(number, of, piece, validation.bytes, estimate)).collect())
-}
-
-/// What the parts together cost at most; unknown where not all of it is in the estimate.
-fn high_usd(estimate: &Estimate) -> Option<f64> {
-    estimate.high_usd.filter(|_| estimate.uncounted.is_none())
 }
 
 /// What one part may hold: what the API takes, what the tier lets be enqueued, what was asked for.
@@ -83,6 +78,6 @@ fn part(number: u32, of: u32, piece: Piece, all_bytes: u64, estimate: &Estimate)
         bytes: Some(piece.bytes),
         requests: i64::try_from(piece.requests).unwrap_or(i64::MAX),
         tokens: i64::try_from(tokens).ok(),
-        high_usd: high_usd(estimate).map(|usd| usd * piece.bytes as f64 / all_bytes.max(1) as f64),
+        high_usd: estimate.high_usd.map(|usd| usd * piece.bytes as f64 / all_bytes.max(1) as f64),
     }
 }

@@ -8,6 +8,7 @@ mod manifest;
 mod settle;
 mod words;
 
+pub use crate::answers::Format;
 pub(super) use account::Keys;
 pub(super) use answer_file::{NextStage, write_rows};
 pub(super) use family::{Family, Member, checker_of};
@@ -22,7 +23,7 @@ use super::bounds::at_most;
 use super::dataset::made_of;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
-use crate::answers::{FailureGroup, Filter, Format, Summary, Tally};
+use crate::answers::{FailureGroup, Filter, Summary, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};

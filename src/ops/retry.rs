@@ -120,6 +120,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         name: Some(job.handle.slug().to_owned()),
         dry_run: args.dry_run,
         max_cost_usd: args.max_cost_usd,
+        to_the_limit: chosen.to_the_limit,
         agreed: args.agreed.clone(),
         ..CreateArgs::default()
     };

@@ -11,6 +11,7 @@ use super::App;
 use super::mover::Mover;
 use super::results::{ResultsArgs, file_name, results};
 use super::status::{JobStatus, UNFINISHED, describe, sleep};
+use super::statusline;
 use super::trouble::may_pass;
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
@@ -237,6 +238,7 @@ impl<'a> Run<'a> {
         }
         let output = Some(file.to_string());
         let args = ResultsArgs { job: job.handle.to_string(), output, ..ResultsArgs::default() };
+        statusline::fetched_unseen(&self.app.config().home, job.handle.as_str());
         let reply = results(self.app, args, monitor).await?;
         let path = reply.path.unwrap_or_default();
         (self.tell)(&format!("{}: results in {path}", job.handle));

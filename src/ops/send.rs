@@ -17,13 +17,13 @@ use super::requests::requests_of;
 use super::room::{Wait, wait_for_room};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gemini::{BatchInput, FileRange, NewBatch, NewFile, RemoteBatch, UploadSession};
+use crate::gemini::{FileRange, NewBatch, NewFile, RemoteBatch, UploadSession};
 use crate::job::Handle;
 use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
 use crate::progress::{Monitor, Progress};
 
-/// An uploaded file is used only while it has this long to live: a job may start late.
-const FILE_MARGIN: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+/// An uploaded file is used only while it has this long to live: a job may wait a day before it runs.
+pub(super) const FILE_MARGIN: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// How often, and how far apart, a create without a reply is looked up at once.
 const LOOKUPS: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(4)];
 
@@ -158,7 +158,7 @@ impl Sending<'_> {
         let gemini = self.app.gemini().await?;
         let batch = NewBatch {
             display_name: &self.part.display_name,
-            input: BatchInput::File(remote_file),
+            input_file: remote_file,
             priority: self.job.priority,
             webhook_uris: &self.job.webhook_urls,
         };

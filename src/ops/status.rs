@@ -291,6 +291,10 @@ fn percent(job: &JobRecord) -> f64 {
 
 /// From submission to the end, or to now.
 fn age_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
-    let until = job.ended_at().unwrap_or(now);
-    (until - job.submitted_at().unwrap_or(job.created_at)).num_seconds().max(0)
+    let age = match (job.ended_at(), job.submitted_at()) {
+        // Both are the API's.
+        (Some(ended), Some(submitted)) => ended - submitted,
+        (ended, _) => ended.unwrap_or(now) - job.began().unwrap_or(job.created_at),
+    };
+    age.num_seconds().max(0)
 }

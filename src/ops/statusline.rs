@@ -91,10 +91,19 @@ pub fn told(folder: &Path, reply: &Value) {
     }
 }
 
-/// The jobs that a reply says have ended: the one that it is about, and those that it lists.
+/// Notes that answers of a job are fetched for nobody in particular: its end stays news.
+pub(super) fn fetched_unseen(folder: &Path, handle: &str) {
+    if let Err(e) = glance::fetched_unseen(folder, handle) {
+        tracing::warn!("the status line will not tell of {handle}: {e}");
+    }
+}
+
+/// The jobs that a reply says have ended: the one that it is about, those that it lists, and the retries whose answers it
+/// holds.
 fn ended(reply: &Value) -> Vec<&str> {
-    let listed = reply.get("jobs").and_then(Value::as_array).into_iter().flatten();
-    std::iter::once(reply).chain(listed).filter_map(ended_job).collect()
+    let list = |name| reply.get(name).and_then(Value::as_array).into_iter().flatten();
+    let retries = list("retries").filter_map(Value::as_str);
+    std::iter::once(reply).chain(list("jobs")).filter_map(ended_job).chain(retries).collect()
 }
 
 /// Jobs made elsewhere have no handle, and are no news to begin with.
@@ -118,6 +127,8 @@ mod tests {
         assert!(ended(&runs).is_empty() && ended(&json!({"jobs": 3})).is_empty() && ended(&json!(null)).is_empty());
         let elsewhere = job("batches/c", "JOB_STATE_SUCCEEDED");
         assert_eq!(ended(&json!({"jobs": [runs, failed, elsewhere]})), ["a-1"]);
+        let merged = json!({"job": "a-1", "state": "JOB_STATE_FAILED", "retries": ["a-2", "a-3"]});
+        assert_eq!(ended(&merged), ["a-1", "a-2", "a-3"]);
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
     };
     let mut shown = operation(&known, &standing, &output);
     match ask.fault {
-        Some(Fault::WithoutCounters) => shown["metadata"] = without(shown["metadata"].take(), "batchStats"),
-        Some(Fault::UnknownWord) if standing.ended.is_some() => shown["metadata"]["state"] = "BATCH_STATE_DONE".into(),
+        Some(Fault::WithoutCounters) => change(&mut shown, "batchStats", None),
+        Some(Fault::UnknownWord) if standing.ended.is_some() => {
+            change(&mut shown, "state", Some("BATCH_STATE_DONE".into()));
+        }
         _ => {}
     }
     Ok(Reply::json(&selected(ask, &OPERATION, shown)?))
@@ -42,6 +44,14 @@ pub(super) fn get(service: &Service, ask: &Ask, id: &str) -> Result<Reply, Refus
 fn without_keys(service: &Service, known: &Known, standing: &Standing) -> Result<Output, Refusal> {
     let answers = results::inline(&service.store, &known.batch, standing.finished)?;
     Ok(Output::Inline(answers.into_iter().map(|answer| without(answer, "key")).collect()))
+}
+
+/// Shows another value of the batch, or none.
+fn change(operation: &mut Value, field: &str, value: Option<Value>) {
+    if let Some(metadata) = operation.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove(field);
+        metadata.extend(value.map(|value| (field.to_owned(), value)));
+    }
 }
 
 fn without(mut object: Value, field: &str) -> Value {

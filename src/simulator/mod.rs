@@ -98,6 +98,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Answers say its time, and not that of the machine.
+    pub tells_its_time: bool,
     /// How fast batches created here run.
     pub pace: Pace,
     /// What goes wrong.
@@ -120,6 +122,7 @@ impl Options {
             folder: folder.into(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             clock: Arc::new(SystemClock),
+            tells_its_time: false,
             pace: Pace::demo(),
             faults: FaultPlan::none(),
             limits: Limits::none(),
@@ -159,6 +162,7 @@ impl Simulator {
         let service = server::Service {
             store,
             clock: options.clock,
+            tells_its_time: options.tells_its_time,
             pace: options.pace,
             faults: options.faults,
             limits: options.limits,

@@ -42,6 +42,7 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) log: RequestLog,
     pub(super) url: String,
+    pub(super) tells_its_time: bool,
     pub(super) granularity: u64,
     pub(super) refused_mime_types: Vec<String>,
     pub(super) signer: Signer,
@@ -96,6 +97,8 @@ pub(super) async fn answer(
         return Response::new(Body::empty());
     };
     entry.answered(reply.status());
+    let date = service.tells_its_time.then(|| service.clock.now().to_rfc2822().replace("+0000", "GMT"));
+    let reply = date.into_iter().fold(reply, |reply, date| reply.with_header("date", date));
     reply.into_response()
 }
 

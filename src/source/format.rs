@@ -107,12 +107,18 @@ impl Format {
             (_, None) if reading.is_separated() => Some(Self::Csv),
             (_, None) => separated(&start),
         };
-        told.ok_or_else(|| bad(unclear(&start)).hint(ONE_OF))
+        told.ok_or_else(|| bad(unclear(&start)).hint(one_of()))
     }
 }
 
-const ONE_OF: &str = "say the format: csv, tsv, json, jsonl, parquet, text (a row is a line) or files (a row is the whole \
-    file)";
+fn one_of() -> String {
+    let named = Format::ALL.map(|format| match format {
+        Format::Text => format!("{format} (a row is a line)"),
+        Format::Files => format!("{format} (a row is the whole file)"),
+        format => format.to_string(),
+    });
+    format!("say the format: one of {}", named.join(", "))
+}
 
 fn unclear(start: &[u8]) -> String {
     match infer::get(start).filter(|_| start.contains(&0)) {

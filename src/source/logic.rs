@@ -13,6 +13,7 @@ use minijinja::value::{Object, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind as EngineErrorKind, Output, State, UndefinedBehavior};
 
 use super::filters;
+use super::odd_names::{Means, OddName, Renamed, odd_names};
 use super::row::{Cell, Row, RowProblem, Slot, listed};
 use super::template::LONGEST_TEXT;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,12 +30,31 @@ const ROW: &str = "row";
 pub(super) struct Logic {
     environment: Environment<'static>,
     columns: Arc<[Slot]>,
+    /// What each of them is called in the engine's text.
+    variables: Arc<[String]>,
     wants_row: bool,
     decides: bool,
+    /// As it was given, where what looks like a difference, `{{ e-mail }}`, may be the name of a column.
+    ambiguous: Option<String>,
 }
 
 impl Logic {
     pub(super) fn compile(text: &str) -> Result<Self> {
+        let names = odd_names(text);
+        let sure = Renamed::of(text, &names, |odd| odd.is_sure.then_some(Means::Column));
+        if names.iter().all(|odd| odd.is_sure) {
+            return Self::of(&sure);
+        }
+        let means = |odd: &OddName<'_>| Some(if odd.is_sure { Means::Column } else { Means::ColumnIfThere });
+        if let Ok(logic) = Self::of(&Renamed::of(text, &names, means)) {
+            return Ok(Self { decides: decides(&sure.text), ambiguous: Some(text.to_owned()), ..logic });
+        }
+        // `{{ E-Mail 2 }}` is no difference, either.
+        Self::of(&Renamed::of(text, &names, |_| Some(Means::Column))).or_else(|_| Self::of(&sure))
+    }
+
+    fn of(renamed: &Renamed<'_>) -> Result<Self> {
+        let text = renamed.text.as_ref();
         check_amount(text)?;
         let mut environment = environment()?;
         environment.add_template_owned(NAME, text.to_owned()).map_err(|e| syntax_error(text, &e))?;
@@ -43,8 +63,27 @@ impl Logic {
         names.retain(|name| !environment.globals().any(|(global, _)| global == name));
         names.sort_unstable();
         let wants_row = names.iter().any(|name| name == ROW);
-        let columns = names.iter().filter(|name| *name != ROW).map(Slot::new).collect();
-        Ok(Self { environment, columns, wants_row, decides: decides(text) })
+        names.retain(|name| name != ROW);
+        let columns = names.iter().map(|name| Slot::new(renamed.column(name))).collect();
+        Ok(Self { environment, columns, variables: names.into(), wants_row, decides: decides(text), ambiguous: None })
+    }
+
+    /// The columns it names that are not among these.
+    pub(super) fn missing(&self, columns: &[String]) -> Vec<String> {
+        let has = |name: &str| columns.iter().any(|column| column == name);
+        let lacking = |logic: &Self| -> Vec<String> {
+            let missing = logic.columns.iter().map(Slot::name).filter(|name| !has(name));
+            missing.map(str::to_owned).collect()
+        };
+        let Some(text) = &self.ambiguous else { return lacking(self) };
+        let names = odd_names(text);
+        let read = |is_name: &dyn Fn(&OddName<'_>) -> bool| {
+            Self::of(&Renamed::of(text, &names, |odd| is_name(odd).then_some(Means::Column)))
+                .map(|logic| lacking(&logic))
+        };
+        // Of `{{ e-mail }}` not the halves are meant, where neither is there.
+        let readings = [read(&|odd| odd.is_sure || has(odd.name)), read(&|_| true)];
+        readings.into_iter().flatten().min_by_key(Vec::len).unwrap_or_default()
     }
 
     /// The columns that the template names.
@@ -70,14 +109,14 @@ impl Logic {
             Some(cell) => value(cell),
             None => Value::from_pairs(row.columns().map(|(name, cell)| (name, value(cell)))),
         });
-        Context { columns: Arc::clone(&self.columns), values, whole }
+        Context { variables: Arc::clone(&self.variables), values, whole }
     }
 
     /// The problem in terms of columns, where one of them is at fault.
     fn problem(&self, row: &Row<'_>, error: &minijinja::Error) -> RowProblem {
         let expression = expression(error).unwrap_or_default();
         let at_fault = error.detail().filter(|_| error.kind() == EngineErrorKind::UndefinedError).unwrap_or(expression);
-        let mut named = self.columns.iter().filter(|slot| mentions(at_fault, slot.name()));
+        let mut named = self.named(at_fault);
         let fault = match error.kind() {
             EngineErrorKind::UndefinedError => {
                 named.find(|slot| row.cell(slot).is_none()).map(|slot| row.lacks(slot.name()))
@@ -95,10 +134,15 @@ impl Logic {
         })
     }
 
+    /// The columns that an expression of the engine's text mentions.
+    fn named<'l>(&'l self, expression: &'l str) -> impl Iterator<Item = &'l Slot> {
+        let named = self.columns.iter().zip(self.variables.iter());
+        named.filter(|(_, variable)| mentions(expression, variable)).map(|(slot, _)| slot)
+    }
+
     /// "; parsed has slogan, tone": the fields of a column that the expression looks into.
     fn fields(&self, row: &Row<'_>, expression: &str) -> Option<String> {
-        let mut named = self.columns.iter().filter(|slot| mentions(expression, slot.name()));
-        named.find_map(|slot| match row.cell(slot)? {
+        self.named(expression).find_map(|slot| match row.cell(slot)? {
             Cell::Json(serde_json::Value::Object(fields)) => {
                 Some(format!("; {} has {}", slot.name(), listed(fields.keys().map(String::as_str))))
             }
@@ -110,7 +154,7 @@ impl Logic {
 /// The variables of a template: the columns it names, and the row.
 #[derive(Debug)]
 struct Context {
-    columns: Arc<[Slot]>,
+    variables: Arc<[String]>,
     values: Vec<Option<Value>>,
     whole: Option<Value>,
 }
@@ -121,7 +165,7 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let at = self.columns.iter().position(|slot| slot.name() == key);
+        let at = self.variables.iter().position(|name| name == key);
         match at {
             Some(at) => self.values.get(at).cloned().flatten(),
             None => self.whole.clone().filter(|_| key == ROW),

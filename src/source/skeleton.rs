@@ -197,7 +197,7 @@ impl Skeleton {
         self.asks |= to == To::Ask;
         self.literal(b"\"");
         if Template::is_template(text) {
-            let template = Template::compile(text).map_err(|e| located(&e, path))?;
+            let template = Template::compile(text).map_err(|e| located(e, path))?;
             self.templates.push(template.clone());
             self.template(template, to);
         } else {
@@ -276,13 +276,9 @@ fn place_for_media(request: &Value) -> Option<Vec<String>> {
 }
 
 /// The same error, saying where in the request the template stands.
-fn located(error: &Error, path: &[String]) -> Error {
-    let located =
-        Error::new(error.kind(), format!("{} at request.{}", error.act(), path.join(".")), error.cause().to_owned());
-    match error.next_step() {
-        Some(hint) => located.hint(hint),
-        None => located,
-    }
+fn located(error: Error, path: &[String]) -> Error {
+    let act = format!("{} at request.{}", error.act(), path.join("."));
+    error.with_act(act)
 }
 
 #[cfg(test)]

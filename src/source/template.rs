@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest text that one template may make of one row.
 pub(super) const LONGEST_TEXT: usize = 50 * 1024 * 1024;
 
+/// How a column is reached whatever it is called.
+const QUOTED: &str = "; one in quotes is {{ row[\"its name\"] }}";
+
 /// A compiled template.
 #[derive(Debug, Clone)]
 pub struct Template {
@@ -91,7 +94,10 @@ impl Template {
 
     /// Checks, before anything is written, that every column it names is there.
     pub fn check_columns(&self, columns: &[String]) -> Result<()> {
-        let missing: Vec<&str> = self.columns().filter(|name| !columns.iter().any(|column| column == name)).collect();
+        let missing = match &self.body {
+            Body::Logic(logic) => logic.missing(columns),
+            _ => self.columns().filter(|name| !columns.iter().any(|it| it == name)).map(str::to_owned).collect(),
+        };
         if missing.is_empty() {
             return Ok(());
         }
@@ -99,9 +105,9 @@ impl Template {
         Err(Error::new(
             ErrorKind::InvalidArgument,
             "checking the template",
-            format!("there is no column {}", listed(missing)),
+            format!("there is no column {}", listed(missing.iter().map(String::as_str))),
         )
-        .hint(format!("the columns are: {there}")))
+        .hint(format!("the columns are: {there}{}", if there.contains('"') { QUOTED } else { "" })))
     }
 
     /// Appends what the template makes of a row.
@@ -299,14 +305,14 @@ fn cut(text: &str) -> Option<Vec<Part>> {
 }
 
 /// Where the first tag of any sort starts.
-fn opening(text: &str) -> Option<usize> {
+pub(super) fn opening(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'{', bytes).find(|at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
 }
 
 /// Whether the text is one name, or several words that can be nothing but a column's name:
 /// "Product Name" means nothing to the template engine, "a if b" does.
-fn is_column_name(text: &str) -> bool {
+pub(super) fn is_column_name(text: &str) -> bool {
     const VALUES: [&str; 8] = ["true", "false", "none", "True", "False", "None", "loop", "row"];
     const OPERATORS: [&str; 7] = ["if", "else", "and", "or", "not", "in", "is"];
     let is_word = |word: &str| word.chars().all(|c| c.is_alphanumeric() || c == '_') && !OPERATORS.contains(&word);

@@ -180,6 +180,20 @@ fn a_broken_array_ends_the_reading_and_says_where() {
 }
 
 #[test]
+fn what_follows_an_array_is_found_wherever_the_blocks_of_the_reading_end() {
+    for length in [10, 128 * 1024, 256 * 1024, 256 * 1024 + 1, 1024 * 1024] {
+        let array = format!("[{{\"a\":\"{}\"}}]", "x".repeat(length - "[{\"a\":\"\"}]".len()));
+        assert_eq!(objects("a.json", format!("{array}{}\n", " ".repeat(300_000)).as_bytes()).len(), 1, "{length}");
+        for more in ["[{\"a\":1}]", "\n\n[]", "]"] {
+            let error = read("a.json", format!("{array}{more}").as_bytes()).unwrap_err();
+            assert!(error.cause().contains("stands behind the end of the array"), "{length}, {more:?}: {error}");
+        }
+    }
+    let error = read("a.json", format!("[]{}[]", " ".repeat(1_000_000)).as_bytes()).unwrap_err();
+    assert!(error.cause().contains("stands behind the end"), "{error}");
+}
+
+#[test]
 fn the_bytes_decide_between_the_two_json_formats() {
     let rows = vec![json!({"a": 1}), json!({"a": 2})];
     assert_eq!(objects("lines.json", b"{\"a\":1}\n{\"a\":2}\n"), rows);
@@ -213,6 +227,19 @@ fn rows_and_prompts_of_the_call_are_rows() {
 }
 
 #[test]
+fn a_number_of_the_call_that_was_rounded_on_its_way_is_pointed_out() {
+    let rows = |text: &str| serde_json::from_str::<Vec<Map<String, Value>>>(text).unwrap();
+    let notes = |text: &str| {
+        let mut source = Source::inline(rows(text));
+        all(&mut source).unwrap();
+        source.notes()
+    };
+    assert!(notes(r#"[{"a": 18446744073709551615, "b": -0.1, "c": ["123456789012345678901"]}]"#).is_empty());
+    let told = notes(r#"[{"a": 1}, {"a": {"b": [1, 123456789012345678901]}}]"#);
+    assert!(told[0].starts_with("row 2 holds the number 1.2345678901234568e"), "{told:?}");
+}
+
+#[test]
 fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
     let text = concat!(
         "{\"key\":\"a\",\"response\":{\"text\":\"A\"},\"outcome\":\"answered\"}\n",
@@ -232,6 +259,15 @@ fn rows_without_an_answer_are_skipped_counted_and_keep_their_numbers() {
     let told =
         "3 requests of the earlier job have no answer and are left out: 1 missing, 1 truncated, 1 failed (b, c, d)";
     assert_eq!(source.notes(), [told]);
+}
+
+#[test]
+fn long_numbers_in_an_answer_keep_their_digits() {
+    let answer = json!({"text": "{\"id\": 123456789012345678901, \"price\": 12.5}"});
+    let line = json!({"key": "a", "response": answer, "outcome": "answered"}).to_string();
+    let (_folder, path) = file("answers.jsonl", line.as_bytes());
+    let rows = all(&mut Source::answers(&path, Vec::new()).unwrap()).unwrap();
+    assert_eq!(rows[0].as_ref().unwrap().2["parsed"], json!({"id": "123456789012345678901", "price": 12.5}));
 }
 
 #[test]

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use gemini_batch_mcp::error::{Error, ErrorKind};
-use gemini_batch_mcp::gemini::{
-    BatchInput, Gemini, InlineRequest, InlineResults, NewBatch, RemoteBatch, RemoteOutput, RetryPolicy, Settings,
-};
+use gemini_batch_mcp::gemini::{Gemini, InlineResults, NewBatch, RemoteBatch, RemoteOutput, RetryPolicy, Settings};
 use gemini_batch_mcp::job::{JobState, Kind};
 use serde_json::{Value, json};
 
@@ -23,7 +21,7 @@ fn pending() -> Value {
 }
 
 fn from_file<'a>() -> NewBatch<'a> {
-    NewBatch { display_name: "nightly-42", input: BatchInput::File("files/85na"), priority: None, webhook_uris: &[] }
+    NewBatch { display_name: "nightly-42", input_file: "files/85na", priority: None, webhook_uris: &[] }
 }
 
 async fn create(gemini: &Gemini) -> Result<RemoteBatch, Error> {
@@ -50,32 +48,18 @@ async fn a_file_batch_is_created_as_documented() {
 }
 
 #[tokio::test]
-async fn an_inline_batch_carries_keys_priority_and_webhooks() {
+async fn a_batch_of_embeddings_carries_priority_and_webhooks() {
     let (server, gemini) = scripted([Reply::json(200, pending())]).await;
-    let request = serde_json::value::to_raw_value(&json!({"content": {"parts": [{"text": "a"}]}})).unwrap();
-    let requests = [InlineRequest { key: "e-1".into(), request }];
     let uris = ["https://example.org/hook".to_owned()];
-    let input = BatchInput::Inline(&requests);
-    let batch = NewBatch { display_name: "e", input, priority: Some(-3), webhook_uris: &uris };
+    let batch = NewBatch { display_name: "e", priority: Some(-3), webhook_uris: &uris, ..from_file() };
     gemini.create_batch("models/gemini-embedding-001", Kind::Embed, batch).await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!(seen.target, "/v1beta/models/gemini-embedding-001:asyncBatchEmbedContent");
     assert_eq!(
         seen.json(),
-        json!({"batch": {"displayName": "e", "priority": "-3", "webhookConfig": {"uris": ["https://example.org/hook"]},
-            "inputConfig": {"requests": {"requests": [
-                {"request": {"content": {"parts": [{"text": "a"}]}}, "metadata": {"key": "e-1"}}]}}}})
+        json!({"batch": {"displayName": "e", "priority": "-3", "inputConfig": {"fileName": "files/85na"},
+            "webhookConfig": {"uris": ["https://example.org/hook"]}}})
     );
-}
-
-#[tokio::test]
-async fn inline_requests_over_the_limit_are_refused_before_anything_is_sent() {
-    let (server, gemini) = scripted([]).await;
-    let request = serde_json::value::to_raw_value(&"x".repeat(20_000_000)).unwrap();
-    let requests = [InlineRequest { key: "big".into(), request }];
-    let batch = NewBatch { input: BatchInput::Inline(&requests), ..from_file() };
-    let failed = gemini.create_batch("m", Kind::Generate, batch).await.unwrap_err();
-    assert_eq!((failed.kind(), server.seen().len()), (ErrorKind::InvalidArgument, 0));
 }
 
 #[tokio::test]

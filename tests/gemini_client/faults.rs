@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use gemini_batch_mcp::error::{Error, ErrorKind};
-use gemini_batch_mcp::gemini::{BatchInput, Gemini, NewBatch, NewFile, Settings, Timeouts};
+use gemini_batch_mcp::gemini::{Gemini, NewBatch, NewFile, Settings, Timeouts};
 use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
@@ -237,8 +237,8 @@ async fn call(gemini: &Gemini, at: Step, has: &Mutex<Vec<u8>>) -> Result<(), Err
             assert_eq!((sent.name.as_str(), has.lock().unwrap().as_slice()), ("files/new", CONTENT), "{at:?}");
         }
         Step::Create => {
-            let input = BatchInput::File("files/a");
-            let batch = NewBatch { display_name: "n", input, priority: None, webhook_uris: &[] };
+            let input_file = "files/a";
+            let batch = NewBatch { display_name: "n", input_file, priority: None, webhook_uris: &[] };
             gemini.create_batch("m", Kind::Generate, batch).await?;
         }
         Step::Get => assert_eq!(gemini.get_batch("batches/b").await?.name, "batches/b"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gemini_batch_mcp::error::{Error, ErrorKind};
-use gemini_batch_mcp::gemini::{BatchInput, FileRange, Gemini, NewBatch, NewFile, Quota, QuotaKind, quota_of};
+use gemini_batch_mcp::gemini::{FileRange, Gemini, NewBatch, NewFile, Quota, QuotaKind, quota_of};
 use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn asks(delay: &str) -> Value {
 }
 
 async fn create(gemini: &Gemini) -> Error {
-    let batch = NewBatch { display_name: "n", input: BatchInput::File("files/a"), priority: None, webhook_uris: &[] };
+    let batch = NewBatch { display_name: "n", input_file: "files/a", priority: None, webhook_uris: &[] };
     gemini.create_batch("m", Kind::Generate, batch).await.unwrap_err()
 }
 

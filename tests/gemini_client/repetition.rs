@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::error::ErrorKind;
-use gemini_batch_mcp::gemini::{BatchInput, FileRange, Gemini, NewBatch, NewFile, RetryPolicy, Settings};
+use gemini_batch_mcp::gemini::{FileRange, Gemini, NewBatch, NewFile, RetryPolicy, Settings};
 use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
@@ -216,8 +216,8 @@ async fn calls_may_run_on_any_thread() {
     fn on_any_thread<T: Send>(_call: T) {}
     let (_server, gemini) = scripted([]).await;
     let (monitor, mut sink) = (Silent::default(), Vec::new());
-    let input = BatchInput::File("files/a");
-    let batch = NewBatch { display_name: "a", input, priority: None, webhook_uris: &[] };
+    let input_file = "files/a";
+    let batch = NewBatch { display_name: "a", input_file, priority: None, webhook_uris: &[] };
     on_any_thread(gemini.create_batch("m", Kind::Generate, batch));
     on_any_thread(gemini.get_batch("batches/a"));
     let range = FileRange::whole(tempfile::tempfile().unwrap()).unwrap();

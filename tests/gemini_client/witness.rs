@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gemini_batch_mcp::gemini::{BatchInput, CallRecord, FileRange, Gemini, NewBatch, NewFile, Settings, Witness};
+use gemini_batch_mcp::gemini::{CallRecord, FileRange, Gemini, NewBatch, NewFile, Settings, Witness};
 use gemini_batch_mcp::job::Kind;
 use gemini_batch_mcp::progress::Silent;
 use serde_json::json;
@@ -55,8 +55,8 @@ async fn every_call_is_told_with_what_it_is_about() {
     let page = || Reply::json(200, "{}");
     let script = [batch(), batch(), page(), page(), page(), page(), Reply::json(200, json!({"totalTokens": 3}))];
     let (_server, gemini, book) = watched(script).await;
-    let input = BatchInput::File("files/in");
-    let new = NewBatch { display_name: "secret-name", input, priority: None, webhook_uris: &[] };
+    let input_file = "files/in";
+    let new = NewBatch { display_name: "secret-name", input_file, priority: None, webhook_uris: &[] };
     gemini.create_batch("m", Kind::Generate, new).await.unwrap();
     gemini.get_batch("batches/b").await.unwrap();
     gemini.list_batches(9, Some("secret-token")).await.unwrap();

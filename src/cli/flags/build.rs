@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::cli::input;
 use crate::error::Result;
-use crate::ops::build::{BuildArgs, BuildKind, OnBadRow};
+use crate::ops::build::{BuildArgs, BuildKind, Format, OnBadRow};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,7 @@ pub struct BuildFlags {
     #[arg(required_unless_present = "prompts")]
     source: Option<String>,
     /// Format, if the source does not tell
-    #[arg(long, value_parser = PossibleValuesParser::new(["csv", "tsv", "json", "jsonl", "parquet", "text", "files"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Format::ALL.map(Format::as_str)))]
     format: Option<String>,
     /// What separates CSV fields, if not found
     #[arg(long, value_name = "CHARACTER")]

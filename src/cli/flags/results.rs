@@ -9,7 +9,7 @@ use crate::cli::{Exit, input};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Outcome};
 use crate::ops::App;
-use crate::ops::results::{ResultsArgs, ResultsReply, results};
+use crate::ops::results::{Format, ResultsArgs, ResultsReply, results};
 use crate::progress::Monitor;
 
 const EXAMPLES: &str = "\
@@ -38,7 +38,7 @@ pub struct ResultsFlags {
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]
-    #[arg(long, value_parser = PossibleValuesParser::new(["jsonl", "json", "csv", "tsv", "parquet", "md", "npy", "raw", "source"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Format::ALL.map(Format::as_str)))]
     format: Option<String>,
     /// Put each answer beside the source row it was made for
     #[arg(long)]

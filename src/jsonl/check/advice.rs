@@ -164,6 +164,9 @@ pub(super) fn on_missing(name: &str) -> Option<String> {
 pub(super) fn on_number(fact: Mark, number: f64) -> Option<&'static str> {
     match fact {
         Mark::MaxOutput if number < 1.0 => Some("no answer has room in that: leave it out, or give some hundreds"),
+        Mark::Candidates if number > 1.0 => {
+            Some("all of them are paid for, and results show the first: the format raw has all")
+        }
         Mark::Temperature if !(0.0..=2.0).contains(&number) => Some("the API takes 0 to 2"),
         _ => None,
     }

@@ -164,7 +164,9 @@ impl<'a> Value<'_, '_, 'a> {
             Shape::Media => self.media(text),
             Shape::Str => self.walk.facts.has_file_data |= self.fact == Some(Mark::File) && !text.is_empty(),
             Shape::Word(known) => self.word(text, known),
-            Shape::Int if text.parse::<i64>().is_ok() => self.note_count(text.parse().ok()),
+            Shape::Int if text.parse::<i64>().is_ok() => {
+                self.number(text.parse().ok(), text.parse().unwrap_or_default(), true);
+            }
             Shape::Num if text.parse::<f64>().is_ok() => {}
             Shape::Opaque => {}
             _ => self.mismatch("a string"),
@@ -182,6 +184,7 @@ impl<'a> Value<'_, '_, 'a> {
     /// One of a set of words. The API takes some of them in lower case too, so the check takes all.
     fn word(&mut self, text: &str, known: &'static [&'static str]) {
         if self.fact == Some(Mark::Modality) {
+            self.walk.facts.names_modalities = true;
             self.walk.facts.wants_images |= text.eq_ignore_ascii_case("IMAGE");
             self.walk.facts.wants_audio |= text.eq_ignore_ascii_case("AUDIO");
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::field;
+use super::{field, places};
 use crate::jsonl::notes::{Fault, Notes};
 
 /// Settings that mean the same here, and what they are called.
@@ -59,10 +59,7 @@ pub(super) fn request(
         || (url.is_empty() && !body.contains_key("messages") && body.contains_key("input"));
     let mut request = if embeds { vectors(body)? } else { chat(theirs, body, notes)? };
     if !embeds {
-        let config = settings(body);
-        if !config.is_empty() {
-            request.insert("generationConfig".to_owned(), Value::Object(config));
-        }
+        settings(theirs, body, &mut request, notes)?;
         tools(body, &mut request);
     }
     for name in
@@ -265,30 +262,52 @@ fn data_url(url: &str) -> Result<Value, Fault> {
     }
 }
 
-fn settings(body: &Map<String, Value>) -> Map<String, Value> {
-    let mut config = Map::new();
+fn settings(
+    theirs: &str,
+    body: &Map<String, Value>,
+    request: &mut Map<String, Value>,
+    notes: &mut Notes,
+) -> Result<(), Fault> {
+    let mut set = |name: &str, value: Value| places::put(request, &["generationConfig"], name, value);
     for (name, ours) in SETTINGS {
         match body.get(name) {
             None | Some(Value::Null) => {}
-            Some(value) => _ = config.insert(ours.to_owned(), value.clone()),
+            Some(value) => set(ours, value.clone())?,
         }
     }
-    if let Some(effort @ ("minimal" | "low" | "medium" | "high" | "xhigh")) =
-        body.get("reasoning_effort").and_then(Value::as_str)
-    {
-        config.insert("thinkingConfig".to_owned(), json!({"thinkingLevel": effort.to_ascii_uppercase()}));
+    if let Some(effort) = body.get("reasoning_effort").filter(|effort| !effort.is_null()) {
+        match thinking(effort) {
+            Some(thinking) => set("thinkingConfig", thinking)?,
+            None => {
+                let what = format!("reasoning_effort {} of the {theirs}", field(&text_of(effort)));
+                notes.lose(what, "", "left out, it has no equal here");
+            }
+        }
     }
     let format = body.get("response_format");
     match format.and_then(|format| format.get("type")).and_then(Value::as_str) {
-        Some("json_object") => _ = config.insert("responseMimeType".to_owned(), "application/json".into()),
+        Some("json_object") => set("responseMimeType", "application/json".into())?,
         Some("json_schema") => {
             let schema = format.and_then(|format| format.get("json_schema")).and_then(|named| named.get("schema"));
-            config.extend(schema.map(|schema| ("responseSchema".to_owned(), schema.clone())));
-            config.insert("responseMimeType".to_owned(), "application/json".into());
+            if let Some(schema) = schema {
+                set("responseSchema", schema.clone())?;
+            }
+            set("responseMimeType", "application/json".into())?;
         }
         _ => {}
     }
-    config
+    Ok(())
+}
+
+/// How much is thought, in the API's words. No thinking at all is a budget of none there.
+fn thinking(effort: &Value) -> Option<Value> {
+    match effort.as_str()? {
+        "none" => Some(json!({"thinkingBudget": 0})),
+        effort @ ("minimal" | "low" | "medium" | "high" | "xhigh") => {
+            Some(json!({"thinkingLevel": effort.to_ascii_uppercase()}))
+        }
+        _ => None,
+    }
 }
 
 fn tools(body: &Map<String, Value>, request: &mut Map<String, Value>) {

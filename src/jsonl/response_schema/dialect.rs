@@ -1,6 +1,8 @@
 //! The API's dialect read as plain JSON Schema. Plain JSON Schema stays as it is.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value, json};
+
+use crate::jsonl::schema::{Schema, snake_case};
 
 /// What the API calls types, in upper case.
 const TYPES: [&str; 7] = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"];
@@ -8,8 +10,9 @@ const TYPES: [&str; 7] = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OB
 pub(super) const COUNTS: [&str; 6] =
     ["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"];
 
-const SCHEMAS_BY_NAME: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-const SCHEMAS: [&str; 17] = [
+const SCHEMAS_BY_NAME: [&str; 6] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
+const SCHEMAS: [&str; 16] = [
     "anyOf",
     "oneOf",
     "allOf",
@@ -26,11 +29,14 @@ const SCHEMAS: [&str; 17] = [
     "unevaluatedItems",
     "unevaluatedProperties",
     "contentSchema",
-    "dependencies",
 ];
+/// Keywords by which null may be refused, and that no further choice or type makes allow it.
+const FIRM: [&str; 7] = ["const", "oneOf", "allOf", "not", "if", "$ref", "$dynamicRef"];
+/// Keywords that have their meaning at the root of a schema only, or say nothing about what is valid.
+const AROUND: [&str; 7] = ["$schema", "$id", "$defs", "definitions", "title", "description", "default"];
 
-/// The schema as JSON Schema that any validator reads.
-pub(super) fn to_plain(given: &Value) -> Value {
+/// A schema in either language as JSON Schema that any validator reads.
+pub fn to_plain(given: &Value) -> Value {
     let mut plain = plain(given);
     // A validator would not know what to make of a language of somebody's own.
     let is_own = |name: &Value| name.as_str().is_none_or(|name| !name.contains("json-schema.org/"));
@@ -52,9 +58,15 @@ fn plain(given: &Value) -> Value {
 
 fn plain_object(given: &Map<String, Value>) -> Map<String, Value> {
     let mut made = Map::with_capacity(given.len());
+    let mut nullable = false;
     for (name, value) in given {
-        let value = match (name.as_str(), value) {
-            ("nullable" | "propertyOrdering", _) => continue,
+        let name = spelled(name);
+        let value = match (name, value) {
+            ("nullable", _) => {
+                nullable = *value == Value::Bool(true);
+                continue;
+            }
+            ("propertyOrdering", _) => continue,
             ("type", Value::String(word)) if is_unsaid(word) => continue,
             ("type", Value::String(word)) => plain_type(word).into(),
             ("type", Value::Array(words)) => words
@@ -70,32 +82,52 @@ fn plain_object(given: &Map<String, Value>) -> Map<String, Value> {
             (name, _) if SCHEMAS.contains(&name) => plain(value),
             _ => value.clone(),
         };
-        made.insert(name.clone(), value);
+        made.insert(name.to_owned(), value);
     }
-    let is_number = made.get("type").is_some_and(|word| word == "integer" || word == "number");
-    let of_strings = |values: &Value| values.as_array().is_some_and(|values| values.iter().all(Value::is_string));
-    if is_number && made.get("enum").is_some_and(of_strings) {
-        // The dialect writes all values of an enum as strings; no number is one.
-        made.shift_remove("enum");
-    }
-    if given.get("nullable") == Some(&Value::Bool(true)) {
-        allow_null(&mut made);
-    }
-    made
+    numbers_of_the_dialect(&mut made);
+    if nullable { allow_null(made) } else { made }
+}
+
+/// A keyword without the underscores with which the API and its SDKs take it, too.
+fn spelled(name: &str) -> &str {
+    let of_the_api = || Some(Schema::get().named("Schema")?.find(name)?.1.name);
+    SCHEMAS.into_iter().find(|keyword| snake_case(keyword) == name).or_else(of_the_api).unwrap_or(name)
 }
 
 fn is_unsaid(word: &str) -> bool {
-    word == "TYPE_UNSPECIFIED"
+    word.eq_ignore_ascii_case("TYPE_UNSPECIFIED")
 }
 
 fn plain_type(word: &str) -> String {
-    match TYPES.contains(&word) {
+    match TYPES.iter().any(|known| known.eq_ignore_ascii_case(word)) {
         true => word.to_ascii_lowercase(),
         false => word.to_owned(),
     }
 }
 
-fn allow_null(schema: &mut Map<String, Value>) {
+/// The dialect writes all values of an enum as strings, also those of numbers, which no string is.
+fn numbers_of_the_dialect(schema: &mut Map<String, Value>) {
+    if !schema.get("type").is_some_and(|word| word == "integer" || word == "number") {
+        return;
+    }
+    let Some(Value::Array(values)) = schema.get("enum") else { return };
+    let Some(digits) = values.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else { return };
+    let numbers: Option<Vec<_>> =
+        digits.iter().map(|digits| digits.parse::<Number>().ok().map(Value::Number)).collect();
+    match numbers {
+        Some(numbers) => _ = schema.insert("enum".to_owned(), Value::Array(numbers)),
+        None => _ = schema.shift_remove("enum"),
+    }
+}
+
+/// The schema, with null allowed besides: each keyword that speaks of null has to do so.
+fn allow_null(mut schema: Map<String, Value>) -> Map<String, Value> {
+    let nothing = || json!({"type": "null"});
+    if FIRM.iter().any(|keyword| schema.contains_key(*keyword)) {
+        let (around, inside): (Map<_, _>, Map<_, _>) =
+            schema.into_iter().partition(|(name, _)| AROUND.contains(&name.as_str()));
+        return around.into_iter().chain([("anyOf".to_owned(), json!([inside, nothing()]))]).collect();
+    }
     match schema.get_mut("type") {
         Some(Value::String(word)) if word != "null" => {
             let types = vec![Value::String(std::mem::take(word)), "null".into()];
@@ -110,6 +142,7 @@ fn allow_null(schema: &mut Map<String, Value>) {
         words.push(Value::Null);
     }
     if let Some(Value::Array(choices)) = schema.get_mut("anyOf") {
-        choices.push(serde_json::json!({"type": "null"}));
+        choices.push(nothing());
     }
+    schema
 }

@@ -131,6 +131,67 @@ fn what_is_no_schema_is_refused_with_its_place() {
     }
 }
 
+/// What the API's dialect is in JSON Schema, which of these answers pass, and which do not.
+#[test]
+fn the_dialect_of_the_api_becomes_json_schema() {
+    let cases = [
+        (json!({"type": "INTEGER", "enum": ["1", "2"]}), json!([1, 2]), json!([3, "1", null])),
+        (json!({"type": "NUMBER", "enum": ["0.5", "2"], "nullable": true}), json!([0.5, 2, null]), json!([1, "2"])),
+        (json!({"type": "INTEGER", "enum": ["one"]}), json!([1, 7]), json!(["one"])),
+        (json!({"type": "STRING", "enum": ["1"], "nullable": true}), json!(["1", null]), json!([1])),
+        (json!({"anyOf": [{"type": "STRING"}], "nullable": true}), json!(["a", null]), json!([1])),
+        (json!({"const": "a", "nullable": true}), json!(["a", null]), json!(["b"])),
+        (
+            json!({"oneOf": [{"type": "string"}, {"type": ["null", "integer"]}], "nullable": true}),
+            json!([null]),
+            json!([[]]),
+        ),
+        (
+            json!({"$ref": "#/$defs/a", "nullable": true, "$defs": {"a": {"type": "STRING"}}}),
+            json!(["a", null]),
+            json!([1]),
+        ),
+        (json!({"properties": {"a": {"type": "STRING"}}, "nullable": true}), json!([{}, null]), json!([{"a": 1}])),
+        (json!({"type": "string", "nullable": false}), json!(["a"]), json!([null])),
+        (json!({"type": "Array", "min_items": "1", "items": {"type": "Integer"}}), json!([[1]]), json!([[], ["a"]])),
+        (
+            json!({"any_of": [{"type": "NUMBER"}, {"type": "TYPE_UNSPECIFIED", "maxLength": "1"}]}),
+            json!([12, "a"]),
+            json!(["ab"]),
+        ),
+        (
+            json!({"type": "OBJECT", "properties": {"any_of": {"type": "STRING"}}}),
+            json!([{"any_of": "a"}]),
+            json!([{"any_of": 1}]),
+        ),
+        (json!({"$schema": "https://example.com/mine", "type": "STRING"}), json!(["a"]), json!([1])),
+        (
+            json!({"type": "OBJECT", "additional_properties": {"type": "STRING"}}),
+            json!([{"a": "b"}]),
+            json!([{"a": 1}]),
+        ),
+        (
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"type": ["nullable"], "enum": {"required": ["a"]}}}),
+            json!([{"a": 1}]),
+            json!([{"type": 1}]),
+        ),
+    ];
+    for (dialect, good, bad) in cases {
+        let validator = jsonschema::validator_for(&to_plain(&dialect)).unwrap();
+        let passes = |value: &Value| validator.is_valid(value);
+        assert!(good.as_array().unwrap().iter().all(passes), "{dialect}: {}", to_plain(&dialect));
+        assert!(!bad.as_array().unwrap().iter().any(passes), "{dialect}: {}", to_plain(&dialect));
+    }
+}
+
+#[test]
+fn json_schema_stays_as_it_is() {
+    let schema = json!({"type": ["string", "null"], "enum": ["A", null], "$defs": {"x": {"type": "object"}},
+        "$schema": "https://json-schema.org/draft/2020-12/schema"});
+    assert_eq!(to_plain(&schema), schema);
+    assert_eq!(to_plain(&json!(true)), json!(true));
+}
+
 /// Schemas of every sort, nested a little, sensible and not.
 fn any_schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -179,6 +240,7 @@ proptest! {
         crate::jsonl::check::check_line(line.as_bytes(), 1, &mut findings);
         prop_assert!(findings.is_empty(), "{:#?} in {}", findings, line);
         prop_assert!(jsonschema::validator_for(&read.plain).is_ok());
+        prop_assert_eq!(to_plain(&read.plain), read.plain, "what is kept of a job reads as the same again");
     }
 
     #[test]

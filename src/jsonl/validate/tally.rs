@@ -40,6 +40,8 @@ pub struct Totals {
     pub unmeasured: u64,
     /// Requests that may use a search tool, which is billed apart.
     pub grounded: u64,
+    /// Requests that leave it to the model whether text comes back.
+    pub without_modalities: u64,
     /// Requests that ask for images.
     pub wants_images: u64,
     /// Requests that ask for speech.
@@ -171,6 +173,7 @@ impl Totals {
             with_file_data: u64::from(facts.has_file_data),
             unmeasured: u64::from(facts.has_file_data || facts.unmeasured > 0),
             grounded: u64::from(facts.grounded),
+            without_modalities: u64::from(!facts.names_modalities),
             wants_images: u64::from(facts.wants_images),
             wants_audio: u64::from(facts.wants_audio),
             longest_line: 0,
@@ -200,6 +203,7 @@ impl Totals {
             (&mut self.with_file_data, later.with_file_data),
             (&mut self.unmeasured, later.unmeasured),
             (&mut self.grounded, later.grounded),
+            (&mut self.without_modalities, later.without_modalities),
             (&mut self.wants_images, later.wants_images),
             (&mut self.wants_audio, later.wants_audio),
         ] {

@@ -151,7 +151,7 @@ async fn whether_to_pay(app: &App, planned: CreateReply, again: Option<String>) 
 async fn whether_at_this_price(app: &App, planned: &CreateReply, again: &str) -> Result<Option<Question>> {
     let estimate = &planned.estimate;
     let is_little = estimate.high_usd.is_some_and(|high| high <= app.config().confirm_above_usd);
-    if !planned.sends || (is_little && estimate.uncounted.is_none()) {
+    if !planned.sends || is_little {
         return Ok(None);
     }
     create::refuse_impossible(app, planned).await?;
@@ -159,6 +159,7 @@ async fn whether_at_this_price(app: &App, planned: &CreateReply, again: &str) ->
         (Some(low), Some(expected), Some(high)) => {
             format!("about {}, between {} and {}", Cost::Usd(expected), Cost::Usd(low), Cost::Usd(high))
         }
+        (Some(low), ..) => format!("at least {}", Cost::Usd(low)),
         _ => "an unknown price".to_owned(),
     };
     let uncounted = estimate.uncounted.map_or(String::new(), |what| format!(" That is not all: {what}."));

@@ -28,7 +28,7 @@ impl BatchServer {
             // Nobody's patience ends the wait of a task.
             let goes_on = args.wait && args.timeout_seconds.is_none() && monitor.has_time();
             if !goes_on || reply.next_check_after_s.is_none() {
-                return Ok(reply.into());
+                return Ok(reply.shortened().into());
             }
             args.jobs = reply.jobs.into_iter().map(|status| status.job).collect();
         }

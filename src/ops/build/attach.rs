@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};
+use crate::jsonl::validate::MAX_FILE_BYTES;
 use crate::ops::checked::modified;
 use crate::paths::{AllowedPath, Roots};
 use crate::source::media::{HEAD, PDF, file_part, inline_part, mime_of_file, mime_of_name};
@@ -20,8 +21,7 @@ use crate::source::{Attachment, Row, RowProblem};
 const INLINE_LIMIT: u64 = 512 * 1024;
 /// What one request may hold inline: the API takes 20 MB of it, in base64.
 const ROW_LIMIT: u64 = 14 * 1024 * 1024;
-/// What the API takes of one file (API reference §2.2), and of one PDF.
-const LARGEST: u64 = 2 * 1024 * 1024 * 1024;
+/// What the API takes of one PDF (API reference §2.2).
 const LARGEST_PDF: u64 = 50 * 1024 * 1024;
 /// How much of a place is shown in a problem.
 const SHOWN: usize = 200;
@@ -203,7 +203,7 @@ fn look(attach: &Attach, place: &str, inline_bytes: u64, head: &mut Vec<u8>) -> 
     head.clear();
     (&mut file).take(HEAD as u64).read_to_end(head).map_err(|e| e.to_string())?;
     let mime = mime_of_file(path.as_path(), head)?;
-    let (limit, shown) = if mime == PDF { (LARGEST_PDF, "50 MB of a PDF") } else { (LARGEST, "2 GB of a file") };
+    let (limit, shown) = if mime == PDF { (LARGEST_PDF, "50 MB of a PDF") } else { (MAX_FILE_BYTES, "2 GB of a file") };
     if bytes > limit {
         return Err(format!("it has {} MB, Gemini takes {shown}", bytes / 1024 / 1024));
     }

@@ -8,7 +8,8 @@ use crate::job::Kind;
 use crate::job::models::{Makes, bare_name};
 use crate::job::outcome::{counted, grouped};
 use crate::ops::App;
-use crate::ops::model::output_limit;
+use crate::ops::estimate::Unsuited;
+use crate::ops::model::{makes_it, output_limit};
 
 /// What the API takes of speakers in one request.
 const SPEAKERS: usize = 2;
@@ -61,24 +62,24 @@ pub(super) fn refuse_stray_voice(args: &BuildArgs) -> Result<()> {
     }
 }
 
-/// What is odd about asking this of that model.
-pub(super) fn warnings(app: &App, args: &BuildArgs, model: &str, request: &Value) -> Vec<String> {
+/// What to do about requests for something that the model does not make.
+pub(super) fn unsuited(app: &App, args: &BuildArgs, is_ready: bool, Unsuited { asked, cause }: &Unsuited) -> String {
     let kind = args.kind.unwrap_or_default();
-    let Some(known) = app.models().get(model) else { return Vec::new() };
-    let mut warnings = Vec::new();
-    let (asked, made) = (asked(kind), made(known.kind, known.makes));
-    // Who says what is to come back knows what the model makes.
-    let said = request.get(CONFIG).and_then(|config| config.get(MODALITIES));
-    let by_hand = kind == BuildKind::Generate && said.is_some();
-    if asked != made && !by_hand {
-        let hint = match kind {
-            BuildKind::Generate => format!("pass kind: \"{}\"", kind_for(made).as_str()),
-            kind => format!("leave model out for the default of kind {}", kind.as_str()),
-        };
-        warnings.push(format!("{model} makes {made}, and the requests ask for {asked}: {hint}"));
-    }
-    warnings.extend(too_much(app, model, request));
-    if known.name == "gemini-embedding-2" && request.get("taskType").is_some() {
+    let made = app.models().get(&model(app, args, Kind::Generate)).map(|model| kind_for(model.makes));
+    let hint = match made {
+        // Nothing but the template says what is asked for.
+        Some(made) if *asked == Makes::Text && !is_ready => format!("pass kind: \"{}\"", made.as_str()),
+        _ if makes(kind) == *asked => format!("leave model out for the default of kind {}", kind.as_str()),
+        _ => makes_it(app, *asked),
+    };
+    format!("{cause}: {hint}")
+}
+
+/// What is odd about asking this of that model.
+pub(super) fn warnings(app: &App, model: &str, request: &Value) -> Vec<String> {
+    let mut warnings: Vec<_> = too_much(app, model, request).into_iter().collect();
+    let is_second = app.models().get(model).is_some_and(|known| known.name == "gemini-embedding-2");
+    if is_second && request.get("taskType").is_some() {
         warnings.push("gemini-embedding-2 does not take taskType: say the task in the template instead".to_owned());
     }
     warnings
@@ -103,21 +104,12 @@ fn makes(kind: BuildKind) -> Makes {
     }
 }
 
-fn asked(kind: BuildKind) -> &'static str {
-    made(kind.of_batch(), makes(kind))
-}
-
-fn made(kind: Kind, makes: Makes) -> &'static str {
-    match (kind, makes) {
-        (Kind::Embed, _) => "vectors",
-        (Kind::Generate, Makes::Text) => "text",
-        (Kind::Generate, Makes::Images) => "images",
-        (Kind::Generate, Makes::Speech) => "speech",
+fn kind_for(made: Makes) -> BuildKind {
+    match made {
+        Makes::Text => BuildKind::Generate,
+        Makes::Images => BuildKind::Image,
+        Makes::Speech => BuildKind::Speech,
     }
-}
-
-fn kind_for(made: &str) -> BuildKind {
-    BuildKind::ALL.into_iter().find(|kind| asked(*kind) == made).unwrap_or_default()
 }
 
 /// "Kore", or "Ann=Kore,Bob=Puck" for a script of two.

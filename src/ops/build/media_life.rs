@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::uploads::MARGIN;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
+use crate::ops::send::FILE_MARGIN;
 
 /// When the API drops the media of a request file, if any were uploaded for it. Fails when it has.
 pub(in crate::ops) fn media_life(origin: Option<&BuildOrigin>, now: DateTime<Utc>) -> Result<Option<String>> {
@@ -16,7 +16,7 @@ pub(in crate::ops) fn media_life(origin: Option<&BuildOrigin>, now: DateTime<Utc
             "build it again: the same build_jsonl call with overwrite: true uploads them again; nothing was sent",
         ));
     }
-    let advice = if expires - now < MARGIN {
+    let advice = if expires - now < FILE_MARGIN {
         "the job may not have run by then: better build it again, the same build_jsonl call with overwrite: true uploads them again"
     } else {
         "requests that have not run by then will fail"

@@ -57,9 +57,8 @@ impl Rows {
         let odd = self.warnings().into_iter().map(|warning| format!("\n{warning}")).collect::<String>();
         let more = if is_of_job && !attach.is_empty() { format!("\n{MEDIA}") } else { String::new() };
         move |e| {
-            let (kind, cause) = (e.kind(), format!("{}{odd}{more}", e.cause()));
-            let hint = e.next_step().unwrap_or_default().to_owned();
-            Error::new(kind, "building requests", cause).hint(hint)
+            let cause = format!("{}{odd}{more}", e.cause());
+            e.with_act("building requests").with_cause(cause)
         }
     }
 

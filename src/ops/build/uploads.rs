@@ -19,11 +19,10 @@ use crate::ledger::uploads::{Content, Upload};
 use crate::ops::App;
 use crate::ops::checked::modified;
 use crate::ops::off_thread::off_thread;
+use crate::ops::send::FILE_MARGIN;
 use crate::paths::AllowedPath;
 use crate::progress::{Monitor, Progress};
 
-/// A file is used again only while it has this long to live: a job may wait a day before it runs.
-pub(super) const MARGIN: TimeDelta = TimeDelta::hours(24);
 /// How long the API keeps a file, where it does not say.
 const LIFETIME: TimeDelta = TimeDelta::hours(48);
 /// Uploads at a time. More do not make a line faster.
@@ -126,7 +125,7 @@ async fn bring(
 ) -> Result<Upload> {
     let act = format!("uploading {}", file.path);
     let ledger = app.ledger()?;
-    let known = ledger.upload_of(content, app.now() + MARGIN)?;
+    let known = ledger.upload_of(content, app.now() + FILE_MARGIN)?;
     let (remote, upload) = match known {
         Some(known) => match still_there(gemini, &known).await? {
             Some(remote) => (remote, known),

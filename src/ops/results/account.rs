@@ -198,7 +198,12 @@ impl<'m> Account<'m> {
     /// What was counted, and the finished file.
     pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
-        self.counted.costs.leave_out(self.merged.unreadable());
+        let is_missing = self.counted.summary.outcomes.missing > 0;
+        let unclear = self.merged.unclear(is_missing)?;
+        if !unclear.is_empty() {
+            self.counted.summary.doubt_cost();
+        }
+        self.counted.costs.leave_out(unclear.into_iter());
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 

@@ -9,8 +9,8 @@ use crate::answers::{
     AnswerWriter, Checker, Column, Fields, Format, Kind, MediaFolder, Merged, Shape, Written, answered_in,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::Kind as JobKind;
 use crate::job::outcome::counted;
-use crate::job::{Cost, Kind as JobKind, Outcome};
 use crate::ledger::JobRecord;
 use crate::ops::App;
 use crate::ops::build::problems_file;
@@ -209,17 +209,10 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
     if task.join.as_ref().is_some_and(|join| join.changed) {
         warnings.push(CHANGED.to_owned());
     }
-    let has_strangers = account.merged.strangers()?.count > 0;
     let (mut counted, written) = account.finish()?;
     warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
-    // A result that is nobody's may be one of those that are missing.
-    let is_unclear = has_strangers && counted.summary.outcomes.get(Outcome::Missing) > 0;
-    if task.family.is_lacking() || is_unclear {
-        counted.summary.cost = Cost::Unknown;
-        counted.summary.live_cost = Cost::Unknown;
-    }
-    if is_unclear {
-        counted.costs.leave_out(task.family.members.iter().map(|member| member.number));
+    if task.family.is_lacking() {
+        counted.summary.doubt_cost();
     }
     warnings.extend(task.family.lacking_told().map(str::to_owned));
     if counted.unfenced > 0 {

@@ -41,6 +41,8 @@ pub(super) struct Chosen {
     /// What is asked otherwise than before.
     pub(super) changes: Vec<String>,
     pub(super) warning: Option<String>,
+    /// Requests without a limit that were cut off by that of the model.
+    pub(super) to_the_limit: i64,
     /// Earlier retries that have ended.
     pub(super) ended: Vec<String>,
     /// Requests left out because another retry of this first job has answered them since.
@@ -103,6 +105,7 @@ pub(super) async fn write_requests(
         repeated: copied.repeated,
         changes: copied.settings.changes(),
         warning: copied.settings.warning(),
+        to_the_limit: copied.settings.without_limit(),
         ended,
         elsewhere: (copied.elsewhere > 0).then_some((copied.elsewhere, task.root)),
     })
@@ -161,6 +164,7 @@ async fn as_before(
         repeated: repeated.await?,
         changes: Vec::new(),
         warning: None,
+        to_the_limit: 0,
         ended,
         elsewhere: None,
     })
@@ -273,14 +277,16 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     let mut writer = RequestWriter::create(task.output.clone(), true)?;
     let (mut repeated, mut elsewhere) = (OutcomeCounts::default(), 0);
     let mut settings = Settings::new(task.asked.clone());
-    let (mut paid, mut costs) = (Summary::new(0), Costs::default());
+    let (mut paid, mut costs, mut is_missing) = (Summary::new(0), Costs::default(), false);
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
         let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
+        is_missing |= found.answer.outcome == Outcome::Missing;
         if task.wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
             elsewhere += 1;
         } else if task.wanted.contains(&found.answer.outcome) {
-            match settings.change(line.bytes, &found.answer, &act)? {
+            let times = times_repeated(members, found.answer.generation);
+            match settings.change(line.bytes, (&found.answer, times), &act)? {
                 None => writer.push(line.bytes)?,
                 Some(changed) => writer.push(&changed)?,
             }
@@ -291,7 +297,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
             monitor.check(&act)?;
         }
     }
-    costs.leave_out(merged.unreadable());
+    costs.leave_out(merged.unclear(is_missing)?.into_iter());
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
     let is_it = |retry: &Running| retry.job.model == task.model && is_retry_of(&retry.job, &sha256, &task.job.handle);
@@ -300,6 +306,22 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
         Some(retry) => Err(still_running(&task.job, retry)),
         None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, model: None }),
     }
+}
+
+/// How many retries, one of the other, led to this generation.
+fn times_repeated(members: &[Member], generation: u32) -> u32 {
+    let retried = |member: &Member| member.job.retry_of.clone();
+    let mut next = members.iter().find(|member| member.number == generation).filter(|member| member.number > 0);
+    let mut times = 0;
+    while let Some(member) = next {
+        times += 1;
+        let of = retried(member);
+        // A retry is numbered after what it repeats.
+        next = members
+            .iter()
+            .find(|other| (1..member.number).contains(&other.number) && of.as_ref() == Some(&other.job.handle));
+    }
+    times
 }
 
 fn keys_of(file: &AllowedPath) -> Result<KeySet> {

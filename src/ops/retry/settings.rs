@@ -20,6 +20,8 @@ pub(super) struct Settings {
     raised: Raised,
     /// Cut off, and there is no more room to be given.
     at_the_limit: i64,
+    /// Those of them that set no limit.
+    without_limit: i64,
 }
 
 /// The limits that were raised.
@@ -37,8 +39,14 @@ impl Settings {
         Self { asked, ..Self::default() }
     }
 
-    /// The request as it is repeated; `None` if nothing is to be changed. `answer` is what came back for it.
-    pub(super) fn change(&mut self, line: &[u8], answer: &Answer<'_>, act: &str) -> Result<Option<Vec<u8>>> {
+    /// The request as it is repeated; `None` if nothing is to be changed. `answer` is what came back for it, when it was
+    /// repeated for so many times.
+    pub(super) fn change(
+        &mut self,
+        line: &[u8],
+        (answer, repeated): (&Answer<'_>, u32),
+        act: &str,
+    ) -> Result<Option<Vec<u8>>> {
         let is_cut_off = answer.outcome == Outcome::Truncated && !self.limit_is_asked();
         if self.asked.is_none() && !is_cut_off {
             return Ok(None);
@@ -51,7 +59,7 @@ impl Settings {
             self.changed += 1;
         }
         if is_cut_off {
-            self.give_room(config, answer);
+            self.give_room(config, answer, repeated);
         }
         serde_json::to_vec(&line).map(Some).map_err(bad)
     }
@@ -61,16 +69,19 @@ impl Settings {
     }
 
     /// Twice the room that was not enough. A request without a limit had all there is.
-    fn give_room(&mut self, config: &mut Map<String, Value>, answer: &Answer<'_>) {
+    fn give_room(&mut self, config: &mut Map<String, Value>, answer: &Answer<'_>, repeated: u32) {
         let before = config.iter().find(|(name, _)| is_same(name, LIMIT)).and_then(|(_, value)| whole_number(value));
         match before.filter(|limit| (1..MOST_OUTPUT_TOKENS).contains(limit)) {
             Some(before) => {
                 let used = answer.usage.map_or(0, |usage| usage.output_tokens);
-                let limit = more_than(before, used);
+                let limit = more_than(before, used, repeated);
                 set(config, LIMIT, limit.into());
                 self.raised.note(before, limit);
             }
-            None => self.at_the_limit += 1,
+            None => {
+                self.at_the_limit += 1;
+                self.without_limit += i64::from(before.is_none());
+            }
         }
     }
 
@@ -86,6 +97,11 @@ impl Settings {
             changes.push(format!("{LIMIT} of {requests} raised from {} to {}", range(from), range(to)));
         }
         changes
+    }
+
+    /// Requests whose answers may be as long as the model makes them, as they were before.
+    pub(super) fn without_limit(&self) -> i64 {
+        self.without_limit
     }
 
     /// What is repeated with little hope, because there was nothing to change.
@@ -110,9 +126,9 @@ impl Raised {
     }
 }
 
-/// Twice the limit that was not enough: an earlier retry may have tried a higher one than the request says.
-fn more_than(limit: i64, used: i64) -> i64 {
-    let mut tried = limit;
+/// Twice the limit that was not enough: earlier retries doubled the one of the request, or were asked for a higher one.
+fn more_than(limit: i64, used: i64, repeated: u32) -> i64 {
+    let mut tried = limit.saturating_mul(1 << repeated.min(16)).min(MOST_OUTPUT_TOKENS);
     while tried < used {
         tried *= 2;
     }
@@ -152,10 +168,17 @@ mod tests {
 
     #[test]
     fn the_room_is_twice_what_was_not_enough_up_to_what_there_is() {
-        for (limit, used, raised) in
-            [(512, 512, 1024), (512, 500, 1024), (512, 1020, 2048), (3, 0, 6), (40_000, 40_000, 65_536)]
-        {
-            assert_eq!(more_than(limit, used), raised, "{limit} {used}");
+        let tries = [
+            (512, 512, 0, 1024),
+            (512, 500, 0, 1024),
+            (512, 1020, 0, 2048),
+            (512, 3, 1, 2048),
+            (512, 3, 40, 65_536),
+            (3, 0, 0, 6),
+            (40_000, 40_000, 0, 65_536),
+        ];
+        for (limit, used, repeated, raised) in tries {
+            assert_eq!(more_than(limit, used, repeated), raised, "{limit} {used} {repeated}");
         }
     }
 

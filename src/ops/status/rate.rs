@@ -74,7 +74,7 @@ pub(super) fn speed(job: &JobRecord, usual: Option<&Usual>, now: DateTime<Utc>) 
 /// Requests done since the job was submitted, over the time until they were last counted.
 fn job_per_minute(job: &JobRecord, now: DateTime<Utc>) -> Option<f64> {
     let counted = job.parts.iter().filter_map(|part| part.polled_at).max().unwrap_or(now);
-    let age = counted - job.submitted_at()?;
+    let age = counted - job.began()?;
     (job.state() == JobState::Running && job.done() > 0 && age > TimeDelta::zero()).then(|| per_minute(job.done(), age))
 }
 
@@ -97,7 +97,7 @@ fn eta_s(job: &JobRecord, usual: Option<&Usual>, now: DateTime<Utc>) -> Option<f
 
 /// By its own progress, and by how others went; the further it is, the more its own counts.
 fn part_eta_s(part: &PartRecord, usual: Option<&Usual>, now: DateTime<Utc>) -> Option<f64> {
-    let submitted = part.submitted_at?;
+    let submitted = part.began()?;
     let by_others = usual.map(|usual| usual.expected_s(part.requests) - seconds(now - submitted));
     // Past what is usual, others tell nothing of what is left.
     let by_others = by_others.filter(|left| *left > 0.0);

@@ -104,7 +104,7 @@ fn judge_part(part: &PartRecord, usual: Option<&Usual>, now: DateTime<Utc>) -> J
 }
 
 fn look_of_part(part: &PartRecord, usual: Option<&Usual>, now: DateTime<Utc>) -> Judgement {
-    let submitted = part.submitted_at.unwrap_or(part.step_at);
+    let submitted = part.began().unwrap_or(part.step_at);
     let age = (now - submitted).num_seconds();
     // What nobody looked at is not known to stand still.
     let still = (part.polled_at.unwrap_or(now) - part.moved_at.unwrap_or(submitted)).num_seconds();

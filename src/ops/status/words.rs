@@ -4,7 +4,9 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::job::JobState;
 use crate::job::outcome::grouped;
 
 /// Which jobs, and whether to wait for them.
@@ -75,6 +77,55 @@ pub struct JobStatus {
     /// Calls that save it, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<String>,
+}
+
+/// What a model is told of at once: so many jobs, in so many bytes of text.
+const MOST_SHOWN: usize = 20;
+const SHOWN_BYTES: usize = 6_000;
+
+impl StatusReply {
+    /// The same for a model: of many jobs those that ended or need something first, then the newest. What is left out is
+    /// counted, with the call that shows it.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let mut room = SHOWN_BYTES;
+        let all = self.jobs.len();
+        let (mut shown, goes_on): (Vec<_>, Vec<_>) = self.jobs.into_iter().partition(JobStatus::is_of_interest);
+        let of_interest = shown.len();
+        shown.extend(goes_on);
+        let fit = shown.iter().take(MOST_SHOWN).take_while(|job| take(&mut room, job.to_string().len())).count();
+        let left: Vec<_> = shown.split_off(fit.max(1).min(all)).into_iter().map(|job| job.job).collect();
+        if !left.is_empty() {
+            let kind = if shown.len() < of_interest { "" } else { ", which go on as they should" };
+            let named: Vec<_> = left.iter().take(MOST_SHOWN).collect();
+            self.next.push_str(&format!(
+                "; {} of {} jobs are not shown here{kind}: check_status {} shows {}",
+                grouped(signed(left.len())),
+                grouped(signed(all)),
+                json!({ "jobs": named }),
+                if named.len() < left.len() { "the first of them, list_batches all" } else { "them" }
+            ));
+        }
+        self.jobs = shown;
+        self
+    }
+}
+
+fn take(room: &mut usize, bytes: usize) -> bool {
+    let left = room.checked_sub(bytes);
+    *room = left.unwrap_or(0);
+    left.is_some()
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl JobStatus {
+    /// Somebody has to do something, or can.
+    fn is_of_interest(&self) -> bool {
+        JobState::parse(&self.state).is_terminal() || !self.next.is_empty() || self.evidence.is_some()
+    }
 }
 
 impl fmt::Display for StatusReply {

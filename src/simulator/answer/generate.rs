@@ -9,6 +9,9 @@ use crate::simulator::fields::{count, field, list, text};
 use crate::simulator::marker::Marker;
 use crate::simulator::models::thinks;
 
+/// More answers to one request are not given.
+const MOST_CANDIDATES: u64 = 8;
+
 /// An answer before it is wrapped.
 #[derive(Debug)]
 struct Draft {
@@ -39,14 +42,16 @@ pub(super) fn response(model: &str, request: &Value, marker: Option<Marker>, see
         Some(Marker::NoCandidates) => json!({}),
         _ => Value::Null,
     };
-    let mut spent = None;
+    let mut spent = Vec::new();
     if response.is_null() {
-        let draft = drafted(model, request, marker, &mut rng);
-        response = json!({"candidates": [candidate(&draft)]});
-        spent = Some(draft);
+        let config = field(request, "generationConfig").unwrap_or(&Value::Null);
+        let candidates = count(config, "candidateCount").unwrap_or(1).clamp(1, MOST_CANDIDATES);
+        spent.extend((0..candidates).map(|_| drafted(model, request, marker, &mut rng)));
+        let written: Vec<Value> = spent.iter().zip(0..).map(|(draft, index)| candidate(draft, index)).collect();
+        response = json!({"candidates": written});
     }
     if let Some(fields) = response.as_object_mut() {
-        fields.insert("usageMetadata".into(), usage(tokens_of_request(request), spent.as_ref()));
+        fields.insert("usageMetadata".into(), usage(tokens_of_request(request), &spent));
         fields.insert("modelVersion".into(), model.into());
         fields.insert("responseId".into(), response_id(&mut rng).into());
     }
@@ -136,7 +141,7 @@ fn split(part: &Value) -> Vec<Value> {
     letters.chunks(piece).map(|piece| json!({"text": piece.iter().collect::<String>()})).collect()
 }
 
-fn candidate(draft: &Draft) -> Value {
+fn candidate(draft: &Draft, index: u64) -> Value {
     let mut candidate = Map::new();
     if draft.finish != "SAFETY" {
         let mut content = json!({"role": "model"});
@@ -146,7 +151,7 @@ fn candidate(draft: &Draft) -> Value {
         candidate.insert("content".into(), content);
     }
     candidate.insert("finishReason".into(), draft.finish.into());
-    candidate.insert("index".into(), 0.into());
+    candidate.insert("index".into(), index.into());
     if draft.finish == "SAFETY" {
         let rating = json!({"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": true});
         candidate.insert("safetyRatings".into(), json!([rating]));
@@ -154,9 +159,10 @@ fn candidate(draft: &Draft) -> Value {
     candidate.into()
 }
 
-/// Counters that are zero are left out.
-fn usage(prompt: u64, draft: Option<&Draft>) -> Value {
-    let (answer, thoughts) = draft.map_or((0, 0), |draft| (draft.tokens, draft.thoughts));
+/// All candidates are counted. Counters that are zero are left out.
+fn usage(prompt: u64, drafts: &[Draft]) -> Value {
+    let answer = drafts.iter().map(|draft| draft.tokens).sum::<u64>();
+    let thoughts = drafts.iter().map(|draft| draft.thoughts).sum::<u64>();
     let counters = [
         ("promptTokenCount", prompt),
         ("candidatesTokenCount", answer),
@@ -166,8 +172,8 @@ fn usage(prompt: u64, draft: Option<&Draft>) -> Value {
     let mut usage = Map::new();
     usage.extend(counters.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n.into())));
     usage.insert("promptTokensDetails".into(), json!([{"modality": "TEXT", "tokenCount": prompt}]));
-    if let Some(draft) = draft.filter(|draft| draft.modality != "TEXT") {
-        let details = json!([{"modality": draft.modality, "tokenCount": draft.tokens}]);
+    if let Some(draft) = drafts.first().filter(|draft| draft.modality != "TEXT") {
+        let details = json!([{"modality": draft.modality, "tokenCount": answer}]);
         usage.insert("candidatesTokensDetails".into(), details);
     }
     usage.into()

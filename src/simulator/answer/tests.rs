@@ -49,6 +49,19 @@ fn an_answer_longer_than_the_limit_is_cut_off() {
 }
 
 #[test]
+fn as_many_candidates_are_given_and_counted_as_are_asked_for() {
+    for (count, expected) in [(json!(3), 3), (json!("2"), 2), (json!(0), 1), (json!(null), 1)] {
+        let response =
+            answer("Tell me all", json!({"candidateCount": count, "maxOutputTokens": 5}))["response"].clone();
+        let candidates = response["candidates"].as_array().unwrap();
+        assert_eq!(candidates.len(), expected, "{count}");
+        let indexes: Vec<_> = candidates.iter().map(|candidate| candidate["index"].as_u64().unwrap()).collect();
+        assert_eq!(indexes, (0..expected as u64).collect::<Vec<_>>());
+        assert_eq!(response["usageMetadata"]["candidatesTokenCount"], 5 * expected);
+    }
+}
+
+#[test]
 fn json_answers_obey_their_schema() {
     let schema = json!({
         "type": "OBJECT",

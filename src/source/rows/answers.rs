@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::job::Outcome;
 use crate::job::outcome::counted;
 use crate::paths::AllowedPath;
+use crate::source::exact;
 use crate::source::row::{Cell, Note, Row, RowProblem};
 
 /// Keys without an answer that are named.
@@ -100,7 +101,7 @@ impl Rows for AnswerRows {
                 if self.raw == 1 { "holds" } else { "hold" }
             )
         });
-        self.unanswered.note().into_iter().chain(raw).collect()
+        self.unanswered.note().into_iter().chain(raw).chain(self.lines.notes()).collect()
     }
 }
 
@@ -190,5 +191,5 @@ fn parsed(answer: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str(text).ok()
+    exact::from_slice(text.as_bytes()).ok().map(|(value, _)| value)
 }

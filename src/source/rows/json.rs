@@ -57,6 +57,10 @@ impl Rows for JsonRows {
     fn details(&self) -> Vec<String> {
         self.wrapping.words()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.objects.note().into_iter().collect()
+    }
 }
 
 /// One element of an array, and where it starts.
@@ -100,13 +104,13 @@ impl<R: Read> Elements<R> {
         Self { source, buffer: vec![0; BLOCK], start: 0, end: 0, line: 1, offset: 0, state: State::Unopened }
     }
 
-    /// The next element, or `None` after the end of the array.
+    /// The next element, or `None` after the end of the array, which has to be the end of the file.
     fn next(&mut self) -> Result<Option<Element<'_>>, Broken> {
         if self.state == State::Unopened {
             self.open()?;
         }
         if self.state == State::Closed {
-            return Ok(None);
+            return self.nothing_behind();
         }
         self.skip_space()?;
         let (length, closing) = self.measure()?;
@@ -114,11 +118,8 @@ impl<R: Read> Elements<R> {
         self.take(length + 1);
         let first = self.state == State::Opened;
         self.state = if closing { State::Closed } else { State::Inside };
-        if closing {
-            self.nothing_behind()?;
-        }
         if closing && first && length == 0 {
-            return Ok(None);
+            return self.nothing_behind();
         }
         let bytes = self.buffer.get(start..start + length).unwrap_or_default();
         Ok(Some(Element { line, offset, bytes }))
@@ -159,11 +160,12 @@ impl<R: Read> Elements<R> {
         }
     }
 
-    fn nothing_behind(&mut self) -> Result<(), Broken> {
-        // Looks only at what is there already, so that the element's bytes stay where they are.
-        match self.unread().trim_ascii_start().first() {
-            None => Ok(()),
-            Some(_) => Err(self.wrong("something stands behind the end of the array")),
+    /// Reads on to the end of the file: only there is it known that nothing follows and that no byte was damaged.
+    fn nothing_behind(&mut self) -> Result<Option<Element<'_>>, Broken> {
+        self.skip_space()?;
+        match self.unread().is_empty() {
+            true => Ok(None),
+            false => Err(self.wrong("something stands behind the end of the array")),
         }
     }
 

@@ -47,4 +47,8 @@ impl Rows for JsonlRows {
     fn details(&self) -> Vec<String> {
         self.wrapping.words()
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.objects.note().into_iter().collect()
+    }
 }

@@ -83,11 +83,42 @@ fn missing_columns_are_found_before_anything_is_rendered() {
     for template in ["{{ name }} {{ price }}", "{% for x in price %}{{ x }}{{ loop.index }}{{ name }}{% endfor %}"] {
         let error = Template::compile(template).unwrap().check_columns(&columns).unwrap_err();
         assert_eq!(error.cause(), "there is no column price");
-        assert_eq!(error.next_step(), Some("the columns are: name, \"row id\""));
+        let hint = "the columns are: name, \"row id\"; one in quotes is {{ row[\"its name\"] }}";
+        assert_eq!(error.next_step(), Some(hint));
     }
     for template in ["{{ row id }}", "{% for i in range(3) %}{{ name[i] }}{% endfor %}", "{{ row[\"row id\"] }}"] {
         Template::compile(template).unwrap().check_columns(&columns).unwrap();
     }
+}
+
+#[test]
+fn odd_names_are_columns_whatever_else_the_template_has() {
+    let row = json!({"First Name": "ann", "e-mail": "A@x.org", "Größe": "m", "last_order": "kettle", "a": 5, "b": 3});
+    for (template, expected) in [
+        ("{{ First Name | title }}", "Ann"),
+        ("{{ First Name }} {{ last_order | upper }}", "ann KETTLE"),
+        ("{{ First Name }} {{ row[\"e-mail\"] }}", "ann A@x.org"),
+        ("{% if last_order %}{{First Name}}{% endif %}", "ann"),
+        ("{{e-mail}} {{ a-b }} {{ a - b }}", "A@x.org 2 2"),
+        ("{{ e-mail | lower }}{# #}", "a@x.org"),
+        ("{{ Größe | upper }} {{ First Name }}", "M ann"),
+        ("{% raw %}{{ First Name }}{% endraw %}{{- First Name -}} !", "{{ First Name }}ann!"),
+    ] {
+        assert_eq!(made(template, row.clone()), Ok(expected.into()), "{template}");
+        let columns: Vec<_> = object(row.clone()).keys().cloned().collect();
+        let compiled = Template::compile(template).unwrap();
+        assert_eq!(compiled.check_columns(&columns).map_err(|e| e.to_string()), Ok(()), "{template}");
+    }
+    let lacks = |template: &str| {
+        Template::compile(template).unwrap().check_columns(&["a".to_owned()]).unwrap_err().cause().to_owned()
+    };
+    assert_eq!(lacks("{{ First Name | title }}"), "there is no column \"First Name\"");
+    assert_eq!(lacks("{{ e-mail }}"), "there is no column \"e-mail\"");
+    assert_eq!(lacks("{{ a-b }}"), "there is no column b");
+    let null = made("{{ First Name }}{# #}", json!({"First Name": null})).unwrap_err();
+    assert!(null.contains("the column \"First Name\" is null"), "{null}");
+    let wrong = Template::compile("{{ First Name }}{{ a | }}").unwrap_err();
+    assert!(wrong.cause().starts_with("line 1, column 24"), "{wrong}");
 }
 
 #[test]
