@@ -47,7 +47,7 @@ pub struct HttpFlags {
     /// A web page that may call, as https://NAME or http://localhost:PORT (repeatable)
     #[arg(long = "allowed-origin", value_name = "ORIGIN", requires = "http")]
     pub allowed_origins: Vec<String>,
-    /// Requests that a client address may send [default: no limit on loopback, else 600]
+    /// Requests that a client address may send [default: 600 if others can reach the server, else no limit]
     #[arg(long, value_name = "N", requires = "http")]
     pub requests_per_minute: Option<NonZeroU32>,
     /// Take Google's notices of jobs at /webhook, as they are signed for a job's own --webhook-url: those made for this
