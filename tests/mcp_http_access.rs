@@ -381,7 +381,11 @@ fn nobody_takes_more_than_a_share_of_what_others_need_too() {
         said.any(|line| line.contains("so many are listening"))
     };
     let mut ears: Vec<_> = (0..17).map(|_| listens(&greedy)).collect();
-    assert!(is_refused(&mut ears[16], Duration::from_secs(2)), "one caller takes all there is");
+    // Each was told first that it listens, so that it need not be the last one.
+    let start = Instant::now();
+    while !ears.iter_mut().any(|ear| is_refused(ear, Duration::from_millis(20))) {
+        assert!(start.elapsed() < PATIENCE, "one caller takes all there is");
+    }
     assert!(!is_refused(&mut listens(&other), Duration::from_millis(100)), "somebody is refused what another took");
 
     let open = |token: &str| {
@@ -636,7 +640,7 @@ fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
     assert_eq!(post_with(&server, "x", &initialize("2025-11-25")).0, 401, "what is no token");
     let log = server.log();
     let told = log.lines().find(|line| line.contains("public keys cannot be had")).unwrap_or_else(|| panic!("{log}"));
-    assert!(told.contains("error sending request: ") && told.contains("refused"), "the cause of the cause: {told}");
+    assert!(told.contains("cannot connect: ") && told.contains("refused"), "the cause of the cause: {told}");
 }
 
 #[tokio::test]
