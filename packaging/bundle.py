@@ -6,9 +6,9 @@
     python packaging/bundle.py --owner NAME …       also writes server.json for the registry, with the bundle's hash
 
 Everything goes to target/bundle/. Needs only Python, cargo, and for `--mcpb` the npm package @anthropic-ai/mcpb. On Linux
-the binary is linked with musl, and so runs on every distribution, if `rustup target add` brought that target and there is
-a C compiler for it (`musl-gcc`, package musl-tools, or one named in CC_<target>); else it needs the C library of this
-machine or a newer one, and that is said.
+the binary is static, and so runs on every distribution: linked with musl if `rustup target add` brought that target and
+there is a C compiler for it (`musl-gcc`, package musl-tools, or one named in CC_<target>), else with the static library of
+glibc (package libc6-dev or glibc-static).
 """
 
 import argparse
@@ -37,29 +37,27 @@ def package():
     return next(found for found in metadata["packages"] if found["name"] == NAME)
 
 
-def musl_target():
-    """The target for a static binary on this machine, or why there is none."""
+def static_target():
+    """The target for a static binary on this machine, and the flags that make it one."""
     if platform.system() != "Linux":
-        return None, "only Linux has a static C library"
-    target = f"{platform.machine()}-unknown-linux-musl"
+        return None, {}
+    machine = platform.machine()
+    target = f"{machine}-unknown-linux-musl"
     installed = shutil.which("rustup") and output_of("rustup", "target", "list", "--installed").decode().split()
-    if target not in (installed or []):
-        return None, f"no `rustup target add {target}`"
-    variable = "CC_" + target.replace("-", "_")
-    if not (os.environ.get(variable) or shutil.which("musl-gcc") or shutil.which(f"{platform.machine()}-linux-musl-gcc")):
-        return None, f"no C compiler for {target}: install musl-tools, or name one in {variable}"
-    return target, None
+    compiler = os.environ.get("CC_" + target.replace("-", "_")) or shutil.which("musl-gcc") or shutil.which(f"{machine}-linux-musl-gcc")
+    if target in (installed or []) and compiler:
+        return target, {}
+    # The target is named so that only the program is built so, and not what runs while it is built.
+    return f"{machine}-unknown-linux-gnu", {"RUSTFLAGS": "-C target-feature=+crt-static"}
 
 
 def build():
-    """Builds the binary, stripped, and says of what kind it is."""
-    target, why = musl_target()
+    """Builds the binary, stripped; on Linux static."""
+    target, flags = static_target()
     command = ["cargo", "build", "--release", "--locked", "--bin", NAME]
     if target:
         command += ["--target", target]
-    else:
-        print(f"not static, {why}: it needs the C library of this machine or a newer one")
-    subprocess.run(command, check=True, cwd=TOP, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "symbols"})
+    subprocess.run(command, check=True, cwd=TOP, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "symbols", **flags})
     built = Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target")) / (target or "") / "release" / NAME
     return built.with_suffix(".exe") if platform.system() == "Windows" else built
 

@@ -16,7 +16,7 @@
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
 //!     may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the client
 //!     knows how to ask.
-//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
+//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs` with `mcp/http/validity.rs`), `mcp/http/guard.rs` (names, pages),
 //!     `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs`,
 //!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`; `mcp/http/refusals.rs` tells the log whom they
 //!     refuse.

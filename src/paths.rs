@@ -41,9 +41,13 @@ impl Roots {
         let folders = folders
             .into_iter()
             .map(|folder| {
-                folder
-                    .canonicalize()
-                    .map_err(|e| Error::io(format!("opening the allowed folder {}", folder.display()), e))
+                let act = || format!("opening the allowed folder {}", folder.display());
+                let resolved = folder.canonicalize().map_err(|e| Error::io(act(), e))?;
+                if !resolved.is_dir() {
+                    return Err(Error::new(ErrorKind::InvalidArgument, act(), "it is no folder")
+                        .hint("name the folder that it lies in"));
+                }
+                Ok(resolved)
             })
             .collect::<Result<Vec<_>>>()?;
         if folders.is_empty() {
@@ -427,6 +431,12 @@ mod tests {
         assert_eq!(path.beside(".keys").unwrap().as_path(), roots.base().join("a.npy.keys"));
         std::os::unix::fs::symlink(folder.path().join("secret.txt"), roots.base().join("a.npy.keys")).unwrap();
         assert_eq!(path.beside(".keys").unwrap_err().kind(), ErrorKind::PathNotAllowed);
+    }
+
+    #[test]
+    fn only_a_folder_is_a_root() {
+        let (folder, roots) = roots();
+        assert!(Roots::new([folder.path().to_owned(), roots.base().join("a.txt")]).is_err());
     }
 
     #[test]

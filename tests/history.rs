@@ -29,6 +29,9 @@ fn each_step_and_each_call_of_a_job_is_in_its_history() {
     for called in ["batchGenerateContent", "upload", "503", "download", "batches/"] {
         assert!(calls.iter().any(|words| words.contains(called)), "{called} in {calls:?}");
     }
+    let printed = world.run(&["history", handle]).stdout;
+    let first = printed.lines().find(|line| line.contains("nothing is sent yet")).unwrap();
+    assert!(first[..20].ends_with('Z'), "it is told that times are UTC: {first}");
     let export = world.run(&["export"]).stdout;
     for text in [history.to_string(), export] {
         assert!(!text.contains("a-key-for-tests") && !text.contains("upload_id"), "a secret is told");

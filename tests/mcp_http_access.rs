@@ -381,7 +381,11 @@ fn nobody_takes_more_than_a_share_of_what_others_need_too() {
         said.any(|line| line.contains("so many are listening"))
     };
     let mut ears: Vec<_> = (0..17).map(|_| listens(&greedy)).collect();
-    assert!(is_refused(&mut ears[16], Duration::from_secs(2)), "one caller takes all there is");
+    // Each was told first that it listens, so that it need not be the last one.
+    let start = Instant::now();
+    while !ears.iter_mut().any(|ear| is_refused(ear, Duration::from_millis(20))) {
+        assert!(start.elapsed() < PATIENCE, "one caller takes all there is");
+    }
     assert!(!is_refused(&mut listens(&other), Duration::from_millis(100)), "somebody is refused what another took");
 
     let open = |token: &str| {
@@ -636,7 +640,7 @@ fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
     assert_eq!(post_with(&server, "x", &initialize("2025-11-25")).0, 401, "what is no token");
     let log = server.log();
     let told = log.lines().find(|line| line.contains("public keys cannot be had")).unwrap_or_else(|| panic!("{log}"));
-    assert!(told.contains("cannot connect: Connection refused"), "the cause of the cause: {told}");
+    assert!(told.contains("cannot connect: ") && told.contains("refused"), "the cause of the cause: {told}");
 }
 
 #[tokio::test]
@@ -662,6 +666,17 @@ async fn it_speaks_tls_with_the_certificate_it_is_given() {
     let mut answer = Vec::new();
     let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    for (make, is_told) in [(certificate::files as fn(&Path) -> _, false), (certificate::ended_files, true)] {
+        let files = make(folder.path());
+        let [certificate, key] = files.each_ref().map(|file| file.to_str().unwrap());
+        let server = HttpServer::with(command(folder.path()), &["--tls-cert", certificate, "--tls-key", key]);
+        assert_eq!(server.log().contains("it ended on 2020-11-01"), is_told, "{}", server.log());
+    }
 }
 
 #[test]

@@ -313,6 +313,16 @@ fn it_starts_at_the_top_of_the_file_system_and_works_in_a_folder_of_its_own() {
 }
 
 #[test]
+fn a_root_is_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mut command = program::program(folder.path());
+    let output = command.args(["serve", "--root", "file"]).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("it is no folder"), "{said}");
+}
+
+#[test]
 fn where_no_folder_of_its_own_can_be_made_it_says_how_to_name_one() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "").unwrap();

@@ -629,6 +629,19 @@ fn a_file_that_was_retried_whole_is_still_known_for_its_model() {
 }
 
 #[test]
+fn settings_that_come_too_late_for_a_job_that_is_there_are_told() {
+    let world = world();
+    let create = |more: &[&str]| world.reply(&[&["create", "r.jsonl", "--priority", "3"], more].concat());
+    assert_eq!(create(&[])["submission"], "created");
+    let same = create(&[]);
+    assert_eq!((&same["submission"], same["warnings"].is_null()), (&"found".into(), true), "{same}");
+    let late = create(&["--webhook-url", "https://me.example/webhook"]);
+    assert!(late["warnings"].to_string().contains("without effect in this call: webhook_urls"), "{late}");
+    let late = world.reply(&["create", "r.jsonl", "--priority", "5"]);
+    assert!(late["warnings"].to_string().contains("without effect in this call: priority"), "{late}");
+}
+
+#[test]
 fn an_upload_that_is_gone_before_the_create_is_made_again() {
     let world = world();
     let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };

@@ -103,7 +103,7 @@ impl CreateFlags {
 /// `list`.
 #[derive(Debug, Args)]
 pub struct ListFlags {
-    /// Only jobs in this state, e.g. RUNNING; or `unfinished`
+    /// Only jobs that are PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED or EXPIRED; or `queued`, or all `unfinished`
     #[arg(long)]
     state: Option<String>,
     /// Jobs a page, 100 at most [default: 20]

@@ -47,7 +47,7 @@ pub struct HttpFlags {
     /// A web page that may call, as https://NAME or http://localhost:PORT (repeatable)
     #[arg(long = "allowed-origin", value_name = "ORIGIN", requires = "http")]
     pub allowed_origins: Vec<String>,
-    /// Requests that a client address may send [default: no limit on loopback, else 600]
+    /// Requests that a client address may send [default: 600 if others can reach the server, else no limit]
     #[arg(long, value_name = "N", requires = "http")]
     pub requests_per_minute: Option<NonZeroU32>,
     /// Take Google's notices of jobs at /webhook, as they are signed for a job's own --webhook-url: those made for this
@@ -239,6 +239,9 @@ fn readable_by_others(_file: &Path) -> Option<String> {
 
 /// A name, without scheme and port.
 fn plain_host(given: &str) -> Result<String> {
+    if given.contains('*') {
+        return Err(wrong("--allowed-host", given, "there are no patterns of names", "give each name by itself"));
+    }
     let parsed = given.parse::<http::uri::Authority>().ok().filter(|_| !given.contains('@'));
     match parsed {
         Some(authority) => Ok(authority.host().to_ascii_lowercase()),
@@ -344,7 +347,7 @@ mod tests {
     fn names_and_origins_are_taken_apart() {
         assert_eq!(plain_host("Batch.Example.com:443").unwrap(), "batch.example.com");
         assert_eq!(plain_origin("https://App.example.com:8443").unwrap(), "https://app.example.com:8443");
-        for wrong in ["https://a.example", "a@b", "", "a b"] {
+        for wrong in ["https://a.example", "a@b", "", "a b", "*", "*.example.com"] {
             assert!(plain_host(wrong).is_err(), "{wrong}");
         }
         for wrong in

@@ -223,6 +223,7 @@ pub(super) async fn submit_file(
     }
     let (job, submission) = submit(app, job, checked.keys, monitor).await?;
     warnings.extend(made_before(origin.as_ref(), app.ledger()?.origin_of(&job)?.as_ref()));
+    warnings.extend(left_as_it_was(args, &job));
     warnings.extend((args.new_run && submission == Submission::Created).then(|| PAYS_AGAIN.to_owned()));
     let next = next_step(&job, submission);
     Ok(CreateReply {
@@ -240,6 +241,16 @@ pub(super) async fn submit_file(
         kind: checked.kind,
         run: job.run,
     })
+}
+
+/// What was asked for and comes too late: the job was there before, with other settings.
+fn left_as_it_was(args: &CreateArgs, job: &JobRecord) -> Option<String> {
+    let settings = [
+        ("priority", args.priority.is_some() && args.priority != job.priority),
+        ("webhook_urls", !args.webhook_urls.is_empty() && args.webhook_urls != job.webhook_urls),
+    ];
+    let late: Vec<_> = settings.into_iter().filter(|(_, is_late)| *is_late).map(|(name, _)| name).collect();
+    (!late.is_empty()).then(|| format!("the job was there before; without effect in this call: {}", late.join(", ")))
 }
 
 const PAYS_AGAIN: &str = "the same call with new_run: true submits and pays once more; without it, it finds this job";

@@ -65,7 +65,7 @@ impl fmt::Display for HistoryReply {
         let others = self.events.iter().filter(|event| event.job != self.job).map(|event| event.job.len());
         let width = others.max().map(|longest| longest.max(self.job.len()));
         for event in &self.events {
-            let time = event.at.get(..19).unwrap_or(&event.at).replace('T', " ");
+            let time = event.at.get(..19).unwrap_or(&event.at).replace('T', " ") + "Z";
             match width {
                 Some(width) => writeln!(f, "{time}  {:width$}  {}", event.job, event.words)?,
                 None => writeln!(f, "{time}  {}", event.words)?,

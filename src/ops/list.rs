@@ -26,7 +26,7 @@ use crate::progress::Monitor;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListArgs {
-    /// Only jobs in this state, e.g. RUNNING; or `unfinished`.
+    /// PENDING, RUNNING, SUCCEEDED, …; `queued`; or `unfinished`.
     pub state: Option<String>,
     /// Jobs a page: 20 unless asked, 100 at most.
     pub limit: Option<i64>,

@@ -22,6 +22,7 @@ mod scopes;
 mod sessions;
 mod sse;
 mod tls;
+mod validity;
 mod webhook;
 
 use std::io::Write;
