@@ -35,7 +35,7 @@ use serde_json::{Map, Value};
 
 pub use attach::Attachment;
 pub use column_type::ColumnType;
-pub use format::Format;
+pub use format::{Format, refuse_containers};
 pub use key::KeyRule;
 pub use listing::Listing;
 pub use reading::Reading;
