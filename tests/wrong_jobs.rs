@@ -130,6 +130,20 @@ fn only_addresses_that_google_notifies_are_taken() {
 }
 
 #[test]
+fn jobs_of_one_name_are_told_with_their_models() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "Hi", "--output", "r.jsonl"]);
+    let create = |model: &str| world.reply(&["create", "r.jsonl", "--model", model])["job"].clone();
+    let models = ["gemini-3.8-flash", "gemini-3.5-flash-lite"];
+    let jobs = models.map(create);
+    let error = world.refused(&["status", "r"]);
+    for (job, model) in jobs.iter().zip(models) {
+        let named = format!("{} ({model})", job.as_str().unwrap());
+        assert!(text(&error, "hint").contains(&named), "{error}");
+    }
+}
+
+#[test]
 fn rows_given_for_requests_are_told_from_requests_that_are_wrong() {
     let world = World::new();
     world.write("rows.jsonl", "{\"id\": 1, \"name\": \"Lamp\"}\n{\"id\": 2, \"name\": \"Desk\"}\n");
