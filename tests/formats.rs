@@ -114,6 +114,27 @@ fn a_csv_comes_back_as_it_was_with_the_answers_behind() {
 }
 
 #[test]
+fn answers_of_two_stages_in_the_form_of_their_data_set_are_two_files() {
+    let world = World::new();
+    let rows = ["one", "two", ""].map(|text| json!({"id": format!("r-{text}"), "text": text}).to_string());
+    world.write("people.jsonl", &rows.join("\n"));
+    let first = finished(&world, "people.jsonl", &["--skip-bad-rows"]);
+    world.results(&[&first, "--format", "source"]);
+    // The row that made no request is a row of the file all the same.
+    let manifest: Value = serde_json::from_str(&world.read("people.answered.jsonl.manifest.json")).unwrap();
+    assert_eq!((world.lines("people.answered.jsonl").len(), &manifest["output"]["rows"]), (3, &json!(3)));
+    world.reply(&["build", &format!("job:{first}"), "--template", "{{ answer }}", "--output", "next.jsonl"]);
+    let second = world.reply(&["create", "next.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &second, "--wait"]);
+    for job in [&second, &first, &second] {
+        let path = world.results(&[job, "--format", "source"])["path"].as_str().unwrap().to_owned();
+        let name =
+            if *job == second { format!("people.answered.{second}.jsonl") } else { "people.answered.jsonl".to_owned() };
+        assert!(path.ends_with(&name), "{path}");
+    }
+}
+
+#[test]
 fn rows_in_json_come_back_flat_with_their_types_and_no_more_fields_than_they_had() {
     let world = World::new();
     let rows = [

@@ -17,6 +17,7 @@ fn each_step_and_each_call_of_a_job_is_in_its_history() {
     world.reply(&["status", handle, "--wait"]);
     world.reply(&["results", handle, "--output", "out.jsonl"]);
     let history = world.reply(&["history", handle, "--all", "--calls"]);
+    assert_eq!(history["next"], format!("get_results {{\"job\": \"{handle}\"}}"));
     let events = history["events"].as_array().unwrap();
     let told: Vec<_> =
         events.iter().map(|event| event["event"].as_str().unwrap()).filter(|word| *word != "call").collect();

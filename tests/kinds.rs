@@ -73,6 +73,8 @@ fn voices_that_the_api_would_refuse_are_refused_here() {
     assert!(both.contains("both voice and"), "{both}");
     let schema = refused(&world, &["--kind", "speech", "--response-schema", r#"{"type": "object"}"#]);
     assert!(schema.contains("cannot follow a response_schema"), "{schema}");
+    let vectors = refused(&world, &["--kind", "embed", "--response-schema", r#"{"type": "object"}"#]);
+    assert_eq!(vectors, "vectors follow no response_schema");
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_history_tells_the_life_of_a_job_and_its_retries_oldest_first() {
     assert_eq!(newest["older"], told.len() - 2);
     let text = world.run(&["history", &job, "--limit", "2"]).stdout;
     assert!(text.starts_with(&format!("({} events before these: --all shows them)\n20", told.len() - 2)), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("next: gemini-batch-mcp status "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("next: gemini-batch-mcp results "), "{text}");
     assert_eq!(world.refusal(&["history", "nothing-like-it"])["kind"], "not_found");
 }
 

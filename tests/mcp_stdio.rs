@@ -66,6 +66,26 @@ fn a_mistake_in_the_arguments_is_a_result_that_names_what_is_known() {
 }
 
 #[test]
+fn types_are_called_as_json_does_and_a_tool_that_is_not_there_by_its_name() {
+    let mut server = Server::start();
+    server.initialize("2025-11-25");
+    for (tool, arguments, expected) in [
+        ("create_batch", json!({"input": "a", "max_cost_usd": "much"}), "expected a number"),
+        ("create_batch", json!({"input": "a", "sample": 1.5}), "the number `1.5`, expected a whole number"),
+        ("build_jsonl", json!({"source": "a", "request": "b"}), "expected an object"),
+        ("check_status", json!({"jobs": {}}), "invalid type: an object, expected a list"),
+    ] {
+        let answer = server.call(tool, &arguments);
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(expected), "{tool} {arguments}: {text}");
+    }
+    let error = server.call("create_job", &json!({}))["error"].clone();
+    assert_eq!(error["code"], -32602);
+    let words = error["message"].as_str().unwrap();
+    assert_eq!(words, format!("there is no tool create_job; there are {}", TOOLS.join(", ")));
+}
+
+#[test]
 fn a_job_that_is_not_named_is_asked_for() {
     let mut server = Server::start();
     server.initialize("2025-11-25");

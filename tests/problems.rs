@@ -47,6 +47,17 @@ fn every_bad_row_is_listed_and_nothing_else_is_written() {
 }
 
 #[test]
+fn keys_that_differ_by_spaces_alone_are_called_so() {
+    let world = World::new();
+    world.write("rows.csv", "id,name\n a,Lamp\na,Desk\nb,Bed\nb ,Stool\n");
+    world.refusal(&["build", "rows.csv", "--template", "{{ name }}", "--key", "id"]);
+    let list = world.lines("rows.requests.problems.jsonl");
+    let causes: Vec<_> = list.iter().map(|entry| entry["cause"].as_str().unwrap()).collect();
+    assert!(causes[0].contains("row 1 (line 2) has it already, without the spaces around it,"), "{causes:?}");
+    assert!(causes[1].starts_with("its key \"b\", without the spaces around it, is not its own: row 3"), "{causes:?}");
+}
+
+#[test]
 fn causes_are_grouped_and_the_most_frequent_is_told_first() {
     let world = world();
     let reply = world.reply(&[&BUILD[..], &["--skip-bad-rows"]].concat());

@@ -238,13 +238,21 @@ fn what_has_answered_is_not_paid_again_on_another_model() {
     assert_eq!(world.jobs_at_the_api(), 2);
 }
 
+/// What `results` says to do next.
+fn results_next(world: &World, job: &str) -> String {
+    world.results(&[job, "--output", "left.jsonl", "--overwrite"])["next"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_line_of_retries_ends() {
     let world = World::new();
     let mut job = ended(&world, &[line("a", "[[simulate:failed]] x", json!({}))]);
     for _ in 0..5 {
+        assert!(results_next(&world, &job).starts_with("retry_batch"));
         job = retried(&world, &[&job])["job"].as_str().unwrap().to_owned();
     }
+    let next = results_next(&world, &job);
+    assert!(next.starts_with("these were retried 5 times") && !next.contains("retry_batch"), "{next}");
     let error = world.refusal(&["retry", &job]);
     assert_eq!(error["kind"], "wrong_state");
     assert!(error["cause"].as_str().unwrap().contains("retry number 5"), "{error}");

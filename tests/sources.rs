@@ -104,6 +104,25 @@ fn packed_files_of_several_parts_are_read_to_their_end_and_give_the_output_its_n
 }
 
 #[test]
+fn the_line_with_which_excel_names_its_delimiter_is_no_row() {
+    let world = World::new();
+    for (name, text) in [
+        ("a.csv", "sep=;\r\nid;name\r\n1;Ann, A.\r\n2;Bo\r\n"),
+        ("b.csv", "\u{feff}\"SEP=^\"\nid^name\n1^Ann, A.\n2^Bo\n"),
+        ("c.csv", "sep=\t\nid\tname\n1\tAnn, A.\n2\tBo\n"),
+    ] {
+        world.write(name, text);
+        let found = requests(&world, &[name, "-t", "{{ name }}", "--key", "id"]);
+        assert_eq!(found, [("1".into(), "Ann, A.".into()), ("2".into(), "Bo".into())], "{name}");
+        assert!(world.refused(&["build", name, "-t", "{{ nme }}"])["hint"].as_str().unwrap().contains("id, name"));
+    }
+    let world = World::new();
+    world.write("bad.csv", "sep=;\nid;name\n1;Ann;A.\n");
+    let (cause, _) = refused(&world, &["bad.csv", "-t", "{{ name }}"]);
+    assert!(cause.contains("(line 3)"), "{cause}");
+}
+
+#[test]
 fn a_table_without_a_header_or_with_any_delimiter_is_read_when_told() {
     let world = World::new();
     put(&world, "a.csv", "1^x^y\n2^z^w\n");

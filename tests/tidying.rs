@@ -8,6 +8,7 @@ use std::time::Duration;
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
 use serde_json::{Value, json};
 use support::ledger::time_passes;
+use support::remembered::age;
 use support::world::World;
 
 /// Names of the files at the API.
@@ -167,17 +168,22 @@ fn jobs_are_listed_by_the_state_that_is_shown_and_what_a_list_learns_is_known_fr
 fn an_end_that_cannot_be_asked_for_or_has_no_output_yet_is_none_to_a_list() {
     let world = World::new();
     world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
-    world.reply(&["create", "r.jsonl"]);
+    let job = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
     let unfinished = || world.reply(&["list", "--state", "unfinished"]);
     let count = |listed: &Value| listed["jobs"].as_array().unwrap().len();
     world.simulator.faults().next(Call::GetBatch, OVERLOADED);
     let listed = unfinished();
     assert!(count(&listed) == 1 && listed["warnings"].to_string().contains("as they were last seen"), "{listed}");
+    // So old a job is asked for every five minutes.
+    age(&world, &job, 3 * 3600);
     world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
-    let listed = unfinished();
-    assert_eq!((count(&listed), &listed["warnings"]), (1, &Value::Null), "{listed}");
     let looks = || world.simulator.log().count("GET", "/batches/");
-    let before = looks();
+    let before = looks() + 1;
+    for _ in 0..2 {
+        let listed = unfinished();
+        assert_eq!((count(&listed), &listed["warnings"]), (1, &Value::Null), "{listed}");
+        assert_eq!(looks(), before, "what is no news is asked for by its schedule");
+    }
     time_passes(&world, Duration::from_secs(600));
     world.simulator.faults().clear();
     assert_eq!(count(&unfinished()), 0);

@@ -288,6 +288,8 @@ fn pages_of_jobs_keep_what_was_asked_and_an_empty_one_says_why() {
     assert!(jobs[2]["known"].is_null(), "a later page does not ask the API, and says nothing of it: {last}");
     let text = world.run(&["list", "--local", "--state", "succeeded", "--limit", "2"]).stdout;
     assert!(text.contains("next: gemini-batch-mcp list --state succeeded --limit 2 --local --cursor "), "{text}");
+    let cut = tool(&mut agent, "list_batches", &json!({"limit": 101}));
+    assert!(cut["warnings"].to_string().contains("a page holds at most 100 jobs"), "{cut}");
     let failed = tool(&mut agent, "list_batches", &json!({"state": "FAILED"}));
     assert_eq!(failed["next"], "none of 3 jobs is FAILED; list_batches without state lists them");
     let text = world.run(&["list", "--local", "--state", "unfinished"]).stdout;

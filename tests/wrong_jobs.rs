@@ -84,6 +84,66 @@ fn a_file_that_is_no_request_file_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_list_of_requests_is_told_from_a_table_and_an_office_file_from_both() {
+    let world = World::new();
+    world.write("list.json", r#"[{"key": "a", "request": {"contents": [{"parts": [{"text": "Hi"}]}]}}]"#);
+    let hint = text(&world.refusal(&["create", "list.json"]), "hint").to_owned();
+    assert!(hint.contains("list.json\"} writes a mended file of these requests"), "{hint}");
+    world.reply(&["build", "list.json"]);
+    world.write("rows.json", r#"[{"id": "a", "text": "Hi"}]"#);
+    assert!(text(&world.refusal(&["create", "rows.json"]), "hint").contains("\"template\""));
+
+    let zip = b"PK\x03\x04\x14\0\0\0\x08\0 anything".as_slice();
+    for (name, bytes, what, act) in [
+        ("a.xlsx", zip, "workbook", "save the sheet as CSV"),
+        ("a.xls", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1".as_slice(), "workbook", "save the sheet as CSV"),
+        ("a.docx", zip, "text program", "save it as plain text"),
+        ("a.zip", zip, "ZIP archive", "unpack it"),
+    ] {
+        std::fs::write(world.path(name), bytes).unwrap();
+        for call in [&["create", name][..], &["build", name, "--template", "{{ a }}"]] {
+            let error = world.refusal(call);
+            assert!(text(&error, "cause").contains(what) && text(&error, "hint").contains(act), "{call:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn only_addresses_that_google_notifies_are_taken() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "Hi", "--output", "r.jsonl"]);
+    let create = |url: &str, real: bool| {
+        let mut command = world.command();
+        if real {
+            command.env_remove("GOOGLE_GEMINI_BASE_URL");
+        }
+        let ran = command.args(["create", "r.jsonl", "--dry-run", "--json", "--webhook-url", url]).output().unwrap();
+        serde_json::from_slice::<Value>(&ran.stdout).unwrap()
+    };
+    for url in ["http://example.com/hook", "example.com/hook", "https://"] {
+        let error = create(url, true)["error"].clone();
+        assert_eq!(error["kind"], "invalid_argument", "{url}: {error}");
+        assert!(text(&error, "cause").contains("is no https:// address"), "{error}");
+    }
+    assert_eq!(create("https://example.com/hook", true)["submission"], "dry_run");
+    assert_eq!(create("http://127.0.0.1:9/hook", false)["submission"], "dry_run", "the simulator tells this machine");
+}
+
+#[test]
+fn jobs_of_one_name_are_told_with_their_models() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "Hi", "--output", "r.jsonl"]);
+    let create = |model: &str| world.reply(&["create", "r.jsonl", "--model", model])["job"].clone();
+    let models = ["gemini-3.8-flash", "gemini-3.5-flash-lite"];
+    let jobs = models.map(create);
+    let error = world.refused(&["status", "r"]);
+    for (job, model) in jobs.iter().zip(models) {
+        let named = format!("{} ({model})", job.as_str().unwrap());
+        assert!(text(&error, "hint").contains(&named), "{error}");
+    }
+}
+
+#[test]
 fn rows_given_for_requests_are_told_from_requests_that_are_wrong() {
     let world = World::new();
     world.write("rows.jsonl", "{\"id\": 1, \"name\": \"Lamp\"}\n{\"id\": 2, \"name\": \"Desk\"}\n");

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::text::in_words_of_json;
 
 /// A text, or with `@path` the text in that file. `@@` starts a text that begins with `@`.
 pub(super) fn text(flag: &str, given: &str) -> Result<String> {
@@ -22,7 +23,7 @@ pub(super) fn text(flag: &str, given: &str) -> Result<String> {
 pub(super) fn object(flag: &str, given: &str) -> Result<Map<String, Value>> {
     let text = text(flag, given)?;
     serde_json::from_str(&text).map_err(|e| {
-        Error::new(ErrorKind::InvalidArgument, format!("reading {flag}"), e.to_string())
+        Error::new(ErrorKind::InvalidArgument, format!("reading {flag}"), in_words_of_json(&e.to_string()))
             .hint(format!("{flag} takes a JSON object such as '{{\"a\": 1}}', or @ and the path of a file with it"))
     })
 }

@@ -20,6 +20,25 @@ pub fn clip(text: &str, most: usize) -> String {
     format!("{kept}{mark}")
 }
 
+/// What the reader of JSON found wrong, with its types called as JSON does.
+pub fn in_words_of_json(cause: &str) -> String {
+    const WORDS: [(&str, &str); 12] = [
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected i64", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected u32", "expected a whole number"),
+        ("expected a map", "expected an object"),
+        ("expected a sequence", "expected a list"),
+        ("expected a boolean", "expected true or false"),
+        ("type: map", "type: an object"),
+        ("type: sequence", "type: a list"),
+        ("type: floating point `", "type: the number `"),
+        ("type: integer `", "type: the number `"),
+    ];
+    WORDS.iter().fold(cause.to_owned(), |told, (theirs, ours)| told.replace(theirs, ours))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,19 +89,18 @@ impl Ledger {
         let (named, others): (Vec<_>, Vec<_>) = starts.into_iter().partition(|job| job.handle.slug() == asked);
         let starts = if named.is_empty() { others } else { named };
         let handles: Vec<_> = starts.iter().map(|job| job.handle.clone()).collect();
+        let named = |job: &JobRecord| format!("{} ({})", job.handle, job.model);
+        let names: Vec<_> = starts.iter().take(MOST_NAMED).map(named).collect();
         let is_retry = |job: &JobRecord| job.retry_of.as_ref().is_some_and(|first| handles.contains(first));
         let mut firsts = starts.into_iter().filter(|job| !is_retry(job));
         match (firsts.next(), firsts.next()) {
             (only, None) if handles.len() < MOST_ALIKE => Ok(only),
-            _ => {
-                let names: Vec<_> = handles.iter().take(MOST_NAMED).map(Handle::as_str).collect();
-                Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    format!("finding the job {asked}"),
-                    "several jobs begin like this",
-                )
-                .hint(format!("name one of them whole: {}", names.join(", "))))
-            }
+            _ => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("finding the job {asked}"),
+                "several jobs begin like this",
+            )
+            .hint(format!("name one of them whole: {}", names.join(", ")))),
         }
     }
 

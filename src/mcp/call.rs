@@ -14,6 +14,7 @@ use super::consent::{Interview, Seal};
 use super::progress::McpMonitor;
 use super::tasks::Owner;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::text::in_words_of_json;
 
 /// What a tool is called with.
 pub(super) struct Call<A> {
@@ -34,7 +35,7 @@ impl<A: DeserializeOwned> Call<A> {
             Error::new(
                 ErrorKind::InvalidArgument,
                 format!("reading the arguments of {}", self.tool),
-                format!("{at}{cause}"),
+                format!("{at}{}", in_words_of_json(&cause)),
             )
             .hint(format!("{} takes {}", self.tool, self.known))
         })

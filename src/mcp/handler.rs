@@ -97,6 +97,11 @@ impl ServerHandler for BatchServer {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if self.tools.router.get(&request.name).is_none() {
+            let tools: Vec<_> = self.tools.listed.iter().map(|tool| tool.name.as_ref()).collect();
+            let words = format!("there is no tool {}; there are {}", request.name, tools.join(", "));
+            return Err(ErrorData::invalid_params(words, None));
+        }
         match tasks::owner_of_call(self, &request.name, &context) {
             Some(owner) => tasks::call(self, &owner, request, context).await,
             None => self.answer(request, context).await,

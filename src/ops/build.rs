@@ -43,7 +43,7 @@ use uploads::place;
 
 /// Makes a request of each row and writes them to a file, whole or not at all.
 pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<BuildReply> {
-    kinds::refuse_stray_voice(&args)?;
+    kinds::refuse_stray(&args)?;
     let limit = limit(&args)?;
     let mut rows = Rows::find(app, &args, monitor).await?;
     let output = output_file(app, &args, &rows)?;

@@ -18,6 +18,7 @@ use crate::jsonl::finding::{Finding, Severity};
 use crate::jsonl::validate::{ValidateOptions, Validation, validate};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
+use crate::source;
 
 /// Bad lines and warnings listed in a reply.
 const MOST_LISTED: usize = 10;
@@ -74,15 +75,18 @@ pub(super) fn modified(file: &File) -> Option<DateTime<Utc>> {
 }
 
 fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
+    if let Err(error) = source::refuse_containers(input) {
+        return error;
+    }
     let place = |finding: &Finding| format!("line {}, column {}: ", finding.line, finding.column);
     let is_table =
         input.as_path().extension().is_some_and(|end| ["csv", "tsv", "json"].iter().any(|table| end == *table));
     let hint = match Lines::of(input) {
-        _ if is_table => rows_hint(input),
-        Lines::Rows => rows_hint(input),
         Lines::Requests => format!(
             "build_jsonl {{\"source\": \"{input}\"}} writes a mended file of these requests and says what it did; nothing was sent"
         ),
+        _ if is_table => rows_hint(input),
+        Lines::Rows => rows_hint(input),
         Lines::Unclear => "mend these lines, or build the file anew with build_jsonl; nothing was sent".to_owned(),
     };
     Error::new(ErrorKind::InvalidInput, format!("checking {input}"), listed(validation, place)).hint(hint)

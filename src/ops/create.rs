@@ -163,6 +163,7 @@ pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Resul
         app.allow_changes("submitting a batch job")?;
         super::rebuild::if_incomplete(app, monitor).await;
     }
+    refuse_open_webhooks(app, &args.webhook_urls)?;
     if args.sample.is_some() && args.requests.is_some() {
         return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", "a sample is taken of a file")
             .hint("give input, or submit the requests without sample"));
@@ -287,6 +288,24 @@ fn refuse_another(agreed: &Handle, job: &NewJob) -> Result<()> {
 fn may_be_new(app: &App, job: &NewJob) -> Result<bool> {
     let known = app.ledger()?.newest_run(&job.content)?.filter(|known| known.run == job.run);
     Ok(known.is_none_or(|known| !known.is_sent()))
+}
+
+/// Google tells no address of a job that is not HTTPS. The simulator tells those on its own machine, which have none.
+fn refuse_open_webhooks(app: &App, urls: &[String]) -> Result<()> {
+    let is_google = !app.config().simulate && app.config().base_url.is_none();
+    let is_fine = |url: &&String| {
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let schemes = if is_google { ["https"].as_slice() } else { &["https", "http"] };
+        schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known)) && !rest.trim_matches('/').is_empty()
+    };
+    match urls.iter().find(|url| !is_fine(url)) {
+        None => Ok(()),
+        Some(url) => {
+            let cause = format!("{url:?} is no https:// address, and Google notifies no other");
+            Err(Error::new(ErrorKind::InvalidArgument, "choosing who is notified", cause)
+                .hint("give an https:// address that can be reached from the internet, or leave webhook_urls out. Nothing was sent"))
+        }
+    }
 }
 
 /// The file to submit; requests given in the call become one first.

@@ -95,7 +95,10 @@ pub async fn history(app: &App, args: HistoryArgs, _monitor: &dyn Monitor) -> Re
         events: found.events.into_iter().map(told).collect(),
         older: found.older,
         calls: found.calls,
-        next: format!("check_status {{\"jobs\": [\"{}\"]}}", job.handle),
+        next: match job.state().is_terminal() && !job.is_withdrawn() {
+            true => format!("get_results {{\"job\": \"{}\"}}", job.handle),
+            false => format!("check_status {{\"jobs\": [\"{}\"]}}", job.handle),
+        },
     })
 }
 

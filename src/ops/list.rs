@@ -156,6 +156,9 @@ pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<Li
     let states = asked_states(args.state.as_deref())?;
     let before = args.cursor.as_deref().map(read_cursor).transpose()?;
     let mut warnings = Vec::new();
+    if args.limit.is_some_and(|limit| limit > LONGEST_LIMIT) {
+        warnings.push(format!("a page holds at most {LONGEST_LIMIT} jobs of this machine; cursor gets the next ones"));
+    }
     let ask = args.remote.unwrap_or(before.is_none()) && before.is_none();
     if ask {
         super::rebuild::if_incomplete(app, monitor).await;

@@ -74,7 +74,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let job = app.ledger()?.job(&job.handle)?;
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
-    let mut reply = reply(&args, &job, done);
+    let mut reply = reply(app, &args, &job, done)?;
     reply.error = job.error().map(|error| one_line(&clip(error, MOST_ERROR_BYTES)));
     reply.manifest = manifest.path;
     reply.warnings.extend(manifest.warning);
@@ -194,7 +194,7 @@ fn output_file(
         None if is_look(args) && args.media_dir.is_none() => return Ok(None),
         None => {
             let name = match (asked.unwrap_or_default(), join) {
-                (Format::Source, Some(join)) => join.answered_name(),
+                (Format::Source, Some(join)) => answered_name(app, job, join)?,
                 (Format::Raw, _) => format!("{}.results.raw.jsonl", file_name(job)),
                 (format, _) => format!("{}.results.{}{}", file_name(job), only(&args.outcomes), format.as_str()),
             };
@@ -206,6 +206,15 @@ fn output_file(
         None => Format::of_file(&path)?,
     };
     Ok(Some((path, format)))
+}
+
+/// `products.answered.csv`, and where another job's answers have that name, with the handle in it.
+fn answered_name(app: &App, job: &JobRecord, join: &Join) -> Result<String> {
+    let usual = join.answered_name();
+    let there = app.roots().writable(&usual)?;
+    let is_free = !there.exists() || manifest::job_of(app, &there).as_deref() == Some(job.handle.as_str());
+    let (before, extension) = usual.rsplit_once('.').unwrap_or((&usual, ""));
+    Ok(if is_free { usual } else { format!("{before}.{}.{extension}", file_name(job)) })
 }
 
 /// "failed." where a file holds nothing else: it does not stand in the place of all answers.
@@ -233,7 +242,7 @@ pub(super) fn file_name(job: &JobRecord) -> String {
     job.handle.as_str().replace('/', "-")
 }
 
-fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
+fn reply(app: &App, args: &ResultsArgs, job: &JobRecord, done: Done) -> Result<ResultsReply> {
     let Done { counted: tallied, family, file, mut warnings, .. } = done;
     if file.is_some() {
         warnings.extend(unasked_told(tallied.unasked));
@@ -245,7 +254,12 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     let media = media.map(|media| format!("{} ({})", media.folder, counted(media.count.cast_signed(), "file")));
     let next = match &file {
         _ if summary.outcomes.answered < summary.outcomes.total() => {
-            unanswered_step(&to_be_retried(job, &family, &tallied), &family, &summary.outcomes, file.is_some())
+            let (newest, outcomes) = (to_be_retried(job, &family, &tallied), &summary.outcomes);
+            if family.unfinished.is_empty() && super::retry::is_last(app, newest)? {
+                no_more_retries(app, &family)
+            } else {
+                unanswered_step(&newest.handle, &family, outcomes, file.is_some())
+            }
         }
         None => "done; the same call with output writes what was selected to a file".to_owned(),
         Some(_) if job.kind == Kind::Embed => "done".to_owned(),
@@ -268,7 +282,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
     if family.misses_results() {
         failures.iter_mut().for_each(Failure::may_still_come);
     }
-    ResultsReply {
+    Ok(ResultsReply {
         job: job.handle.to_string(),
         state: job.state().to_string(),
         error: None,
@@ -291,7 +305,7 @@ fn reply(args: &ResultsArgs, job: &JobRecord, done: Done) -> ResultsReply {
         failures,
         warnings,
         next,
-    }
+    })
 }
 
 /// What is known of a cost that is not.
@@ -317,7 +331,7 @@ const MOST_FAILURES: usize = 10;
 
 /// The job whose retry asks for all that is left and may get an answer: the newest retry, if all of that was asked by it.
 /// A retry of the first job would only find it, or ask with settings that were not enough already.
-fn to_be_retried(job: &JobRecord, family: &Family, counted: &Counted) -> Handle {
+fn to_be_retried<'j>(job: &'j JobRecord, family: &'j Family, counted: &Counted) -> &'j JobRecord {
     let outcomes = &counted.summary.outcomes;
     let left = outcomes.total() - outcomes.answered - outcomes.blocked;
     let has_all = |retry: &&Member| {
@@ -326,7 +340,7 @@ fn to_be_retried(job: &JobRecord, family: &Family, counted: &Counted) -> Handle 
         left > 0 && (lacks == left || (told.answered == 0 && retry.job.requests - told.blocked == left))
     };
     let newest = family.retries().last().filter(has_all);
-    newest.map_or(&job.handle, |retry| &retry.job.handle).clone()
+    newest.map_or(job, |retry| &retry.job)
 }
 
 /// What to do about requests without an answer.
@@ -364,6 +378,16 @@ fn unanswered_step(job: &Handle, family: &Family, outcomes: &OutcomeCounts, is_w
             json!({"job": job.as_str(), "outcomes": others})
         ),
     }
+}
+
+/// What is left where a further retry would be refused.
+fn no_more_retries(app: &App, family: &Family) -> String {
+    let later = if family.misses_results() { "the same call later looks for the missing answers again; " } else { "" };
+    format!(
+        "{later}these were retried {} times, which is the most: change their prompts, the schema or the model, and submit those \
+         rows with build_jsonl and create_batch; or let the user raise GEMINI_BATCH_MAX_GENERATIONS",
+        app.config().max_generations
+    )
 }
 
 /// How to see what was selected and is not shown, if anything is.

@@ -4,6 +4,7 @@ mod again;
 mod choose;
 mod settings;
 
+pub(super) use again::is_last;
 pub(super) use choose::sha256_of;
 
 use std::collections::BTreeMap;

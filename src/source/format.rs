@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Reading;
 use super::bytes::{self, Wrapping};
+use super::container::refuse_container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::paths::AllowedPath;
 
@@ -87,6 +88,7 @@ impl Format {
         if start.starts_with(PARQUET) {
             return parquet(wrapping).map_err(|cause| bad(cause).hint("unpack it: Parquet is compressed inside"));
         }
+        refuse_container(path, &start)?;
         let told = match (start.first(), named) {
             (None, _) => return Err(bad("the file is empty".into()).hint("give a file with rows in it")),
             (_, Some(format @ (Self::Csv | Self::Tsv))) => Some(format),
@@ -156,6 +158,9 @@ pub(super) fn first_bytes(path: &AllowedPath) -> Result<(Vec<u8>, Wrapping)> {
 
 /// What separates the fields of a header line: what stands there most often, a comma if in doubt.
 pub(super) fn delimiter(start: &[u8]) -> u8 {
+    if let Some(told) = told_delimiter(start) {
+        return told;
+    }
     let mut found = (b',', 0);
     let counts = [b',', b';', b'\t', b'|'].map(|separator| (separator, fields(start, separator)));
     for (separator, count) in counts {
@@ -164,6 +169,18 @@ pub(super) fn delimiter(start: &[u8]) -> u8 {
         }
     }
     found.0
+}
+
+/// What the first line says of itself, as Excel writes it: `sep=;`.
+pub(super) fn told_delimiter(start: &[u8]) -> Option<u8> {
+    let line = first_line(start).trim_ascii_end();
+    let line = if line.starts_with(b"\"") { line.strip_prefix(b"\"")?.strip_suffix(b"\"")? } else { line };
+    match line.split_at_checked(4)? {
+        (word, [separator]) if word.eq_ignore_ascii_case(b"sep=") => Some(*separator),
+        // The end of the line was taken off.
+        (word, []) if word.eq_ignore_ascii_case(b"sep=") => Some(b'\t'),
+        _ => None,
+    }
 }
 
 /// How often the separator stands in the first line, outside quotes.

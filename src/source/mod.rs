@@ -8,6 +8,7 @@ mod attach;
 mod bytes;
 mod chain;
 mod column_type;
+mod container;
 mod damage;
 mod escape;
 mod exact;
@@ -36,6 +37,7 @@ use serde_json::{Map, Value};
 
 pub use attach::Attachment;
 pub use column_type::ColumnType;
+pub use container::refuse_containers;
 pub use format::Format;
 pub use key::KeyRule;
 pub use listing::Listing;

@@ -238,7 +238,7 @@ impl<'s> Lines<'s> {
         }
         let key = self.key.trim();
         if !self.keys.insert(key.as_bytes()) {
-            return self.repeats.push(row, self.rule, key).map(|()| false);
+            return self.repeats.push(row, self.rule, &self.key).map(|()| false);
         }
         self.watch.see(key, &self.line).map_err(|cause| row.problem(None, cause))?;
         if let Maker::Mended(mender) = &mut self.maker {

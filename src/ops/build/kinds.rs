@@ -52,8 +52,11 @@ pub(super) fn settle(args: &BuildArgs, request: &mut Map<String, Value>) -> Resu
     Ok(())
 }
 
-/// Refuses a voice where nothing is spoken.
-pub(super) fn refuse_stray_voice(args: &BuildArgs) -> Result<()> {
+/// Refuses a voice where nothing is spoken, and a schema where nothing is said.
+pub(super) fn refuse_stray(args: &BuildArgs) -> Result<()> {
+    if args.kind == Some(BuildKind::Embed) && args.response_schema.is_some() {
+        return Err(wrong("vectors follow no response_schema").hint("leave it out, or pass kind: \"generate\""));
+    }
     match (&args.voice, args.kind) {
         (Some(_), kind) if kind != Some(BuildKind::Speech) => {
             Err(wrong("voice is for requests of kind speech").hint("pass kind: \"speech\", or leave voice out"))

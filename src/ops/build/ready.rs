@@ -198,7 +198,7 @@ pub(in crate::ops) enum Lines {
 }
 
 impl Lines {
-    /// Goes by the first line.
+    /// Goes by the first line, or the first of an array.
     pub(in crate::ops) fn of(input: &AllowedPath) -> Self {
         match first(input) {
             None => Self::Unclear,
@@ -212,7 +212,9 @@ impl Lines {
 }
 
 fn first(input: &AllowedPath) -> Option<Map<String, Value>> {
-    let reading = Reading { format: Some(Format::Jsonl), ..Reading::default() };
+    let is_array = input.as_path().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let format = if is_array { Format::Json } else { Format::Jsonl };
+    let reading = Reading { format: Some(format), ..Reading::default() };
     let mut source = source::open(input, &reading).ok()?;
     Some(source.next_row().ok()??.ok()?.to_map())
 }

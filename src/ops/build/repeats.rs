@@ -24,14 +24,15 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Takes one in, or gives it back when there are too many to look at twice.
-    pub(super) fn push(&mut self, row: &Row<'_>, rule: &KeyRule, key: &str) -> Result<(), RowProblem> {
+    /// Takes one in, or gives it back when there are too many to look at twice. The key as it was made may have spaces
+    /// around it.
+    pub(super) fn push(&mut self, row: &Row<'_>, rule: &KeyRule, made: &str) -> Result<(), RowProblem> {
         self.count += 1;
-        let column = rule.column();
+        let (column, key) = (rule.column(), made.trim());
         if self.rows.len() >= MOST_TOLD {
             return Err(row.problem(column, format!("its key {key:?} came before; keys must be unique")));
         }
-        self.rows.push((row.problem(column, ""), key.to_owned()));
+        self.rows.push((row.problem(column, trimmed(made)), key.to_owned()));
         Ok(())
     }
 
@@ -48,11 +49,14 @@ impl Repeats {
         let firsts = firsts(open()?, (skeleton, rule), self.rows.iter().map(|(_, key)| key.as_str()), last, monitor)?;
         for (mut problem, key) in self.rows {
             let before = match firsts.get(&key).copied().flatten() {
-                Some(First { row, line: Some(line) }) => format!("row {row} (line {line}) has it already"),
-                Some(First { row, line: None }) => format!("row {row} has it already"),
+                Some(First { row, line: Some(line), spaces }) => {
+                    format!("row {row} (line {line}) has it already{spaces}")
+                }
+                Some(First { row, line: None, spaces }) => format!("row {row} has it already{spaces}"),
                 None => "it came before".to_owned(),
             };
-            problem.cause = format!("its key {key:?} is not its own: {before}; keys must be unique");
+            let spaces = &problem.cause;
+            problem.cause = format!("its key {key:?}{spaces} is not its own: {before}; keys must be unique");
             bad.push(&problem)?;
         }
         Ok(())
@@ -64,6 +68,12 @@ impl Repeats {
 struct First {
     row: u64,
     line: Option<u64>,
+    spaces: &'static str,
+}
+
+/// Keys are the same whatever is around them.
+fn trimmed(made: &str) -> &'static str {
+    if made.trim().len() < made.len() { ", without the spaces around it," } else { "" }
 }
 
 fn firsts<'k>(
@@ -85,12 +95,15 @@ fn firsts<'k>(
         if row.number().is_multiple_of(STRIDE) {
             monitor.check("looking for repeated keys")?;
         }
-        let Ok(key) = rule.key(&row, &mut buffer) else { continue };
+        if rule.key(&row, &mut buffer).is_err() {
+            continue;
+        }
+        let (key, spaces) = (buffer.trim(), trimmed(&buffer));
         let Some(first @ None) = firsts.get_mut(key) else { continue };
         // A row that makes no request takes no key.
         line.clear();
         if skeleton.render_line(key, &row, &mut line).is_ok() {
-            *first = Some(First { row: row.number(), line: row.line() });
+            *first = Some(First { row: row.number(), line: row.line(), spaces });
             left -= 1;
         }
     }

@@ -56,10 +56,20 @@ fn not_written(error: &Error) -> Written {
     Written { path: None, warning: Some(format!("the manifest was not written: {}", error.cause())) }
 }
 
-fn is_ours(path: &AllowedPath, output: &AllowedPath) -> bool {
+/// The job whose answers are in a file, by its manifest.
+pub(super) fn job_of(app: &App, output: &AllowedPath) -> Option<String> {
+    let there = read(&app.roots().existing(&format!("{output}.manifest.json")).ok()?)?;
+    there.get("job").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn read(path: &AllowedPath) -> Option<Value> {
     let mut text = String::new();
     let read = path.open().map(|file| file.take(MOST_BYTES).read_to_string(&mut text));
-    let there: Option<Value> = read.ok().and_then(|_| serde_json::from_str(&text).ok());
+    read.ok().and_then(|_| serde_json::from_str(&text).ok())
+}
+
+fn is_ours(path: &AllowedPath, output: &AllowedPath) -> bool {
+    let there = read(path);
     there.is_some_and(|there| there.get(OF).and_then(Value::as_str) == Some(output.to_string().as_str()))
 }
 
@@ -80,7 +90,7 @@ fn manifest(app: &App, args: &ResultsArgs, done: &Done, sha256: &str) -> Result<
             "sha256": sha256,
             "bytes": written.bytes,
             "format": format.as_str(),
-            "rows": counted.selected,
+            "rows": counted.selected + counted.unasked.written,
         })
     });
     Ok(json!({

@@ -22,6 +22,11 @@ pub(super) fn refuse_too_many(app: &App, job: &JobRecord) -> Result<()> {
     ))
 }
 
+/// Whether a retry of this job would be one too many.
+pub(in crate::ops) fn is_last(app: &App, job: &JobRecord) -> Result<bool> {
+    Ok(generation(app, job)? >= app.config().max_generations)
+}
+
 /// How many jobs stand before this one: 0 for one that is no retry.
 fn generation(app: &App, job: &JobRecord) -> Result<u32> {
     let (ledger, most) = (app.ledger()?, app.config().max_generations);

@@ -60,6 +60,9 @@ impl CsvRows {
             lines: (1, 1),
             located: false,
         };
+        if format::told_delimiter(&start).is_some() {
+            rows.reader.read_record(&mut rows.record).map_err(|e| rows.fatal(e))?;
+        }
         rows.columns = rows.header()?;
         Ok(rows)
     }
