@@ -626,6 +626,23 @@ fn a_client_that_hangs_up_does_not_keep_the_issuers_keys_from_others() {
 }
 
 #[test]
+fn a_token_that_runs_out_ends_what_its_bearer_listens_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_oauth(folder.path());
+    // Clocks may differ by a minute.
+    let mut claims = claims("batch:read");
+    claims["exp"] = json!(from_now(-56));
+    let login = format!("Bearer {}", signed::token(&claims));
+    let stream = server.send("GET", "/sse", &[("Authorization", &login)], "");
+    let (begun, mut heard) = (Instant::now(), String::new());
+    for line in stream.lines() {
+        heard.push_str(&line.unwrap());
+        assert!(begun.elapsed() < Duration::from_secs(14), "it goes on: {heard}");
+    }
+    assert!(heard.starts_with("HTTP/1.1 200") && heard.contains("event: endpoint"), "{heard}");
+}
+
+#[test]
 fn keys_that_cannot_be_had_are_no_fault_of_the_token() {
     let (folder, nobody) = (tempfile::tempdir().unwrap(), Address::new());
     let server = with_keys_at(folder.path(), &format!("{}/keys", nobody.url()));

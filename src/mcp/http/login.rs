@@ -11,6 +11,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::expiry;
 use super::oauth::OAuth;
 use super::refusals::because;
 use crate::error::{Error, Result};
@@ -64,6 +65,9 @@ pub(super) async fn required(State(login): State<Login>, mut request: Request, n
             Ok((granted, owner)) => {
                 request.extensions_mut().insert(granted);
                 owner.map(|owner| request.extensions_mut().insert(owner));
+                if expiry::is_listening(&request) {
+                    return expiry::ending(next.run(request).await, granted.until);
+                }
             }
             Err(refusal) => return *refusal,
         },

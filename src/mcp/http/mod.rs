@@ -6,6 +6,7 @@
 //! login (`login`, `oauth`), the reading of its body (`message`), the rights of its caller (`scopes`).
 
 mod connections;
+mod expiry;
 mod guard;
 mod health;
 mod household;

@@ -4,6 +4,7 @@
 //! there. Tokens are JSON Web Tokens (RFC 9068) of the issuer's, made for this server's audience (RFC 8707).
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -44,6 +45,8 @@ pub(super) struct OAuth {
 pub(super) struct Granted {
     /// Everything, rather than to look only.
     pub(super) write: bool,
+    /// How long.
+    pub(super) until: SystemTime,
 }
 
 /// The part of a token that says what it is good for: `scope` as RFC 9068 writes it, `scp` as some issuers do.
@@ -55,6 +58,8 @@ struct Claims {
     scp: Value,
     #[serde(default)]
     sub: Option<String>,
+    /// Seconds since 1970.
+    exp: f64,
 }
 
 /// Keys in a file have to be there from the start; those at an address may come later.
@@ -103,8 +108,9 @@ impl OAuth {
         let Some(token) = token else { return Err(self.refusal(Want::Token, uri, headers)) };
         let expected = if transport(uri.path()) == "/sse" { &self.expected_at_sse } else { &self.expected };
         match jwt::verified::<Claims>(token, &self.keys, expected).await {
-            Ok(claims) if claims.has(WRITE) => Ok((Granted { write: true }, self.owner(&claims))),
-            Ok(claims) if claims.has(READ) => Ok((Granted { write: false }, self.owner(&claims))),
+            Ok(claims) if claims.has(WRITE) || claims.has(READ) => {
+                Ok((Granted { write: claims.has(WRITE), until: claims.until() }, self.owner(&claims)))
+            }
             Ok(_) => Err(self.refusal(Want::Scope(READ), uri, headers)),
             Err(Refused::Wrong(cause)) => {
                 tracing::info!("a token is refused: {cause:?}");
@@ -169,6 +175,13 @@ enum Want {
 }
 
 impl Claims {
+    /// When the token is taken for the last time.
+    fn until(&self) -> SystemTime {
+        let since_1970 = Duration::try_from_secs_f64(self.exp).ok();
+        let end = since_1970.and_then(|exp| SystemTime::UNIX_EPOCH.checked_add(exp.saturating_add(jwt::LEEWAY)));
+        end.unwrap_or_else(SystemTime::now)
+    }
+
     fn has(&self, wanted: &str) -> bool {
         [&self.scope, &self.scp].into_iter().any(|scopes| match scopes {
             Value::String(text) => text.split(' ').any(|scope| scope == wanted),

@@ -53,10 +53,14 @@ pub(super) async fn verified<T: DeserializeOwned>(token: &str, keys: &Keys, expe
     decode(token, &key, &rules(key.family(), expected)).map(|token| token.claims).map_err(|e| wrong(&e))
 }
 
+/// How much clocks may differ.
+pub(super) const LEEWAY: Duration = Duration::from_secs(60);
+
 /// The algorithms are the key's, whatever the token claims (RFC 8725 §3.1).
 fn rules(family: AlgorithmFamily, expected: &Expected) -> Validation {
     let mut rules = Validation::new_for_family(family);
     rules.validate_nbf = true;
+    rules.leeway = LEEWAY.as_secs();
     rules.set_audience(&expected.audiences);
     rules.required_spec_claims = HashSet::from(["exp", "aud"].map(str::to_owned));
     if let Some(issuer) = &expected.issuer {
