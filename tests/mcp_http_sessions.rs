@@ -65,7 +65,10 @@ fn a_user_is_asked_before_money_is_spent() {
     assert_eq!((&declined["result"]["isError"], world.jobs_at_the_api()), (&json!(true), 0), "{declined}");
     assert_eq!(call.next(), None, "a stream ends with its answer");
 
-    let mut call = session.post(&create());
+    // An id is used once in a session.
+    let mut again = create();
+    again["id"] = json!("again");
+    let mut call = session.post(&again);
     let asked = question(&mut call);
     // Another session's yes, to a question of the same number, is an answer to nothing.
     let other = Session::open(&server);
