@@ -16,11 +16,10 @@
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers what
 //!     may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the client
 //!     knows how to ask.
-//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs` with `mcp/http/validity.rs`), `mcp/http/guard.rs` (names, pages),
-//!     `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs` (not for
-//!     longer than `mcp/http/expiry.rs` says),
-//!     `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`; `mcp/http/refusals.rs` tells the log whom they
-//!     refuse.
+//!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names, pages),
+//!     `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs` (for as long
+//!     as `mcp/http/expiry.rs` says), `mcp/http/message.rs` (its body, in bounds) and `mcp/http/scopes.rs`;
+//!     `mcp/http/refusals.rs` tells the log whom they refuse.
 //!   - Older clients have sessions there: what is said on which stream (`mcp/http/sessions/streams.rs`), one session
 //!     (`mcp/http/sessions/session.rs`), all of them (`mcp/http/sessions/registry.rs`), in use or not
 //!     (`mcp/http/pulse.rs`). `mcp/http/legacy.rs` keeps what they expect of a call without one, `mcp/http/modern.rs` what

@@ -686,17 +686,6 @@ async fn it_speaks_tls_with_the_certificate_it_is_given() {
 }
 
 #[test]
-fn a_certificate_that_has_ended_is_told_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    for (make, is_told) in [(certificate::files as fn(&Path) -> _, false), (certificate::ended_files, true)] {
-        let files = make(folder.path());
-        let [certificate, key] = files.each_ref().map(|file| file.to_str().unwrap());
-        let server = HttpServer::with(command(folder.path()), &["--tls-cert", certificate, "--tls-key", key]);
-        assert_eq!(server.log().contains("it ended on 2020-11-01"), is_told, "{}", server.log());
-    }
-}
-
-#[test]
 fn a_certificate_that_is_none_is_refused_without_quoting_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let [cert, key] = certificate::files(folder.path());

@@ -18,17 +18,6 @@ pub fn files(folder: &Path) -> [PathBuf; 2] {
     files
 }
 
-/// Writes a certificate that has ended, and its key, to files.
-pub fn ended_files(folder: &Path) -> [PathBuf; 2] {
-    let files = files(folder);
-    let mut der = trusted();
-    let end = b"21261101031019Z";
-    let at = der.windows(end.len()).position(|bytes| bytes == end).unwrap();
-    der[at..at + 4].copy_from_slice(b"2020");
-    std::fs::write(&files[0], pem("CERTIFICATE", &STANDARD.encode(der))).unwrap();
-    files
-}
-
 /// Writes the key of another certificate to a file.
 pub fn other_key(folder: &Path) -> PathBuf {
     use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};

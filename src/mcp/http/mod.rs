@@ -23,7 +23,6 @@ mod scopes;
 mod sessions;
 mod sse;
 mod tls;
-mod validity;
 mod webhook;
 
 use std::io::Write;

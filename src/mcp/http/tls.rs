@@ -8,7 +8,6 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::validity;
 use crate::config::http::TlsFiles;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -18,9 +17,6 @@ pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor> {
     let chain = chain.map_err(|e| unreadable(&files.certificate, e))?;
     if chain.is_empty() {
         return Err(unreadable(&files.certificate, PemError::NoItemsFound));
-    }
-    if let Some(trouble) = chain.first().and_then(|own| validity::trouble(own, chrono::Utc::now())) {
-        tracing::warn!("the certificate in {}: {trouble}; clients will refuse it", files.certificate.display());
     }
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| unreadable(&files.key, e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
