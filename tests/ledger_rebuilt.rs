@@ -211,6 +211,21 @@ fn a_create_that_was_under_way_when_the_ledger_was_lost_is_not_sent_again_before
 }
 
 #[test]
+fn a_job_that_was_asked_for_again_before_its_answers_were_found_is_not_sent() {
+    let (world, jobs) = world();
+    fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().always(Call::ListBatches, refused);
+    // It is not at the API any more, only its answers are here.
+    world.refusal(&["create", "three.jsonl"]);
+    assert_eq!(listed(&world), jobs[2..], "it is recorded, and not sent");
+    world.simulator.faults().clear();
+    let rebuilt = world.run(&["status"]);
+    assert!(rebuilt.stderr.contains("1 more job by the answers"), "{rebuilt:?}");
+    all_is_known(&world, &jobs);
+}
+
+#[test]
 fn what_waited_to_be_sent_and_is_forgotten_is_named() {
     let (world, _) = world();
     fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
