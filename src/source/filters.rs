@@ -1,5 +1,7 @@
 //! The filters of templates where they differ from what the template engine brings, or are not there.
 
+use std::borrow::Cow;
+
 use minijinja::value::{Kwargs, Rest, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, State, filters};
 
@@ -13,11 +15,34 @@ pub(super) fn install(environment: &mut Environment<'_>) {
         arguments.extend(rest.iter().cloned());
         builtin.call(state, &arguments)
     });
+    let of_text = [
+        ("upper", Value::from_function(filters::upper)),
+        ("lower", Value::from_function(filters::lower)),
+        ("title", Value::from_function(filters::title)),
+        ("capitalize", Value::from_function(filters::capitalize)),
+        ("trim", Value::from_function(filters::trim)),
+        ("replace", Value::from_function(filters::replace)),
+        ("string", Value::from_function(filters::string)),
+    ];
+    for (name, filter) in of_text {
+        environment.add_filter(name, move |state: &mut State, text: Value, rest: Rest<Value>| {
+            refuse_null(&text)?;
+            filter.call(state, &[&[text], rest.as_slice()].concat())
+        });
+    }
     environment.add_filter("default", default);
     environment.add_filter("d", default);
     environment.add_filter("tojson", to_json);
     environment.add_filter("fromjson", from_json);
     environment.add_filter("truncate", truncate);
+}
+
+/// A filter of the engine's would make the word "none" of it.
+pub(super) fn refuse_null(value: &Value) -> Result<(), Error> {
+    match value.is_none() {
+        true => Err(Error::new(ErrorKind::BadSerialization, "the value is null")),
+        false => Ok(()),
+    }
 }
 
 /// Null counts as absent, as in the rows of JSON files.
@@ -64,13 +89,15 @@ fn to_json(value: &Value, indent: Option<Value>, named: Kwargs) -> Result<String
 }
 
 /// The first `length` characters, `end` included; cut between words unless `killwords`.
-fn truncate(text: &str, length: Option<usize>, killwords: Option<bool>, named: Kwargs) -> Result<String, Error> {
+fn truncate(text: &Value, length: Option<usize>, killwords: Option<bool>, named: Kwargs) -> Result<String, Error> {
     let length = length.or(named.get("length")?).unwrap_or(255);
     let killwords = killwords.or(named.get("killwords")?).unwrap_or(false);
     let end = named.get::<Option<&str>>("end")?.unwrap_or("...");
     named.assert_all_used()?;
+    refuse_null(text)?;
+    let text = text.as_str().map_or_else(|| Cow::Owned(text.to_string()), Cow::Borrowed);
     if text.chars().nth(length).is_none() {
-        return Ok(text.to_owned());
+        return Ok(text.into_owned());
     }
     let kept: String = text.chars().take(length.saturating_sub(end.chars().count())).collect();
     let kept = match kept.rsplit_once(' ') {

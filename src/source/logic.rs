@@ -123,7 +123,9 @@ impl Logic {
             }
             EngineErrorKind::BadSerialization => {
                 let is_null = |slot: &&Slot| row.cell(slot).is_some_and(|cell| cell.text().is_none());
-                named.find(is_null).map(|slot| row.is_null(slot.name()))
+                // At a filter the engine does not say of what.
+                let null = named.find(is_null).or_else(|| self.columns.iter().find(is_null));
+                null.map(|slot| row.is_null(slot.name()))
             }
             _ => None,
         };
@@ -204,9 +206,7 @@ fn format(out: &mut Output, _: &mut State, value: &Value) -> Result<(), minijinj
     if value.is_undefined() {
         return Err(EngineErrorKind::UndefinedError.into());
     }
-    if value.is_none() {
-        return Err(minijinja::Error::new(EngineErrorKind::BadSerialization, "the value is null"));
-    }
+    super::filters::refuse_null(value)?;
     Ok(out.write_str(&json_text(value, None)?)?)
 }
 

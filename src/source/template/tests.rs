@@ -125,6 +125,10 @@ fn odd_names_are_columns_whatever_else_the_template_has() {
 fn null_needs_a_default() {
     let row = json!({"a": null, "b": "x"});
     let expected = "row 7 (line 9): the column \"a\" is null; write {{ a | default(\"\") }} to allow that";
+    for filters in ["upper", "title", "trim | title", "replace('x', 'y')", "truncate(9)", "capitalize | lower"] {
+        let null = made(&format!("{{{{ a | {filters} }}}}"), row.clone()).unwrap_err();
+        assert_eq!(null, expected, "{filters}");
+    }
     assert_eq!(made("{{ a }}", row.clone()), Err(expected.into()));
     assert_eq!(made("{{ b | upper }}{{ a }}", row.clone()), Err(expected.into()));
     assert_eq!(made("[{{ a | default('') }}{{ a | d('n') }}{{ c | default('u') }}]", row.clone()), Ok("[nu]".into()));
