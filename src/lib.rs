@@ -37,9 +37,9 @@
 //!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs` for as long as `ops/build/media_life.rs` says), the lines (`ops/build/compose.rs`, under the eyes of
 //!     `ops/build/watch.rs` and `ops/build/blanks.rs`), the rows that make none (`ops/build/problems.rs`,
 //!     `ops/build/repeats.rs`), and what is said and heard (`ops/build/words.rs`).
-//!   - `ops/create.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once, cut into
+//!   - `ops/create.rs`, `ops/given.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one job, once, cut into
 //!     parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`). `ops/runs.rs`: whether it is one that is
-//!     there, or a further run that is paid again.
+//!     there (`ops/found.rs`), or a further run that is paid again.
 //!   - `ops/send.rs`: one part to the API, under the lease of its job (`ops/lease.rs`): looked up first (`ops/lookup.rs`),
 //!     if there is room (`ops/room.rs`), from the requests as they were checked (`ops/requests.rs`). What has to wait goes
 //!     out later (`ops/queue.rs`), what takes too long goes on behind the answer (`ops/background.rs`);

@@ -10,19 +10,18 @@ use super::App;
 use super::build::media_life;
 use super::checked::{Checked, check};
 use super::estimate::{Estimate, Load};
+use super::found::{made_before, without_effect};
+use super::given::request_file;
 use super::model::{availability, makes_it, priced, suits, takes_batches, unpriced};
 use super::part_counts::PartCounts;
 use super::parts::{AskedLimits, parts};
 use super::runs::{content_of, run_to_use};
 use super::sample::create_sample;
 use super::submit::{rehearse, submit};
-use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::id::hex;
 use crate::job::models::bare_name;
 use crate::job::outcome::counted;
 use crate::job::{Cost, Handle, JobState, Kind};
-use crate::jsonl::writer::RequestWriter;
 use crate::ledger::builds::BuildOrigin;
 use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord};
 use crate::paths::AllowedPath;
@@ -224,7 +223,7 @@ pub(super) async fn submit_file(
     }
     let (job, submission) = submit(app, job, checked.keys, monitor).await?;
     warnings.extend(made_before(origin.as_ref(), app.ledger()?.origin_of(&job)?.as_ref()));
-    warnings.extend(left_as_it_was(args, &job));
+    warnings.extend(without_effect(args, &job));
     warnings.extend((args.new_run && submission == Submission::Created).then(|| PAYS_AGAIN.to_owned()));
     let next = next_step(&job, submission);
     Ok(CreateReply {
@@ -244,34 +243,7 @@ pub(super) async fn submit_file(
     })
 }
 
-/// What was asked for and comes too late: the job was there before, with other settings.
-fn left_as_it_was(args: &CreateArgs, job: &JobRecord) -> Option<String> {
-    let settings = [
-        ("priority", args.priority.is_some() && args.priority != job.priority),
-        ("webhook_urls", !args.webhook_urls.is_empty() && args.webhook_urls != job.webhook_urls),
-    ];
-    let late: Vec<_> = settings.into_iter().filter(|(_, is_late)| *is_late).map(|(name, _)| name).collect();
-    (!late.is_empty()).then(|| format!("the job was there before; without effect in this call: {}", late.join(", ")))
-}
-
 const PAYS_AGAIN: &str = "the same call with new_run: true submits and pays once more; without it, it finds this job";
-
-/// What to know of a job that was found, and was submitted for other rows or another schema than its requests were built
-/// of just now.
-fn made_before(now: Option<&BuildOrigin>, before: Option<&BuildOrigin>) -> Option<String> {
-    let (now, before) = now.zip(before)?;
-    let data = |origin: &BuildOrigin| (origin.source.clone(), origin.reading.clone(), origin.key.clone());
-    if data(now) != data(before) {
-        let source = before.source.as_deref().unwrap_or("rows given in the call");
-        return Some(format!(
-            "the same requests were submitted before, built of {source}: the answers of this job are joined to that; {FOR_ITSELF}"
-        ));
-    }
-    let is_other = (&now.response_schema, now.expects_json) != (&before.response_schema, before.expects_json);
-    is_other.then(|| format!("its answers are checked against the schema that it was submitted with; {FOR_ITSELF}"))
-}
-
-const FOR_ITSELF: &str = "new_run: true makes a job of its own, which is paid again";
 
 /// Refuses a job that is not the one that was agreed to, whatever its name: its file was changed since, as a rule.
 fn refuse_another(agreed: &Handle, job: &NewJob) -> Result<()> {
@@ -306,46 +278,6 @@ fn refuse_open_webhooks(app: &App, urls: &[String]) -> Result<()> {
                 .hint("give an https:// address that can be reached from the internet, or leave webhook_urls out. Nothing was sent"))
         }
     }
-}
-
-/// The file to submit; requests given in the call become one first.
-fn request_file(app: &App, args: &CreateArgs) -> Result<AllowedPath> {
-    match (&args.input, &args.requests) {
-        (Some(input), None) => app.roots().existing(input),
-        (None, Some(requests)) => write_inline(app, requests),
-        _ => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            "submitting a batch job",
-            "give either input (a JSONL file) or requests",
-        )
-        .hint("build_jsonl makes the file: pass the path that it replied as input")),
-    }
-}
-
-fn write_inline(app: &App, requests: &[Map<String, Value>]) -> Result<AllowedPath> {
-    let mut lines = Vec::new();
-    for request in requests {
-        let line = serde_json::to_vec(request).map_err(|e| Error::internal("writing a request", e.to_string()))?;
-        lines.push(line);
-    }
-    let name = format!("{}.jsonl", sha256_hex(&lines));
-    let path = Vault::inline(app)?.file(&name)?;
-    let mut writer = RequestWriter::create(path.clone(), false)?;
-    for line in &lines {
-        writer.push(line)?;
-    }
-    writer.finish()?;
-    Ok(path)
-}
-
-fn sha256_hex(lines: &[Vec<u8>]) -> String {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    for line in lines {
-        hasher.update(line);
-        hasher.update(b"\n");
-    }
-    hex(&hasher.finalize())
 }
 
 fn choose_model(app: &App, asked: Option<&str>, origin: Option<&BuildOrigin>, kind: Kind) -> String {

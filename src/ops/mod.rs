@@ -19,6 +19,8 @@ mod ending;
 pub mod estimate;
 pub mod export;
 mod find;
+mod found;
+mod given;
 mod gone;
 pub mod history;
 mod import;
