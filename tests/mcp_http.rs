@@ -184,17 +184,20 @@ fn a_stop_signal_ends_the_server_although_clients_listen() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_end_of_its_terminal_ends_it_in_good_order_unless_it_was_started_to_outlive_that() {
-    let mut server = HttpServer::start();
-    server.signal("-HUP");
-    assert!(program::wait_for_end(&mut server.child).success());
-
     let folder = tempfile::tempdir().unwrap();
-    let real = program::program(folder.path());
-    let mut command = std::process::Command::new("bash");
-    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(real.get_program()).current_dir(folder.path());
-    command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut server = HttpServer::of(command);
-    server.signal("-HUP");
+    // However these tests were started.
+    let start = |how: &str| {
+        let real = program::program(folder.path());
+        let mut command = std::process::Command::new("env");
+        command.arg(how).arg(real.get_program()).current_dir(folder.path());
+        command.envs(real.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let server = HttpServer::of(command);
+        server.signal("-HUP");
+        server
+    };
+    assert!(program::wait_for_end(&mut start("--default-signal=HUP").child).success());
+
+    let mut server = start("--ignore-signal=HUP");
     assert_eq!(server.ask("GET", "/healthz", &[], "").0, 200);
     server.terminate();
     assert!(program::wait_for_end(&mut server.child).success());
