@@ -249,7 +249,8 @@ class Switched:
                   "StructField": ("struct_expression",)}.get(kind)
         while wanted and node and node.type not in wanted:
             node = node.parent if node.type not in ("block", "let_chain") else None
-        if not node or node.start_byte > start or node.end_byte < end:
+        # A pattern that binds names cannot stand behind a switch.
+        if not node or node.start_byte > start or node.end_byte < end or node.type in ("let_condition", "let_chain", "match_pattern"):
             self.unfit.add(number)
             return
         left = self.source[node.start_byte:start]
