@@ -50,6 +50,8 @@ LEFT_OUT = re.compile(r"fmt::Result|-> String|xyzzy|Monitor|-> &'static str|-> i
 # looks at what it did through broken eyes, and its simulator is sound.
 CALLING = {"lib", "gemini_client", "ledger_concurrency", "ledger_damage", "ledger_tidy", "polling"}
 AT_ONCE = 6
+# Tests of one binary at the same time.
+AT_A_TIME = 4
 # Tests that get where few do within so many lines of a break come first.
 NEAR, LINES = 14, 15
 LOOKED = "target/mutants-looked.jsonl"
@@ -195,7 +197,7 @@ class Checkout:
         if binary in CALLING:
             environment["BREAK_HERE"] = "1"
         try:
-            done = subprocess.run([executable, "-q", "--test-threads=4", "--exact", *tests], cwd=self.folder,
+            done = subprocess.run([executable, "-q", f"--test-threads={AT_A_TIME}", "--exact", *tests], cwd=self.folder,
                                   env={**self.environment, **environment}, timeout=longest, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
             return done.returncode == 0
@@ -338,15 +340,18 @@ def look(checkout, binaries, kept):
                 print(f"comes by nothing, or fails: {name}", flush=True)
 
 
+def binary_of(test):
+    return test.split(" ")[0]
+
+
 class Guide:
-    """Which tests will most likely notice a break: those that get where few others do, near it or anywhere."""
+    """Which tests will most likely notice a break: those that get where few others do near it, and their neighbours."""
 
     def __init__(self, breaks, looked):
         self.breaks, self.coming_by = breaks, collections.defaultdict(list)
         for test, (seconds, numbers) in looked.items():
             for number in numbers:
                 self.coming_by[number].append((seconds, test))
-        self.special = {test: sum(map(self.rarity, numbers)) for test, (_seconds, numbers) in looked.items()}
         self.of_file = collections.defaultdict(list)
         for number, one in enumerate(breaks):
             self.of_file[one["file"]].append(number)
@@ -356,22 +361,21 @@ class Guide:
         return 1 / len(self.coming_by[number])
 
     def shown_to(self, number, patience):
-        """The tests of a break that it is shown to: some quick ones, then those that get where few others do near it, then by
-        turns those of each binary that do so anywhere; those binaries first who noticed other breaks of its file."""
+        """The tests of a break that it is shown to: some quick ones, then those that get where few others do near it, then
+        whole binaries, those first who noticed most of the other breaks of its file, or get where few others do near it."""
         tests = sorted(self.coming_by[number])
         quick, rest = tests[:4], tests[4:]
-        near = self.near(number)
-        rest.sort(key=lambda test: -near[test[1]] / (test[0] + 1))
+        rarely = self.near(number)
+        rest.sort(key=lambda test: -rarely[test[1]] / (test[0] + 1))
         near, rest = rest[:NEAR], rest[NEAR:]
-        ranks = {binary: rank for rank, (binary, _times) in enumerate(self.noticed[self.breaks[number]["file"]].most_common())}
-        of_binary = collections.defaultdict(list)
-        for seconds, test in sorted(rest, key=lambda test: -self.special[test[1]] / (test[0] + 0.2)):
-            of_binary[test.split(" ")[0]].append((seconds, test))
-        binaries = sorted(of_binary, key=lambda binary: ranks.get(binary, len(ranks)))
-        turns = itertools.zip_longest(*(of_binary[binary] for binary in binaries))
-        rest = [test for turn in turns for test in turn if test]
+        noticed, rare, seconds_of = self.noticed[self.breaks[number]["file"]], collections.Counter(), collections.Counter()
+        for seconds, test in tests:
+            rare[binary_of(test)] += rarely[test]
+            seconds_of[binary_of(test)] += seconds
+        value = {binary: (noticed[binary] + rare[binary]) / (seconds_of[binary] + 5) for binary in seconds_of}
+        rest.sort(key=lambda test: (-value[binary_of(test[1])], test[1]))
         until_now = itertools.accumulate(seconds for seconds, _test in rest)
-        return quick + near + [test for test, seconds in zip(rest, until_now) if seconds < patience]
+        return quick + near + [test for test, seconds in zip(rest, until_now) if seconds < AT_A_TIME * patience]
 
     def near(self, number):
         """How rarely met what is that each test meets within some lines."""
@@ -402,7 +406,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="those to judge, if not all")
     parser.add_argument("--in", dest="folder", type=Path, required=True, help="a checkout of its own, made if it is not there")
-    parser.add_argument("--patience", type=int, default=30, help="seconds of tests that a break is shown to besides those "
+    parser.add_argument("--patience", type=int, default=30, help="seconds, more or less, that a break is shown to tests besides those "
                         "that will most likely notice it; all together take a quarter of an hour")
     parser.add_argument("--again", action="store_true", help="also files that were judged as they are")
     given = parser.parse_args()
@@ -415,6 +419,9 @@ def main():
     look(checkout, binaries, looked)
     guide = Guide(breaks, looked.known)
     verdicts = Kept(checkout.folder / "target/mutants-verdicts.jsonl")
+    for one in breaks:
+        by = verdicts.known.get(verdict_of(one), "nobody")
+        guide.noticed[one["file"]].update([] if by.startswith("nobody") else [by])
 
     judged = Judged(HERE / "mutants.judged")
 

@@ -144,8 +144,11 @@ fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
         let results = world.results(&[&job, "--limit", "2"]);
         assert_eq!(results["outcomes"], outcomes, "{results}");
         assert_eq!(results["cost_usd"].is_number(), is_known, "{prompts:?}: {results}");
-        let listed = world.reply(&["list", "--local"])["jobs"][0]["cost_usd"].clone();
-        assert_eq!(listed.is_number(), is_known, "{prompts:?}: {listed}");
+        let listed =
+            || world.reply(&["list", "--local"])["jobs"].as_array().unwrap().last().unwrap()["cost_usd"].clone();
+        assert_eq!(listed().is_number(), is_known, "{prompts:?}: {}", listed());
+        world.run(&["retry", &job]);
+        assert_eq!(listed().is_number(), is_known, "{prompts:?}, when it is repeated: {}", listed());
     }
 }
 
