@@ -100,12 +100,18 @@ fn room_grows_over_what_another_retry_of_the_same_job_tried() {
     let limit = |limit: i64| json!({"maxOutputTokens": limit});
     let job = ended(
         &world,
-        &[line("cut", "[[simulate:tight]] a", limit(100)), line("failed", "[[simulate:failed]] b", limit(9))],
+        &[line("cut", "t [[simulate:tight]]", limit(100)), line("failed", "[[simulate:failed]] b", limit(9))],
     );
-    retried(&world, &[&job, "--outcome", "truncated"]);
+    let first = retried(&world, &[&job, "--outcome", "truncated"]);
     let second = retried(&world, &[&job, "--outcome", "failed", "--outcome", "truncated"]);
     let sent = configs(&uploaded(&world, second["job"].as_str().unwrap()));
     assert_eq!(sent, [("cut".into(), limit(400)), ("failed".into(), limit(9))]);
+    // What the retry of a retry tried counts as well.
+    let of_first = retried(&world, &[first["job"].as_str().unwrap()]);
+    assert_eq!(configs(&uploaded(&world, of_first["job"].as_str().unwrap())), [("cut".into(), limit(400))]);
+    let third = retried(&world, &[&job]);
+    let sent = configs(&uploaded(&world, third["job"].as_str().unwrap()));
+    assert!(sent.contains(&("cut".into(), limit(800))), "{sent:?}");
 }
 
 #[test]
