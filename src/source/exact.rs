@@ -65,8 +65,8 @@ fn number_at(json: &[u8], start: usize) -> &str {
     std::str::from_utf8(rest.get(..length).unwrap_or_default()).unwrap_or_default()
 }
 
-/// Whether the number says the same when it was read: a whole one within 64 bits, any other one if as many digits as
-/// it has are right.
+/// Whether the number says the same when it was read: a whole one within 64 bits, any other one if it is written again as it
+/// was, or as many digits as it has are right.
 fn survives(number: &str) -> bool {
     if number.len() <= SURE {
         return true;
@@ -78,7 +78,9 @@ fn survives(number: &str) -> bool {
     if digits.len() <= SURE {
         return true;
     }
-    number.parse::<f64>().is_ok_and(|read| self::digits(&format!("{read:.*e}", digits.len() - 1)) == digits)
+    let Ok(read) = number.parse::<f64>() else { return false };
+    let again = [format!("{read:e}"), format!("{read:.*e}", digits.len() - 1)];
+    again.iter().any(|written| self::digits(written) == digits)
 }
 
 /// The digits of a number that say something, wherever its point stands.
@@ -111,6 +113,7 @@ mod tests {
             ("0.1000000000000000055511151231257827", true),
             ("0.10000000000000000000000", true),
             ("1.7976931348623157e308", true),
+            ("-1253857642997022.3", true),
             ("1234567890123456.78", false),
             ("9007199254740993.5", false),
             ("0.30000000000000000001", false),
