@@ -199,6 +199,11 @@ impl ResultIndex {
         entry.map(|entry| read(&self.files, entry, window)).transpose()
     }
 
+    /// Whether there are lines that nobody has asked for.
+    pub fn has_strangers(&self) -> bool {
+        (0..self.len()).any(|number| !self.asked.has(number))
+    }
+
     /// The lines that nobody has asked for.
     pub fn strangers(&self) -> Result<Strangers> {
         let mut strangers = Strangers::default();

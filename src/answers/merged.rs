@@ -91,17 +91,13 @@ impl Merged {
 
     /// The generations of which nobody knows what they cost: with lines that cannot be read; or, where results are missing,
     /// with others in their place.
-    pub fn unclear(&self, is_missing: bool) -> Result<Vec<u32>> {
-        let mut unclear = Vec::new();
-        for Generation { number, index, .. } in &self.generations {
+    pub fn unclear(&self, is_missing: bool) -> impl Iterator<Item = u32> {
+        let is_unclear = move |index: &ResultIndex| {
             let problems = &index.problems;
-            let misplaced =
-                is_missing && (problems.repeated + problems.contradicting > 0 || index.strangers()?.count > 0);
-            if problems.unreadable > 0 || misplaced {
-                unclear.push(*number);
-            }
-        }
-        Ok(unclear)
+            let is_misplaced = problems.repeated + problems.contradicting > 0 || index.has_strangers();
+            problems.unreadable > 0 || (is_missing && is_misplaced)
+        };
+        self.generations.iter().filter(move |one| is_unclear(&one.index)).map(|one| one.number)
     }
 
     /// Whether a line came back for this key.

@@ -110,3 +110,31 @@ impl Ledger {
         Ok(found.flatten().and_then(|origin| serde_json::from_str(&origin).ok()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_remembered_by_the_hash_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let origin = BuildOrigin {
+            source: Some("a.csv".into()),
+            reading: serde_json::json!({"format": "csv"}),
+            source_hash: None,
+            key: None,
+            model: None,
+            kind: Kind::Embed,
+            expects_json: false,
+            response_schema: None,
+            media_expires: None,
+            counted: None,
+            sample_of: None,
+            retry_call: None,
+        };
+        ledger.remember_build("aa", &origin).unwrap();
+        assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));
+        assert_eq!(ledger.build_origin("bb").unwrap(), None);
+    }
+}

@@ -4,8 +4,8 @@
 //!
 //! One object: `format`, `version`, `exported_at`, then the lists `jobs` (each with its `parts`), `builds`, `uploads`
 //! and `events`. Names are those of the ledger's columns, times RFC 3339 in UTC, costs in US dollars, absent is `null`.
-//! `builds[].origin` and `jobs[].build` are objects; the detail of a `call` event is the object `call`. Later versions of this program
-//! may add fields; a field that changes or goes raises the version.
+//! `builds[].origin` and `jobs[].build` are objects; the detail of a `call` event is the object `call`. Later versions of
+//! this program may add fields; a field that changes or goes raises the version.
 //!
 //! A column is in it only if it is named here, so that no secret slips in with a new one.
 

@@ -1,4 +1,3 @@
-use super::builds::BuildOrigin;
 use super::calls::RemoteCall;
 use super::events::Asked;
 use super::limits::{Enqueued, Learned};
@@ -305,29 +304,6 @@ fn a_call_is_an_event_of_the_job_whose_batch_or_file_it_was_about() {
     assert_eq!((without.events.len(), without.older, without.calls), (3, 0, 5));
     let newest = all(true, Some(2));
     assert_eq!((newest.events.len(), newest.older, newest.calls), (2, 6, 0));
-}
-
-#[test]
-fn a_build_is_remembered_by_the_hash_of_its_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(folder.path()).unwrap();
-    let origin = BuildOrigin {
-        source: Some("a.csv".into()),
-        reading: serde_json::json!({"format": "csv"}),
-        source_hash: None,
-        key: None,
-        model: None,
-        kind: Kind::Embed,
-        expects_json: false,
-        response_schema: None,
-        media_expires: None,
-        counted: None,
-        sample_of: None,
-        retry_call: None,
-    };
-    ledger.remember_build("aa", &origin).unwrap();
-    assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));
-    assert_eq!(ledger.build_origin("bb").unwrap(), None);
 }
 
 #[test]

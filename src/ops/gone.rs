@@ -43,10 +43,11 @@ pub(super) fn explained(error: Error, job: &JobRecord, owner: &str) -> Error {
         ErrorKind::NotFound | ErrorKind::Auth if job.is_foreign_to(owner) => {
             let cause =
                 format!("it was submitted with another key, or at another address, than is set now: {}", error.cause());
-            Error::new(error.kind(), error.act(), cause)
+            error
+                .with_cause(cause)
                 .hint("a job is seen only with keys of its own project: start this program with one; the job goes on meanwhile")
         }
-        ErrorKind::NotFound => Error::new(error.kind(), error.act(), error.cause()).hint(format!(
+        ErrorKind::NotFound => error.hint(format!(
             "it was deleted elsewhere, is older than the API keeps, or does not show up: check_status {{\"jobs\": \
              [\"{}\"]}} in {} minutes settles that",
             job.handle,

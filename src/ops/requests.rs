@@ -130,7 +130,7 @@ fn not_there(job: &JobRecord, path: &str, e: Error) -> Error {
     };
     let cause = format!("its request file was at {path}: {}", e.cause());
     let works = format!("check_status and get_results {{\"job\": \"{}\"}} work without it", job.handle);
-    Error::new(e.kind(), reading(job), cause).hint(format!("{way_out}; {works}"))
+    e.with_act(reading(job)).with_cause(cause).hint(format!("{way_out}; {works}"))
 }
 
 /// What was hashed and estimated is what is to be paid for.

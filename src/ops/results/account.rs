@@ -199,11 +199,11 @@ impl<'m> Account<'m> {
     pub(in crate::ops) fn finish(mut self) -> Result<(Counted, Option<Written>)> {
         self.counted.shown = self.samples.shown;
         let is_missing = self.counted.summary.outcomes.missing > 0;
-        let unclear = self.merged.unclear(is_missing)?;
-        if !unclear.is_empty() {
+        let mut unclear = self.merged.unclear(is_missing).peekable();
+        if unclear.peek().is_some() {
             self.counted.summary.doubt_cost();
         }
-        self.counted.costs.leave_out(unclear.into_iter());
+        self.counted.costs.leave_out(unclear);
         Ok((self.counted, self.writer.map(AnswerWriter::finish).transpose()?))
     }
 

@@ -131,7 +131,8 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     let mut rows = found.map_err(|e| match e.kind() {
         ErrorKind::NotFound | ErrorKind::PathNotAllowed => {
             let cause = format!("its data set was at {source}: {}", e.cause());
-            Error::new(e.kind(), format!("joining the answers of {}", job.handle), cause)
+            e.with_act(format!("joining the answers of {}", job.handle))
+                .with_cause(cause)
                 .hint("put it back there; or leave join out, and format source: the answers carry their keys")
         }
         _ => e,

@@ -297,7 +297,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
             monitor.check(&act)?;
         }
     }
-    costs.leave_out(merged.unclear(is_missing)?.into_iter());
+    costs.leave_out(merged.unclear(is_missing));
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
     let is_it = |retry: &Running| retry.job.model == task.model && is_retry_of(&retry.job, &sha256, &task.job.handle);
@@ -310,16 +310,13 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
 
 /// How many retries, one of the other, led to this generation.
 fn times_repeated(members: &[Member], generation: u32) -> u32 {
-    let retried = |member: &Member| member.job.retry_of.clone();
     let mut next = members.iter().find(|member| member.number == generation).filter(|member| member.number > 0);
     let mut times = 0;
     while let Some(member) = next {
         times += 1;
-        let of = retried(member);
         // A retry is numbered after what it repeats.
-        next = members
-            .iter()
-            .find(|other| (1..member.number).contains(&other.number) && of.as_ref() == Some(&other.job.handle));
+        let is_parent = |other: &&Member| member.job.retry_of.as_ref() == Some(&other.job.handle);
+        next = members.iter().filter(|other| (1..member.number).contains(&other.number)).find(is_parent);
     }
     times
 }
