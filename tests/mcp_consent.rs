@@ -233,7 +233,11 @@ fn a_model_that_nobody_named_is_chosen_by_the_user_once() {
     let world = world();
     let mut session = Session::start(&world, "10");
     let arguments = json!({"input": "open.jsonl"});
-    is_declined(&session.call("create_batch", &arguments, &[json!({"action": "cancel"})]).0);
+    let (unanswered, _) = session.call("create_batch", &arguments, &[json!({"action": "cancel"})]);
+    is_declined(&unanswered);
+    // A client without a user at hand says at once that there is no answer: its model is told how to go on.
+    let text = unanswered["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("the same call with \"model\": \"gemini-3"), "{text}");
     for other in [json!("gemini-3-pro-preview"), json!(true), json!(["gemini-3.8-flash"])] {
         let choice = json!({"action": "accept", "content": {"model": other}});
         let (result, _) = session.call("create_batch", &arguments, &[choice]);

@@ -256,7 +256,8 @@ fn every_client_has_a_row_and_what_it_is_told_starts_this_program() {
 
     let rows: Vec<&str> = connecting.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     let clients: Vec<&str> = rows.iter().map(|row| row.split('|').nth(1).unwrap().trim()).collect();
-    let named = ["Claude Code", "Claude Desktop", "Cursor", "Windsurf", "VS Code", "Codex", "Gemini CLI", "Zed"];
+    let named =
+        ["Claude Code", "Claude Desktop", "Cursor", "Windsurf", "VS Code", "Codex", "Gemini CLI", "Zed", "opencode"];
     assert_eq!(clients, named);
     for row in &rows {
         let (commands, other): (Vec<&str>, Vec<&str>) =
@@ -277,11 +278,13 @@ fn every_client_has_a_row_and_what_it_is_told_starts_this_program() {
     }
 
     let configurations = blocks(connecting, "json");
-    assert_eq!(configurations.len(), 5, "{configurations:?}");
+    assert_eq!(configurations.len(), 6, "{configurations:?}");
     for text in &configurations {
         let configuration: Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         let objects = objects(&configuration);
-        let commands: Vec<&str> = objects.iter().filter_map(|object| object["command"].as_str()).collect();
+        // One client writes the command as a list.
+        let written = objects.iter().map(|object| &object["command"]);
+        let commands: Vec<&str> = written.filter_map(|command| command.as_str().or(command[0].as_str())).collect();
         assert_eq!(commands.len(), 1, "{text}");
         assert_eq!(commands[0].split(' ').next(), Some(program), "{text}");
     }

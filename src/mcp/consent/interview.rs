@@ -38,7 +38,7 @@ pub(in crate::mcp) struct Question {
     /// What is not done without an answer.
     pub(in crate::mcp) act: &'static str,
     /// What to do then instead.
-    pub(in crate::mcp) hint: &'static str,
+    pub(in crate::mcp) hint: String,
     /// What says in the call itself that the user agreed, where they cannot be asked any more.
     pub(in crate::mcp) in_the_call: &'static str,
 }
@@ -77,7 +77,7 @@ impl Takes {
 
 impl Question {
     fn declined(&self, why: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Declined, self.act, why).hint(self.hint)
+        Error::new(ErrorKind::Declined, self.act, why).hint(&self.hint)
     }
 
     fn unheard(&self) -> Error {
@@ -100,14 +100,14 @@ impl Question {
     fn heard(&self, answer: &ElicitResult) -> Result<Value> {
         match (&answer.action, answer.content.as_ref().and_then(|content| content.get(self.name))) {
             (ElicitationAction::Accept, Some(Value::Bool(false))) | (ElicitationAction::Decline, _) => {
-                Err(self.declined("the user said no"))
+                Err(self.declined("the user said no, or the client said it for them"))
             }
             (ElicitationAction::Accept, Some(value)) if self.takes.takes(value) => Ok(value.clone()),
             (ElicitationAction::Accept, Some(value)) => {
                 let said = one_line(&clip(&value.to_string(), MOST_SAID_BYTES));
                 Err(self.declined(format!("the answer is {said}, and {}", self.takes.what())))
             }
-            _ => Err(self.declined("the user gave no answer")),
+            _ => Err(self.declined("no answer came from the user, or the client runs without one")),
         }
     }
 }
@@ -233,7 +233,7 @@ async fn within_the_call(
             Err(e) => Err(question.declined(format!("the client could not ask the user: {e}"))),
         },
         () = cancellation.cancelled() => {
-            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(question.hint))
+            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
         }
     }
 }

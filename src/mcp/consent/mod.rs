@@ -175,7 +175,9 @@ async fn whether_at_this_price(app: &App, planned: &CreateReply, again: &str) ->
         form: yes_or_no("pay", "Submit and pay")?,
         takes: Takes::Yes,
         act: "submitting the job",
-        hint: "nothing was sent; ask the user what to change: model, rows, maxOutputTokens",
+        hint: "nothing was sent; ask the user what to change: model, rows, maxOutputTokens. Where nobody is there to be asked, they \
+               can set GEMINI_BATCH_CONFIRM_ABOVE_USD for this server beforehand"
+            .to_owned(),
         in_the_call: "pass max_cost_usd with a price that they agreed to",
     }))
 }
@@ -197,7 +199,7 @@ fn whether_to_remove(planned: &DeleteReply) -> Result<Option<Question>> {
         form: yes_or_no("remove", "Remove it")?,
         takes: Takes::Yes,
         act: "removing the job",
-        hint: "nothing was removed",
+        hint: "nothing was removed".to_owned(),
         in_the_call: "pass confirm: true if the user agreed to it",
     }))
 }
@@ -222,7 +224,10 @@ fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
         form: form.map_err(|e| Error::internal("offering models", e))?,
         takes: Takes::OneOf(names),
         act: "choosing a model",
-        hint: "nothing was sent; ask the user for a model and pass it as model",
+        hint: format!(
+            "nothing was sent; ask the user for a model. Where they leave it to you, or nobody is there to be asked: the same call \
+             with \"model\": \"{model}\""
+        ),
         in_the_call: "pass the model that they named",
     })
 }

@@ -1,0 +1,127 @@
+"""Has real agents do the whole job with the server, each set up as README says, with a scripted model in place of theirs.
+
+    python agents.py BINARY NODE_FOLDER
+
+NODE_FOLDER is where package.json was installed. What the model does is what the server's replies say comes next
+(scripted_model.py). Prints one line an agent; exits with 1 if any failed.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import scripted_model
+import story
+
+PATIENCE = 180
+README = (story.HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+TASK = "What is it like on each of the planets in planets.csv?"
+
+
+def from_readme(before, language, arguments="[]"):
+    """The block that README shows for a client, here with the simulator."""
+    block = re.search(rf"{before}:\n\n```{language}\n(.*?)```", README, re.DOTALL).group(1)
+    assert block.count(arguments) == 1, block
+    simulating = [*json.loads(arguments), "--simulate"]
+    return block.replace(arguments, json.dumps(simulating))
+
+
+class ClaudeCode:
+    files = {
+        "project/.mcp.json": from_readme("reads that shape", "json"),
+        "home/.claude/settings.json": json.dumps({"enableAllProjectMcpServers": True, "permissions": {"allow": ["mcp__gemini-batch"]}}),
+    }
+    command = ["claude", "-p", TASK]
+    # Otherwise it shows its model no tools before they are searched for, and this one searches for none.
+    own = {"ANTHROPIC_API_KEY": "none", "ENABLE_TOOL_SEARCH": "false", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    address = "ANTHROPIC_BASE_URL"
+
+
+class GeminiCli:
+    files = {
+        "project/.gemini/settings.json": from_readme("Gemini CLI", "json"),
+        "home/.gemini/settings.json": json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}),
+        "home/.gemini/trustedFolders.json": json.dumps({"$PROJECT": "TRUST_FOLDER"}),
+    }
+    command = ["gemini", "--yolo", "--model", "gemini-2.5-flash", "--prompt", TASK]
+    own = {"GEMINI_API_KEY": "none"}
+    address = "GOOGLE_GEMINI_BASE_URL"
+
+
+class Codex:
+    files = {"home/.codex/config.toml": from_readme("Codex", "toml")}
+    provider = 'model_providers.scripted={name="scripted", base_url="$ADDRESS/v1", wire_api="responses"}'
+    command = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox",
+               "-c", 'model_provider="scripted"', "-c", 'model="scripted"', "-c", provider, TASK]
+    own = {}
+    address = None
+
+
+class OpenCode:
+    provider = {"npm": "@ai-sdk/openai-compatible", "options": {"baseURL": "$ADDRESS/v1", "apiKey": "none"}, "models": {"scripted": {}}}
+    files = {
+        "project/opencode.json": from_readme("opencode", "json", '["gemini-batch-mcp"]'),
+        "home/.config/opencode/opencode.json": json.dumps({"model": "scripted/scripted", "provider": {"scripted": provider}}),
+    }
+    command = ["opencode", "run", TASK]
+    own = {}
+    address = None
+
+
+AGENTS = [ClaudeCode, GeminiCli, Codex, OpenCode]
+
+
+def put(folder, agent, address):
+    for name, text in agent.files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.replace("$ADDRESS", address).replace("$PROJECT", str(folder / "project")), encoding="utf-8")
+
+
+def run_agent(agent, folder, binary, node_folder, address):
+    """What the agent prints."""
+    (folder / "bin").mkdir()
+    # The server is found as README's settings name it: in the PATH.
+    (folder / "bin/gemini-batch-mcp").symlink_to(binary)
+    node_programs = pathlib.Path(node_folder).resolve() / "node_modules/.bin"
+    env = {"HOME": str(folder / "home"), "PATH": f"{folder}/bin:{node_programs}:/usr/bin:/bin", **agent.own}
+    if agent.address:
+        env[agent.address] = address
+    command = [str(node_programs / agent.command[0]), *(part.replace("$ADDRESS", address) for part in agent.command[1:])]
+    done = subprocess.run(
+        command, cwd=folder / "project", env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False, text=True
+    )
+    return done.stdout + done.stderr
+
+
+def check(agent, binary, node_folder):
+    model = scripted_model.ScriptedModel()
+    with story.stage() as (folder, _), scripted_model.serving(model) as address:
+        folder = pathlib.Path(folder).resolve()
+        (folder / "project").mkdir()
+        (folder / "planets.csv").rename(folder / "project/planets.csv")
+        put(folder, agent, address)
+        said = run_agent(agent, folder, binary, node_folder, address)
+    tools = [tool for tool, _arguments in model.calls]
+    told = "\n".join([said, *map(str, model.calls), *model.replies[-1:]])
+    assert sorted(model.offered) == sorted(story.TOOLS), f"{sorted(model.offered)}\n{told}"
+    assert all(schema["properties"] for schema in model.offered.values()), model.offered
+    assert list(dict.fromkeys(tools)) == ["build_jsonl", "create_batch", "check_status", "get_results"], told
+    # Nobody is there to choose a model: an agent that says it could ask is told how to go on without.
+    assert tools.count("create_batch") <= 2 and tools.count("get_results") == 1, told
+    assert re.search(rf"{story.ROWS} answered|\"answered\":\s*{story.ROWS}\b", model.replies[-1]), told
+
+
+def run(binary, node_folder):
+    failed = 0
+    for agent in AGENTS:
+        failed += story.report(f"{agent.__name__} does the job", lambda: check(agent, binary, node_folder))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(run(str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]))
