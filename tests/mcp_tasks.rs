@@ -235,19 +235,14 @@ fn what_a_build_is_made_of_is_not_kept_and_so_it_is_not_made_again() {
 }
 
 #[test]
-fn questions_come_before_the_task() {
+fn a_question_that_comes_up_before_ends_the_call() {
     let world = World::new();
     world.write("requests.jsonl", r#"{"key":"a","request":{"contents":[{"parts":[{"text":"Hello"}]}]}}"#);
     world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_secs(8)));
-    let mut server = Server::start_with(|command| {
-        *command = world.command();
-        command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    });
+    let mut server = asking_server(&world);
     let create = json!({"input": "requests.jsonl", "model": "gemini-3-flash-preview"});
     let asking = |more: Value| {
-        let mut call = call("create_batch", &create);
-        call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"]["elicitation"] = json!({});
+        let mut call = asked_about("create_batch", &create);
         call["params"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         call
     };
@@ -262,6 +257,73 @@ fn questions_come_before_the_task() {
     assert_eq!(server.ask(&update)["result"], json!({"resultType": "complete"}));
     let task = ended(|| server.ask(&about("tasks/get", &id)));
     assert_eq!(task["result"]["structuredContent"]["submission"], "created", "{task}");
+}
+
+/// A server that asks before every job.
+fn asking_server(world: &World) -> Server {
+    Server::start_with(|command| {
+        *command = world.command();
+        command.env("GEMINI_BATCH_CONFIRM_ABOVE_USD", "0");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    })
+}
+
+/// A call of a client that knows tasks and can ask its user.
+fn asked_about(tool: &str, arguments: &Value) -> Value {
+    let mut call = call(tool, arguments);
+    call["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"]["elicitation"] = json!({});
+    call
+}
+
+#[test]
+fn a_question_that_comes_up_later_is_asked_by_the_task() {
+    let world = World::new();
+    let mut server = asking_server(&world);
+    // What there is to ask again is in results that come slowly.
+    let begin = |server: &mut Server, prompt: &str| {
+        let prompt = format!("[[simulate:failed]] {prompt}");
+        world.write(
+            "r.jsonl",
+            &json!({"key": "a", "request": {"contents": [{"parts": [{"text": prompt}]}]}}).to_string(),
+        );
+        let job = world.reply(&["create", "r.jsonl", "--model", "gemini-3-flash-preview"])["job"].clone();
+        world.run(&["status", job.as_str().unwrap(), "--wait"]);
+        world.simulator.faults().next(Call::Download, Fault::Delay(Duration::from_secs(4)));
+        let id = id_of(&server.ask(&asked_about("retry_batch", &json!({"job": job}))));
+        let task = ended(|| server.ask(&about("tasks/get", &id)));
+        assert_eq!(task["status"], "input_required", "{task}");
+        assert!(task["statusMessage"].as_str().unwrap().contains("answer of its user"), "{task}");
+        let (key, question) = task["inputRequests"].as_object().unwrap().iter().next().unwrap();
+        assert_eq!(question["method"], "elicitation/create", "{task}");
+        assert!(question["params"]["message"].as_str().unwrap().contains("Submit 1 request"), "{task}");
+        (id, key.clone())
+    };
+    let answer = |server: &mut Server, id: &str, key: &str, answer: Value| {
+        let update = knowing("tasks/update", json!({"taskId": id, "inputResponses": {key: answer}}));
+        assert_eq!(server.ask(&update)["result"], json!({"resultType": "complete"}));
+        server.ask(&about("tasks/get", id))["result"].clone()
+    };
+    let yes = json!({"action": "accept", "content": {"pay": true}});
+
+    let (id, key) = begin(&mut server, "first");
+    let still = answer(&mut server, &id, "something else", yes.clone());
+    assert_eq!(still["status"], "input_required", "{still}");
+    answer(&mut server, &id, &key, json!({"action": "decline"}));
+    let task = ended(|| server.ask(&about("tasks/get", &id)));
+    assert_eq!((&task["status"], &task["result"]["isError"]), (&json!("completed"), &json!(true)), "{task}");
+    assert!(task["result"]["content"][0]["text"].as_str().unwrap().contains("kind: declined"), "{task}");
+
+    // Whoever gives the task up is not asked any more, and nothing is sent.
+    let (id, key) = begin(&mut server, "second");
+    server.ask(&about("tasks/cancel", &id));
+    answer(&mut server, &id, &key, yes.clone());
+    assert_eq!(server.ask(&about("tasks/get", &id))["result"]["status"], "cancelled");
+
+    let (id, key) = begin(&mut server, "third");
+    answer(&mut server, &id, &key, yes);
+    let task = ended(|| server.ask(&about("tasks/get", &id)));
+    assert_eq!(task["result"]["structuredContent"]["submission"], "created", "{task}");
+    assert_eq!(world.jobs_at_the_api(), 3 + 1);
 }
 
 #[test]

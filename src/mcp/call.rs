@@ -46,9 +46,8 @@ impl<A: DeserializeOwned> Call<A> {
         (&mut self.interview, &self.monitor)
     }
 
-    /// Tells the client how far the call has come, and the call when the client gives up. There is nothing to ask first.
+    /// Tells the client how far the call has come, and the call when the client gives up.
     pub(super) fn monitor(&self) -> &McpMonitor {
-        self.monitor.begins();
         &self.monitor
     }
 }

@@ -121,7 +121,7 @@ impl ServerHandler for BatchServer {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        sound("tasks/update", async { tasks::update(self, &request.task_id, &context) }).await
+        sound("tasks/update", async { tasks::update(self, &request.task_id, request.input_responses, &context) }).await
     }
 
     async fn cancel_task(

@@ -34,7 +34,7 @@ use rmcp::model::Tool;
 use crate::ops::App;
 use places::{Places, Share};
 use subscriptions::Subscriptions;
-use tasks::Owner;
+use tasks::{Courses, Owner};
 
 /// What is not logged unless it is asked for. The SDK takes note of each refusal, which the client has heard as well,
 /// and calls it an error when a client that gave up is gone before its answer.
@@ -65,6 +65,8 @@ pub struct BatchServer {
     tools: Arc<Tools>,
     /// Those of the client of this connection or session.
     subscriptions: Subscriptions,
+    /// What goes on behind the tasks of this process.
+    courses: Courses,
     /// Calls that listen.
     listening: Places<Option<Owner>>,
     /// Whose the tasks of a connection are on which nobody logs in.
@@ -78,6 +80,7 @@ impl Clone for BatchServer {
             app: self.app.clone(),
             tools: self.tools.clone(),
             subscriptions: Subscriptions::default(),
+            courses: self.courses.clone(),
             listening: self.listening.clone(),
             owner: self.owner.clone(),
         }
@@ -104,7 +107,8 @@ impl BatchServer {
         }
         let tools = Arc::new(Tools { router, listed });
         let listening = subscriptions::places(Share::All);
-        Self { app, tools, subscriptions: Subscriptions::default(), listening, owner: None }
+        let (subscriptions, courses) = (Subscriptions::default(), Courses::default());
+        Self { app, tools, subscriptions, courses, listening, owner: None }
     }
 
     /// The same for callers who may have no more than a share each.

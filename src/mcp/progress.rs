@@ -61,13 +61,6 @@ impl McpMonitor {
         });
         Self { cancellation: context.ct.clone(), relay, course }
     }
-
-    /// The user was asked whatever there was to ask: from now on the call may become a task.
-    pub(super) fn begins(&self) {
-        if let Some(course) = &self.course {
-            course.begins();
-        }
-    }
 }
 
 impl Monitor for McpMonitor {

@@ -1,5 +1,6 @@
 //! How a user is asked: by a request within the call, or by ending the call with the question.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
@@ -15,10 +16,12 @@ use super::seal::{Seal, Standing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::text::{clip, one_line};
 use crate::mcp::handler::{cannot_push, has_lost_session};
+use crate::mcp::tasks::Course;
 use crate::progress::BY_THE_CALLER;
 
-/// How long a call waits for its user. Later the answer is no.
+/// How long a call waits for its user, and how long a task does. Later the answer is no.
 const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE_OF_TASK: Duration = Duration::from_secs(3600);
 /// Bytes of an answer that is told because it is none.
 const MOST_SAID_BYTES: usize = 80;
 
@@ -96,6 +99,17 @@ impl Question {
         }
     }
 
+    fn request(&self) -> InputRequest {
+        InputRequest::Elicitation(ElicitRequest::new(self.form()))
+    }
+
+    /// An answer that did not come as one of its own.
+    fn brought(&self, answer: Value) -> Result<Value> {
+        let answer: ElicitResult = serde_json::from_value(answer)
+            .map_err(|e| self.declined(format!("the client's answer cannot be read: {e}")))?;
+        self.heard(&answer)
+    }
+
     /// Only a form that was filled in, and with what was asked for, is an answer.
     fn heard(&self, answer: &ElicitResult) -> Result<Value> {
         match (&answer.action, answer.content.as_ref().and_then(|content| content.get(self.name))) {
@@ -129,8 +143,8 @@ enum Way {
     Lost,
     /// Up to 2025-11-25: by a request to the client, which answers it.
     Session { peer: Peer<RoleServer>, cancellation: CancellationToken },
-    /// From 2026-07-28 on: by ending the call.
-    Rounds { seal: Seal, brought: InputResponses },
+    /// From 2026-07-28 on: by ending the call, or by the task that it has become.
+    Rounds { seal: Seal, brought: InputResponses, course: Option<Arc<Course>> },
 }
 
 /// The questions of one call.
@@ -160,7 +174,8 @@ impl Interview {
                 Some(sealed) => seal.open(sealed).ok_or_else(not_of_this_call)?,
                 None => Standing::default(),
             };
-            return Ok(Self { way: Way::Rounds { seal, brought: brought.unwrap_or_default() }, standing });
+            let course = context.extensions.get::<Arc<Course>>().cloned();
+            return Ok(Self { way: Way::Rounds { seal, brought: brought.unwrap_or_default(), course }, standing });
         }
         let way = match cannot_push(context) {
             true => Way::Never,
@@ -181,7 +196,20 @@ impl Interview {
 
     /// Whether answers come while the call waits for them, minutes after what they were asked for.
     pub(super) fn waits(&self) -> bool {
-        matches!(self.way, Way::Session { .. })
+        match &self.way {
+            Way::Session { .. } => true,
+            Way::Rounds { course, .. } => course.as_ref().is_some_and(|course| course.left().is_cancelled()),
+            Way::Never | Way::Lost => false,
+        }
+    }
+
+    /// Of a call that may become a task.
+    #[cfg(feature = "_conformance")]
+    pub(in crate::mcp) fn course(&self) -> Option<Arc<Course>> {
+        match &self.way {
+            Way::Rounds { course, .. } => course.clone(),
+            _ => None,
+        }
     }
 
     /// Asks, unless the same was answered in a round before. Fails if the user does not agree.
@@ -195,14 +223,15 @@ impl Interview {
             Way::Session { peer, cancellation } => {
                 within_the_call(peer, cancellation, question).await.map(Heard::Answer)
             }
-            Way::Rounds { seal, brought } => {
+            Way::Rounds { seal, brought, course } => {
                 let is_open = self.standing.asked == question.name && self.standing.about == question.about;
                 let Some(answer) = brought.remove(question.name).filter(|_| is_open) else {
-                    return later(seal, &mut self.standing, question);
+                    return match course.as_ref().filter(|course| !course.ends_with_question()) {
+                        Some(course) => by_the_task(course, question).await.map(Heard::Answer),
+                        None => later(seal, &mut self.standing, question),
+                    };
                 };
-                let answer: ElicitResult = serde_json::from_value(answer)
-                    .map_err(|e| question.declined(format!("the client's answer cannot be read: {e}")))?;
-                let value = question.heard(&answer)?;
+                let value = question.brought(answer)?;
                 self.standing.settled.insert(question.name.to_owned(), value.clone());
                 Ok(Heard::Answer(value))
             }
@@ -238,12 +267,24 @@ async fn within_the_call(
     }
 }
 
+/// Asks while the task of the call waits.
+pub(in crate::mcp) async fn by_the_task(course: &Course, question: &Question) -> Result<Value> {
+    tokio::select! {
+        answer = tokio::time::timeout(PATIENCE_OF_TASK, course.ask(question.name, question.request())) => match answer {
+            Ok(answer) => question.brought(answer),
+            Err(_) => Err(question.declined("the user gave no answer in time")),
+        },
+        () = course.stopped() => {
+            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
+        }
+    }
+}
+
 /// Ends the call with the question.
 fn later(seal: &Seal, standing: &mut Standing, question: &Question) -> Result<Heard> {
     question.name.clone_into(&mut standing.asked);
     standing.about.clone_from(&question.about);
     let sealed = seal.close(standing).ok_or_else(|| question.declined("there is no randomness for a seal"))?;
-    let request = InputRequest::Elicitation(ElicitRequest::new(question.form()));
-    let requests = [(question.name.to_owned(), request)].into();
+    let requests = [(question.name.to_owned(), question.request())].into();
     Ok(Heard::Later(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
 }

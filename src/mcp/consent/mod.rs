@@ -8,6 +8,8 @@
 mod interview;
 mod seal;
 
+#[cfg(feature = "_conformance")]
+pub(super) use interview::by_the_task;
 pub(super) use interview::{Heard, Interview, Question, Takes, can_ask};
 pub(super) use seal::Seal;
 

@@ -1,10 +1,15 @@
-//! The course of a call that may become a task: how far it is, and the order to stop.
+//! The course of a call that may become a task: how far it is, what it asks, and the order to stop.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use rmcp::model::InputRequest;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::questions::Questions;
 use crate::mcp::progress;
 use crate::ops::Ending;
 use crate::progress::Progress;
@@ -17,11 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(in crate::mcp) struct Course {
     /// The order to stop.
     pub(super) stop: CancellationToken,
+    /// What its user is asked once it is a task.
+    pub(super) questions: Questions,
     latest: watch::Sender<Option<Progress>>,
-    /// There is nothing more to ask the user.
-    begun: CancellationToken,
+    stage: Mutex<Stage>,
     /// It has become a task: nobody hears of its progress by the call any more.
     left: CancellationToken,
+}
+
+/// What a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It may become a task.
+    Call,
+    /// It ends with a question to its user, and becomes none.
+    Asking,
+    /// It has become one.
+    Task,
 }
 
 impl Course {
@@ -29,8 +46,9 @@ impl Course {
     pub(super) fn new(ending: &Ending) -> Self {
         Self {
             stop: ending.stop().child_token(),
+            questions: Questions::default(),
             latest: watch::Sender::new(None),
-            begun: CancellationToken::new(),
+            stage: Mutex::new(Stage::Call),
             left: CancellationToken::new(),
         }
     }
@@ -38,6 +56,7 @@ impl Course {
     /// That of a call which is a task already.
     pub(super) fn of_task(ending: &Ending) -> Self {
         let course = Self::new(ending);
+        *course.stage() = Stage::Task;
         course.left.cancel();
         course
     }
@@ -47,14 +66,27 @@ impl Course {
         self.latest.send_replace(Some(progress.clone()));
     }
 
-    /// What was to be asked is answered, and from now on it may become a task.
-    pub(in crate::mcp) fn begins(&self) {
-        self.begun.cancel();
+    /// Makes a task of the call, if that can be recorded, and unless it is about to end with a question.
+    pub(super) fn leave<T, E>(&self, record: impl FnOnce() -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+        let mut stage = self.stage();
+        if *stage == Stage::Asking {
+            return Ok(None);
+        }
+        let recorded = record()?;
+        if recorded.is_some() {
+            *stage = Stage::Task;
+            self.left.cancel();
+        }
+        Ok(recorded)
     }
 
-    /// From now on it is a task.
-    pub(super) fn leave(&self) {
-        self.left.cancel();
+    /// Whether a question may end the call, which then becomes no task. One that is a task asks by that.
+    pub(in crate::mcp) fn ends_with_question(&self) -> bool {
+        let mut stage = self.stage();
+        if *stage == Stage::Call {
+            *stage = Stage::Asking;
+        }
+        *stage == Stage::Asking
     }
 
     /// Cancelled once it is a task.
@@ -62,15 +94,49 @@ impl Course {
         &self.left
     }
 
-    /// When it has taken too long for an answer. Questions come first, and take as long as they take (SEP-2663, task
-    /// creation).
+    /// Asks the user of the task, and waits for the answer.
+    pub(in crate::mcp) async fn ask(&self, name: &str, question: InputRequest) -> Value {
+        self.questions.ask(name, question).await
+    }
+
+    /// When it is told to stop.
+    pub(in crate::mcp) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// When it has taken too long for an answer.
     pub(super) async fn takes_long(&self) {
-        self.begun.cancelled().await;
         tokio::time::sleep(PATIENCE).await;
     }
 
     /// How far it is, in words.
     pub(super) fn words(&self) -> Option<String> {
         self.latest.borrow().as_ref().map(progress::words)
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The courses of the tasks on which this process works, by their ids. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(in crate::mcp) struct Courses(Arc<Mutex<HashMap<String, Weak<Course>>>>);
+
+impl Courses {
+    /// Adds one, until it has come to its end.
+    pub(super) fn add(&self, id: &str, course: &Arc<Course>) {
+        let mut all = self.lock();
+        all.retain(|_, course| course.strong_count() > 0);
+        all.insert(id.to_owned(), Arc::downgrade(course));
+    }
+
+    /// That of a task, if this process works on it.
+    pub(super) fn of(&self, id: &str) -> Option<Arc<Course>> {
+        self.lock().get(id)?.upgrade()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Course>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

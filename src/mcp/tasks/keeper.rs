@@ -66,7 +66,7 @@ fn end(answer: Result<CallToolResponse, ErrorData>) -> (TaskState, String) {
             let words = if result.is_error == Some(true) { "the call failed; the result says why" } else { "done" };
             (TaskState::Completed(json(&result)), words.to_owned())
         }
-        // Questions are asked before a call becomes a task.
+        // A task asks by itself.
         Ok(_) => failed(&ErrorData::internal_error("the call ended with a question", None)),
         Err(error) => failed(&error),
     }

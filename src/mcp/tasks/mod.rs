@@ -5,13 +5,15 @@
 //! is a task, and the work goes on behind it. What becomes of it is in the ledger, for any server to tell that shares
 //! it. A task whose process died is taken up again when its owner asks for it, if that can do no harm (`again`).
 //!
-//! Only who declares the extension with a request of 2026-07-28 meets any of this. What the user is to be asked is asked
-//! before: a task never needs input. Changes are not pushed: the SDK knows no `taskIds` in `subscriptions/listen`.
+//! Only who declares the extension with a request of 2026-07-28 meets any of this. A question to the user that comes up
+//! before ends the call, later it is asked by the task (`questions`), by the process that works on it. Changes are not pushed:
+//! the SDK knows no `taskIds` in `subscriptions/listen`.
 
 mod again;
 mod course;
 mod keeper;
 mod owner;
+mod questions;
 
 use std::sync::Arc;
 
@@ -19,12 +21,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rmcp::RoleServer;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CreateTaskResult, DetailedTask, ErrorCode, ErrorData, GetTaskResult,
-    JsonObject, ProtocolVersion, ServerCapabilities, TASKS_EXTENSION_ID, Task, TaskPayload, TaskStatus,
+    InputResponses, JsonObject, ProtocolVersion, ServerCapabilities, TASKS_EXTENSION_ID, Task, TaskPayload, TaskStatus,
 };
 use rmcp::service::RequestContext;
 use serde_json::Value;
 
-pub(super) use course::Course;
+pub(super) use course::{Course, Courses};
 pub(super) use owner::{LooksOnly, Owner};
 
 use super::{BatchServer, only_reads, unguessable};
@@ -72,16 +74,16 @@ pub(super) async fn call(
         biased;
         answer = &mut work => return answer.unwrap_or_else(|e| Err(internal(&e.to_string()))),
         () = given_up.cancelled() => {}
-        () = course.takes_long() => match remembered(server, owner, &tool, &arguments, &course) {
+        () = course.takes_long() => match course.leave(|| remembered(server, owner, &tool, &arguments, &course)) {
             Ok(Some((task, hold))) => {
-                course.leave();
+                server.courses.add(&task.id, &course);
                 stops_with_the_call.disarm();
                 let seed = seed(server, &task);
                 server.app.ending().spawn(keep(server.app.clone(), task, hold, work, course));
                 return Ok(CreateTaskResult::new(seed).into());
             }
             // It stays a call like any other.
-            Ok(None) => tracing::info!("too many tasks: {tool} is answered when it is done"),
+            Ok(None) => {}
             Err(e) => tracing::warn!("no task could be recorded: {e}"),
         },
     }
@@ -124,7 +126,11 @@ fn remembered(
         arguments: again::kept(tool, arguments),
         message: course.words().unwrap_or_else(|| format!("{tool} goes on")),
     };
-    tasks::begin(&server.app, new)
+    let begun = tasks::begin(&server.app, new)?;
+    if begun.is_none() {
+        tracing::info!("too many tasks: {tool} is answered when it is done");
+    }
+    Ok(begun)
 }
 
 /// How a task stands (`tasks/get`). One on which nobody works any more is taken up again, or ended.
@@ -151,8 +157,13 @@ pub(super) fn get(
             }
         }
     }
+    let asked = server.courses.of(id).map(|course| course.questions.open()).unwrap_or_default();
+    if task.state == TaskState::Working && !asked.is_empty() {
+        task.message = Some("waits for an answer of its user".to_owned());
+    }
     let seed = seed(server, &task);
     let payload = match task.state {
+        TaskState::Working if !asked.is_empty() => TaskPayload::InputRequired { input_requests: asked },
         TaskState::Working => TaskPayload::Working,
         TaskState::Completed(result) => TaskPayload::Completed { result: object(result) },
         TaskState::Failed(error) => TaskPayload::Failed { error: object(error) },
@@ -177,6 +188,7 @@ fn begin_again(
     let course = Arc::new(Course::of_task(server.app.ending()));
     let request = CallToolRequestParams::new(task.tool.clone()).with_arguments(arguments);
     let work = begin(server, request, context, &course);
+    server.courses.add(&task.id, &course);
     server.app.ending().spawn(keep(server.app.clone(), task.clone(), hold, work, course));
 }
 
@@ -189,9 +201,22 @@ pub(super) fn cancel(server: &BatchServer, id: &str, context: &RequestContext<Ro
     Ok(())
 }
 
-/// Takes answers to questions of a task (`tasks/update`): there are none, and what was not asked is ignored (SEP-2663).
-pub(super) fn update(server: &BatchServer, id: &str, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
-    known(server, id, context).map(drop)
+/// Takes answers to questions of a task (`tasks/update`). What was not asked is ignored (SEP-2663).
+pub(super) fn update(
+    server: &BatchServer,
+    id: &str,
+    answers: InputResponses,
+    context: &RequestContext<RoleServer>,
+) -> Result<(), ErrorData> {
+    let task = known(server, id, context)?;
+    if !may_call(server, &task.tool, context) {
+        let words = format!("who may not call {} cannot answer what it asks", task.tool);
+        return Err(ErrorData::invalid_request(words, None));
+    }
+    if let Some(course) = server.courses.of(id) {
+        course.questions.answer(answers);
+    }
+    Ok(())
 }
 
 /// The task, if it is the caller's. Of another's nobody learns that it is there.

@@ -26,10 +26,7 @@ impl BatchServer {
         let (interview, monitor) = call.parts();
         match consent::before_create(&self.app, args, interview, monitor).await? {
             Settled::Ask(question) => Ok(Answer::Question(question)),
-            Settled::Go(args) => {
-                monitor.begins();
-                Ok(create::create(&self.app, args, monitor).await?.into())
-            }
+            Settled::Go(args) => Ok(create::create(&self.app, args, monitor).await?.into()),
         }
     }
 }

@@ -26,10 +26,7 @@ impl BatchServer {
         let (interview, monitor) = call.parts();
         match consent::before_retry(&self.app, args, interview, monitor).await? {
             Settled::Ask(question) => Ok(Answer::Question(question)),
-            Settled::Go(args) => {
-                monitor.begins();
-                Ok(retry::retry(&self.app, args, monitor).await?.into())
-            }
+            Settled::Go(args) => Ok(retry::retry(&self.app, args, monitor).await?.into()),
         }
     }
 }
