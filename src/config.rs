@@ -2,6 +2,7 @@
 
 pub mod http;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl Config {
         let mut roots = flags.roots.clone();
         if roots.is_empty() {
             roots =
-                env_text("GEMINI_BATCH_ROOTS").map(|text| std::env::split_paths(&text).collect()).unwrap_or_default();
+                env_path("GEMINI_BATCH_ROOTS").map(|text| std::env::split_paths(&text).collect()).unwrap_or_default();
         }
         let own_root = if roots.is_empty() && caller == Caller::Agent { own_root(&here, &mut notes)? } else { None };
         if roots.is_empty() {
@@ -308,7 +309,13 @@ fn setting<T>(flag: Option<T>, variable: &str, parse: impl Fn(&str) -> Result<T,
 
 /// A path by its flag, else by its variable.
 fn path(flag: Option<&PathBuf>, variable: &str) -> Option<PathBuf> {
-    flag.cloned().or_else(|| env_text(variable).map(PathBuf::from))
+    flag.cloned().or_else(|| env_path(variable).map(PathBuf::from))
+}
+
+/// A variable that names folders, which need not be text.
+fn env_path(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name)?;
+    if value.to_str().is_none() { Some(value) } else { env_text(name).map(OsString::from) }
 }
 
 /// A variable's trimmed value; one set to nothing, as client configurations do, counts as unset.

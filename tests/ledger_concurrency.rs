@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gemini_batch_mcp::job::{ContentHash, Handle, JobState, Kind};
+use gemini_batch_mcp::ledger::lease::Holder;
 use gemini_batch_mcp::ledger::steps::Observation;
 use gemini_batch_mcp::ledger::{Intended, Ledger, NewJob, NewPart, PartId, Turn};
 use serde_json::{Value, json};
@@ -64,7 +65,10 @@ fn nothing_that_many_threads_write_with_ledgers_of_their_own_is_lost() {
                     let (lease, owner) = (format!("job {shared}"), format!("{thread}-{round}"));
                     if ledger.lease(&lease, &owner).unwrap() {
                         assert!(!held[n].swap(true, Ordering::SeqCst), "two hold the lease on one job");
-                        assert_eq!(ledger.creating(part, &lease, &owner, None).unwrap(), Turn::Mine);
+                        assert_eq!(
+                            ledger.creating(part, Holder { lease: &lease, owner: &owner }, None).unwrap(),
+                            Turn::Mine
+                        );
                         leases[n].fetch_add(1, Ordering::Relaxed);
                         held[n].store(false, Ordering::SeqCst);
                         ledger.release(&lease, &owner).unwrap();

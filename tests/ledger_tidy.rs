@@ -219,8 +219,20 @@ fn pruning_shows_first_then_forgets_and_leaves_the_api_alone() {
     assert_eq!((refused["kind"].as_str(), world.read("there.json").as_str()), (Some("already_exists"), "kept"));
     assert!(world.path("home/jobs").join(&job).exists(), "nothing goes before it is exported");
 
+    let inline = world.path("home/jobs/inline");
+    std::fs::create_dir_all(&inline).unwrap();
+    for (name, own) in [("given.jsonl", true), ("another.jsonl", false)] {
+        std::fs::write(inline.join(name), "a prompt").unwrap();
+        if own {
+            let connection = Connection::open(world.path("home/ledger.sqlite3")).unwrap();
+            let path = inline.join(name).to_str().unwrap().to_owned();
+            connection.execute("UPDATE jobs SET input_path = ?1", [path]).unwrap();
+        }
+    }
     let pruned = world.reply(&["prune", "--older-than", "30", "--yes", "--export", "old.json"]);
     assert_eq!(pruned["jobs"][0]["job"], job.as_str());
+    // Requests that were given in a call go with their job.
+    assert!(!inline.join("given.jsonl").exists() && inline.join("another.jsonl").exists());
     assert!(pruned["bytes"].as_u64().unwrap() > 0 && pruned.get("dry_run").is_none(), "{pruned}");
     let export: Value = serde_json::from_str(&world.read("old.json")).unwrap();
     assert_eq!(export["jobs"][0]["handle"], job.as_str());
@@ -307,12 +319,12 @@ fn only_what_is_done_with_and_needed_by_nothing_that_stays_may_go() {
 
     // Of a family, all or none go, whoever is named.
     assert_eq!(
-        ledger.prune(&[whole.clone(), done.clone(), young.clone()], before).unwrap(),
+        ledger.prune(&[whole.clone(), done.clone(), young.clone()], before).unwrap().handles,
         std::slice::from_ref(&done)
     );
     // What came to need one of them meanwhile is asked in the same breath.
     add(&ledger, "late-retry", Some(&whole_retry), Running, false);
-    assert_eq!(ledger.prune(&[whole.clone(), whole_retry.clone()], before).unwrap(), Vec::<Handle>::new());
+    assert_eq!(ledger.prune(&[whole.clone(), whole_retry.clone()], before).unwrap().handles, Vec::<Handle>::new());
     assert!(ledger.job(&whole).is_ok() && ledger.job(&young).is_ok() && ledger.job(&done).is_err());
     let connection = Connection::open(ledger.file()).unwrap();
     let dangling = connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();

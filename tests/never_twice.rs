@@ -327,6 +327,28 @@ fn a_process_that_was_overtaken_creates_nothing() {
 }
 
 #[test]
+fn a_process_that_was_overtaken_stops_nobody() {
+    let world = world();
+    world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(4)));
+    let create = || world.command().args(["create", "r.jsonl", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let overtaken = create();
+    let started = std::time::Instant::now();
+    while std::fs::read_dir(world.path("api").join("files")).unwrap().count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "no upload was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    support::ledger::time_passes(&world, LEASE * 2);
+    // Whoever took over has not come far when the first finds out.
+    world.simulator.faults().next(Call::ListBatches, Fault::Delay(Duration::from_secs(8)));
+    let overtaking = create();
+    let overtaken = Ran::of(overtaken.wait_with_output().unwrap());
+    assert_eq!(overtaken.json()["error"]["kind"], "wrong_state", "{overtaken:?}");
+    let overtaking = Ran::of(overtaking.wait_with_output().unwrap());
+    assert_eq!(overtaking.json()["submission"], "created", "{overtaking:?}");
+    all_is_well(&world);
+}
+
+#[test]
 fn a_broken_upload_goes_on_where_it_broke() {
     let world = World::new();
     let prompts: Vec<_> = (0..40).map(|n| format!("{n} {}", "word ".repeat(50_000))).collect();

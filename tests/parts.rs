@@ -408,6 +408,21 @@ fn lose_first_batch(world: &World, created: &Value) {
     std::fs::remove_dir_all(world.path("api").join("batches").join(first)).unwrap();
 }
 
+#[test]
+fn a_batch_that_failed_without_an_answer_cost_nothing_when_it_is_gone_too() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "[[simulate:job-failed]] one", "--output", "r.jsonl"]);
+    let created = world.reply(&["create", "r.jsonl"]);
+    let handle = handle(&created);
+    world.run(&["status", handle, "--wait", "--timeout", "60"]);
+    lose_first_batch(&world, &created);
+    assert_eq!(world.refusal(&["results", handle])["kind"], "not_found");
+    age(&world, handle, 600);
+    let results = world.results(&[handle]);
+    assert_eq!((&results["outcomes"]["missing"], &results["cost_usd"]), (&1.into(), &0.0.into()), "{results}");
+    assert_eq!(world.reply(&["retry", handle])["requests"], 1);
+}
+
 /// It may only not show up yet; later it is gone, and what the others answered is there. The retry of the rest.
 fn others_answers_are_there(world: &World, handle: &str) -> Value {
     assert_eq!(world.refusal(&["results", handle, "--output", "out.jsonl"])["kind"], "not_found");

@@ -50,6 +50,18 @@ fn configs(requests: &[Value]) -> Vec<(String, Value)> {
 }
 
 #[test]
+fn a_model_with_longer_answers_is_given_more_room() {
+    let world = World::new();
+    let cut_off = |limit: i64| line(&limit.to_string(), "[[simulate:truncated]] x", json!({"maxOutputTokens": limit}));
+    world.write("r.jsonl", &[40_000, 65_536].map(cut_off).join("\n"));
+    let job = world.reply(&["create", "r.jsonl", "--model", "gemini-4-argon"])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let planned = world.reply(&["retry", &job, "--dry-run"]);
+    let raised = "maxOutputTokens of 2 truncated requests raised from 40,000 … 65,536 to 80,000 … 131,072";
+    assert_eq!(planned["changes"], json!([raised]), "{planned}");
+}
+
+#[test]
 fn what_was_cut_off_gets_twice_the_room_and_nothing_else_does() {
     let world = World::new();
     let job = ended(

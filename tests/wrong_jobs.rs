@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
+use support::ledger::time_passes;
 use support::program::Server;
 use support::world::{Ran, World};
 
@@ -252,11 +253,16 @@ fn a_job_is_of_the_key_that_it_was_sent_with() {
         let mut command = world.command();
         Ran::of(command.env("GOOGLE_API_KEY", "another-key").args(arguments).arg("--json").output().unwrap())
     };
-    // What was uploaded with the first key is nothing to the second: that is seen, and made up for.
-    other(&["create", "r.jsonl"]);
+    // Who only looks after the queue with another key pays nothing for it, and gives nothing up.
+    time_passes(&world, Duration::from_secs(120));
+    let ran = other(&["run", "--watch"]);
+    assert_eq!((ran.code, world.jobs_at_the_api()), (0, 0), "{ran:?}");
+    let waits = world.run(&["list", "--local", "--state", "queued", "--json"]).json();
+    assert_eq!(waits["jobs"].as_array().unwrap().len(), 1, "{waits}");
+    // Who asks for it with that key does. What was uploaded with the first key is nothing to the second.
     let created = other(&["create", "r.jsonl"]).json();
     let job = created["job"].as_str().unwrap();
-    assert_eq!(world.jobs_at_the_api(), 1, "{created}");
+    assert_eq!((&created["submission"], world.jobs_at_the_api()), (&"created".into(), 1), "{created}");
     assert_eq!(other(&["status", job, "--wait"]).code, 0);
     let error = world.run(&["results", job, "--limit", "1", "--json"]).json();
     assert!(error["error"]["cause"].as_str().unwrap().contains("submitted with another key"), "{error}");

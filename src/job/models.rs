@@ -210,6 +210,13 @@ impl ModelTable {
     }
 }
 
+impl ModelTable {
+    /// The longest answer of a model, in tokens; of one that is not in the table, that of most models.
+    pub fn most_output(&self, model: &str) -> i64 {
+        self.get(model).map_or(OUTPUT_LIMIT, Model::most_output)
+    }
+}
+
 impl Model {
     /// The longest answer that it gives, in tokens; of a model for vectors, the most dimensions.
     pub fn most_output(&self) -> i64 {

@@ -1,10 +1,10 @@
 //! Jobs: remembered, found, listed.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::events::append;
-use super::lease::LEASE;
+use super::lease::{Holder, LEASE, MINE, name_of_job};
 use super::moment::text;
 use super::record::{SELECT, read_jobs};
 use super::spend::{ROUNDING, Spending, spending};
@@ -112,6 +112,14 @@ impl Ledger {
         })
     }
 
+    /// The model of the newest job of this request file.
+    pub fn model_of_file(&self, sha256: &str) -> Result<Option<String>> {
+        self.read("looking for the model of a file", |connection| {
+            let sql = "SELECT model FROM jobs WHERE input_sha256 = ?1 ORDER BY created_at DESC LIMIT 1";
+            connection.query_row(sql, [sha256], |row| row.get(0)).optional()
+        })
+    }
+
     /// How many jobs there are.
     pub fn count_jobs(&self) -> Result<i64> {
         self.read("counting jobs", |connection| connection.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)))
@@ -120,11 +128,21 @@ impl Ledger {
     /// Jobs, newest first, in these states (all, if none is given), made before a moment.
     pub fn list(&self, states: &[JobState], before: Option<DateTime<Utc>>, limit: usize) -> Result<Vec<JobRecord>> {
         let words: Vec<_> = states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-        let among = if words.is_empty() { String::new() } else { format!("AND state IN ({})", words.join(", ")) };
+        let among = if words.is_empty() { "TRUE".to_owned() } else { format!("state IN ({})", words.join(", ")) };
+        self.page(&among, before, limit)
+    }
+
+    /// Those of them that have something to be sent as soon as there is room.
+    pub fn list_waiting(&self, before: Option<DateTime<Utc>>, limit: usize) -> Result<Vec<JobRecord>> {
+        let waits = "NOT held AND handle IN (SELECT handle FROM parts WHERE step IN ('intended', 'uploaded'))";
+        self.page(waits, before, limit)
+    }
+
+    fn page(&self, among: &str, before: Option<DateTime<Utc>>, limit: usize) -> Result<Vec<JobRecord>> {
         let before = before.map_or("9999".to_owned(), text);
         self.read("listing jobs", |connection| {
             let page = format!(
-                "SELECT handle FROM jobs WHERE created_at < ?1 {among} ORDER BY created_at DESC, handle LIMIT ?2"
+                "SELECT handle FROM jobs WHERE created_at < ?1 AND {among} ORDER BY created_at DESC, handle LIMIT ?2"
             );
             let sql = format!("{SELECT} WHERE jobs.handle IN ({page}) {NEWEST_FIRST}");
             read_jobs(connection, &sql, params![before, limit as i64])
@@ -195,16 +213,14 @@ impl Ledger {
         })
     }
 
-    /// What is not sent yet is not to be sent (`held`), or is again.
-    pub fn hold(&self, handle: &Handle, held: bool, why: &str) -> Result<()> {
+    /// What is not sent yet is not to be sent: the holder of the lease gives it up. Who lost the lease gives nothing up,
+    /// as another is at it.
+    pub fn give_up(&self, handle: &Handle, holder: Holder<'_>, why: &str) -> Result<()> {
         self.write("holding a job", |tx| {
-            let changed = tx.execute(
-                "UPDATE jobs SET held = ?2 WHERE handle = ?1 AND held <> ?2",
-                params![handle.as_str(), held],
-            )?;
-            if changed == 1 {
+            let sql = format!("UPDATE jobs SET held = 1 WHERE handle = ?1 AND NOT held AND {MINE}");
+            if tx.execute(&sql, params![handle.as_str(), holder.lease, holder.owner])? == 1 {
                 bring_state_up_to_date(tx, handle)?;
-                append(tx, Some(handle), if held { "held" } else { "released" }, why)?;
+                append(tx, Some(handle), "held", why)?;
             }
             Ok(())
         })
@@ -228,12 +244,19 @@ impl Ledger {
         })
     }
 
-    /// Whose it is at the API: of the key that its first part goes out with.
+    /// Whose it is at the API: of the key that its first part goes out with. What was uploaded with another key is nothing
+    /// to this one.
     pub fn owned_by(&self, handle: &Handle, owner: &str) -> Result<()> {
         self.write("recording whose job it is", |tx| {
             let is_sent = "EXISTS (SELECT 1 FROM parts WHERE handle = ?1 AND step NOT IN ('intended', 'uploaded'))";
-            let sql = format!("UPDATE jobs SET owner = ?2 WHERE handle = ?1 AND NOT {is_sent}");
-            tx.execute(&sql, params![handle.as_str(), owner])?;
+            let sql = format!("UPDATE jobs SET owner = ?2 WHERE handle = ?1 AND owner IS NOT ?2 AND NOT {is_sent}");
+            if tx.execute(&sql, params![handle.as_str(), owner])? == 1 {
+                tx.execute(
+                    "UPDATE parts SET step = 'intended', remote_file = NULL, file_expires = NULL, upload_session = NULL \
+                     WHERE handle = ?1",
+                    [handle.as_str()],
+                )?;
+            }
             Ok(())
         })
     }
@@ -350,7 +373,7 @@ fn lacks(known: &JobRecord, requests: i64) -> bool {
 
 /// Whether nothing of it was sent, and nobody is about to send it: a lease that has run out is taken from who held it.
 fn is_free(tx: &Transaction<'_>, job: &JobRecord) -> rusqlite::Result<bool> {
-    let (lease, now) = (format!("job {}", job.handle), Utc::now());
+    let (lease, now) = (name_of_job(&job.handle), Utc::now());
     let over = "DELETE FROM leases WHERE name = ?1 AND until NOT BETWEEN ?2 AND ?3";
     tx.execute(over, params![lease, text(now), text(now + LEASE)])?;
     let held: bool = tx.query_row("SELECT EXISTS (SELECT 1 FROM leases WHERE name = ?1)", [lease], |row| row.get(0))?;

@@ -8,6 +8,24 @@ use rusqlite::params;
 use super::Ledger;
 use super::moment::text;
 use crate::error::Result;
+use crate::job::Handle;
+
+/// Whoever holds a lease, as far as they know: it may have run out, and be another's by now.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The name of the lease.
+    pub lease: &'a str,
+    /// Who took it.
+    pub owner: &'a str,
+}
+
+/// The name of the lease on sending a job.
+pub fn name_of_job(handle: &Handle) -> String {
+    format!("job {handle}")
+}
+
+/// In a statement whose ?2 and ?3 are the lease and the owner of a [`Holder`]: it is theirs still.
+pub(super) const MINE: &str = "EXISTS (SELECT 1 FROM leases WHERE name = ?2 AND owner = ?3)";
 
 /// How long a lease lasts unless renewed: a process that died is overtaken after this.
 pub const LEASE: Duration = Duration::from_secs(30);

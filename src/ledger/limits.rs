@@ -58,7 +58,7 @@ impl Ledger {
                 .optional()
         })?;
         let Some((tokens, learned_at, pause_until)) = found else { return Ok(Learned::default()) };
-        let is_fresh = time(learned_at).is_some_and(|at| at <= now && now - at < MEMORY);
+        let is_fresh = time(learned_at).is_some_and(|at| is_fresh(at, now));
         // A pause longer than any is of a clock that was set back.
         let pause_until =
             pause_until.and_then(time).filter(|until| *until > now && *until - now <= TimeDelta::hours(24));
@@ -76,23 +76,25 @@ impl Ledger {
         self.write("recording a limit", |tx| {
             let known = tx
                 .query_row(
-                    "SELECT tokens, refusals FROM limits WHERE model = ?1 AND owner = ?2",
+                    "SELECT tokens, learned_at, refusals FROM limits WHERE model = ?1 AND owner = ?2",
                     params![model, owner],
-                    |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, i32>(1)?)),
+                    |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, String>(1)?, row.get::<_, i32>(2)?)),
                 )
                 .optional()?;
-            let (tokens, refusals) = known.unwrap_or_default();
+            let (tokens, learned_at, refusals) = known.unwrap_or_default();
             let doubled = FIRST_PAUSE * 2_i32.saturating_pow(refusals.clamp(0, 8).unsigned_abs());
             let pause = asked.unwrap_or_else(|| doubled.min(LONGEST_PAUSE));
             let now = Utc::now();
             // With nothing else enqueued it says nothing of how much may be beside each other.
             let taught = wanted.filter(|_| enqueued > 0).map(|wanted| enqueued.saturating_add(wanted));
-            let tokens = [tokens, taught].into_iter().flatten().min();
+            let learned_at = time(learned_at).filter(|at| is_fresh(*at, now));
+            let tokens = [tokens.filter(|_| learned_at.is_some()), taught].into_iter().flatten().min();
+            let learned_at = if taught.is_some() { now } else { learned_at.unwrap_or(now) };
             tx.execute(
                 "INSERT INTO limits (model, owner, tokens, learned_at, refusals, pause_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                  ON CONFLICT (model, owner) DO UPDATE SET tokens = excluded.tokens, learned_at = excluded.learned_at, \
                  refusals = excluded.refusals, pause_until = excluded.pause_until",
-                params![model, owner, tokens, text(now), refusals + 1, text(now + pause)],
+                params![model, owner, tokens, text(learned_at), refusals + 1, text(now + pause)],
             )?;
             Ok(now + pause)
         })
@@ -109,4 +111,9 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+/// Whether what was learned then counts still.
+fn is_fresh(learned_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    learned_at <= now && now - learned_at < MEMORY
 }

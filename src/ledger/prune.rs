@@ -28,6 +28,15 @@ pub struct Prunable {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
+/// What was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// The jobs.
+    pub handles: Vec<Handle>,
+    /// Their request files, as far as no other job was made of the same.
+    pub inputs: Vec<String>,
+}
+
 /// A job, as far as it matters here.
 struct Candidate {
     job: Prunable,
@@ -46,11 +55,14 @@ impl Ledger {
     }
 
     /// Forgets those of these jobs that still may go, with all that is recorded of them; that it happened is an event.
-    pub fn prune(&self, handles: &[Handle], before: DateTime<Utc>) -> Result<Vec<Handle>> {
+    pub fn prune(&self, handles: &[Handle], before: DateTime<Utc>) -> Result<Pruned> {
         self.write("forgetting old jobs", |tx| {
             let going = prunable(tx, before, Some(handles))?;
+            let before = inputs(tx)?;
             forget(tx, &going)?;
-            Ok(going.into_iter().map(|job| job.handle).collect())
+            let after = inputs(tx)?;
+            let handles = going.into_iter().map(|job| job.handle).collect();
+            Ok(Pruned { handles, inputs: before.difference(&after).cloned().collect() })
         })
     }
 }
@@ -149,6 +161,11 @@ fn staying<'c>(
         }
     }
     staying
+}
+
+fn inputs(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut query = connection.prepare("SELECT DISTINCT input_path FROM jobs WHERE input_path IS NOT NULL")?;
+    query.query_map([], |row| row.get(0))?.collect()
 }
 
 fn forget(tx: &Transaction<'_>, jobs: &[Prunable]) -> rusqlite::Result<()> {

@@ -55,7 +55,7 @@ impl Ledger {
     }
 }
 
-/// What is spent on a day, and what waits, without one job.
+/// What is spent on a day, and what waits, without what waits of one job.
 pub(super) fn spending(
     connection: &Connection,
     day: NaiveDate,
@@ -69,8 +69,8 @@ pub(super) fn spending(
                 coalesce(sum(usd IS NULL), 0) \
          FROM (SELECT sent_at, {PRICE} AS usd FROM parts JOIN jobs ON jobs.handle = parts.handle \
                WHERE (origin = 'created' OR parts.high_usd IS NOT NULL OR (jobs.handle NOT LIKE 'batches/%' AND EXISTS \
-                      (SELECT 1 FROM events WHERE {LOST} AND at >= ?1 AND at < ?2))) AND jobs.handle <> ?3 AND \
-               ((sent_at >= ?1 AND sent_at < ?2) OR (sent_at IS NULL AND step IN ('intended', 'uploaded') AND NOT held)))"
+                      (SELECT 1 FROM events WHERE {LOST} AND at >= ?1 AND at < ?2))) AND \
+               ((sent_at >= ?1 AND sent_at < ?2) OR (sent_at IS NULL AND step IN ('intended', 'uploaded') AND NOT held AND jobs.handle <> ?3)))"
     );
     let without = without.map_or("", Handle::as_str);
     connection.prepare_cached(&sql)?.query_row(params![text(start), text(end), without], |row| {

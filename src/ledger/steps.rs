@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::events::append;
 use super::jobs::bring_state_up_to_date;
+use super::lease::{Holder, MINE};
 use super::moment::{moment, text};
 use super::record::GONE;
 use super::{Ledger, PartId, Step};
@@ -50,15 +51,13 @@ pub enum Turn {
     OverBudget,
 }
 
-/// Holds the lease named ?2 for the owner ?3; the job may still be sent.
-const MINE: &str = "EXISTS (SELECT 1 FROM leases WHERE name = ?2 AND owner = ?3)";
-
 impl Ledger {
     /// An upload was started by the holder of the lease: what it takes to go on with it.
-    pub fn uploading(&self, part: PartId<'_>, lease: &str, owner: &str, session: &str) -> Result<Turn> {
+    pub fn uploading(&self, part: PartId<'_>, holder: Holder<'_>, session: &str) -> Result<Turn> {
         self.write("recording an upload", |tx| {
             let sql = format!("UPDATE parts SET upload_session = ?5 WHERE handle = ?1 AND part = ?4 AND {MINE}");
-            let mine = tx.execute(&sql, params![part.handle.as_str(), lease, owner, part.number, session])? == 1;
+            let mine =
+                tx.execute(&sql, params![part.handle.as_str(), holder.lease, holder.owner, part.number, session])? == 1;
             if mine {
                 append(tx, Some(part.handle), "uploading", &part.named(""))?;
             }
@@ -70,8 +69,7 @@ impl Ledger {
     pub fn uploaded(
         &self,
         part: PartId<'_>,
-        lease: &str,
-        owner: &str,
+        holder: Holder<'_>,
         remote_file: &str,
         expires: Option<DateTime<Utc>>,
     ) -> Result<Turn> {
@@ -81,6 +79,7 @@ impl Ledger {
                  WHERE handle = ?1 AND part = ?4 AND step IN ('intended', 'uploaded', 'unclear', 'creating') AND {MINE}"
             );
             let now = text(Utc::now());
+            let Holder { lease, owner } = holder;
             let given = params![part.handle.as_str(), lease, owner, part.number, now, remote_file, expires.map(text)];
             let mine = tx.execute(&sql, given)? == 1;
             if mine {
@@ -92,7 +91,7 @@ impl Ledger {
 
     /// A create is about to be sent by the holder of the lease. From here on nothing is repeated without
     /// a look at the API, and the part counts as paid today: `budget` is what may be paid in a day.
-    pub fn creating(&self, part: PartId<'_>, lease: &str, owner: &str, budget: Option<f64>) -> Result<Turn> {
+    pub fn creating(&self, part: PartId<'_>, holder: Holder<'_>, budget: Option<f64>) -> Result<Turn> {
         self.write("recording a create", |tx| {
             if let Some(budget) = budget
                 && super::spend::leaves_no_room(tx, part, budget)?
@@ -105,7 +104,8 @@ impl Ledger {
                  AND NOT (SELECT held FROM jobs WHERE jobs.handle = ?1)"
             );
             let now = text(Utc::now());
-            let mine = tx.execute(&sql, params![part.handle.as_str(), lease, owner, part.number, now])? == 1;
+            let given = params![part.handle.as_str(), holder.lease, holder.owner, part.number, now];
+            let mine = tx.execute(&sql, given)? == 1;
             if mine {
                 // What the other parts cost is not what the job costs any more.
                 tx.execute("UPDATE jobs SET settled_usd = NULL WHERE handle = ?1", [part.handle.as_str()])?;
@@ -132,23 +132,24 @@ impl Ledger {
 
     /// The API said clearly to the holder of the lease that it did not create the batch: it may be tried again, and
     /// nothing was spent.
-    pub fn refused(&self, part: PartId<'_>, lease: &str, owner: &str, why: &str) -> Result<Turn> {
-        self.not_sent(part, (lease, owner), "refused", Some(why))
+    pub fn refused(&self, part: PartId<'_>, holder: Holder<'_>, why: &str) -> Result<Turn> {
+        self.not_sent(part, holder, "refused", Some(why))
     }
 
     /// The batch is certainly not at the API, although a create was sent: the holder of the lease may send it again, and
     /// nothing was spent.
-    pub fn absent(&self, part: PartId<'_>, lease: &str, owner: &str) -> Result<Turn> {
-        self.not_sent(part, (lease, owner), "absent", None)
+    pub fn absent(&self, part: PartId<'_>, holder: Holder<'_>) -> Result<Turn> {
+        self.not_sent(part, holder, "absent", None)
     }
 
     /// Who lost the lease does not know what its next holder has sent meanwhile.
-    fn not_sent(&self, part: PartId<'_>, (lease, owner): (&str, &str), event: &str, why: Option<&str>) -> Result<Turn> {
+    fn not_sent(&self, part: PartId<'_>, holder: Holder<'_>, event: &str, why: Option<&str>) -> Result<Turn> {
         self.write("recording that nothing was created", |tx| {
             let sql = format!(
                 "UPDATE parts SET step = 'uploaded', step_at = ?5, sent_at = NULL, error = coalesce(?6, error) \
                  WHERE handle = ?1 AND part = ?4 AND step <> 'created' AND {MINE}"
             );
+            let Holder { lease, owner } = holder;
             let given = params![part.handle.as_str(), lease, owner, part.number, text(Utc::now()), why];
             let mine = tx.execute(&sql, given)? == 1;
             if mine {

@@ -1,5 +1,6 @@
 use super::calls::RemoteCall;
 use super::events::Asked;
+use super::lease::Holder;
 use super::limits::{Enqueued, Learned};
 use super::spend::Spending;
 use super::steps::Observation;
@@ -47,6 +48,18 @@ fn id(handle: &Handle) -> PartId<'_> {
     PartId { handle, number: 1 }
 }
 
+fn held_by(owner: &str) -> Holder<'_> {
+    Holder { lease: "job", owner }
+}
+
+/// Gives a job up, as its sender does.
+fn give_up(ledger: &Ledger, handle: &Handle, why: &str) {
+    let holder = Holder { lease: "giving up", owner: "its sender" };
+    assert!(ledger.lease(holder.lease, holder.owner).unwrap());
+    ledger.give_up(handle, holder, why).unwrap();
+    ledger.release(holder.lease, holder.owner).unwrap();
+}
+
 fn found(remote_name: &str) -> Adoption<'_> {
     Adoption { remote_name, state: JobState::Pending, submitted_at: None }
 }
@@ -75,7 +88,7 @@ fn what_is_refused_for_its_cut_stays_held_back() {
     let ledger = Ledger::open(folder.path()).unwrap();
     let (record, _) = intend(&ledger, &in_parts("a"));
     ledger.adopt(id(&record.handle), &found("batches/y")).unwrap();
-    ledger.hold(&record.handle, true, "given up").unwrap();
+    give_up(&ledger, &record.handle, "given up");
     let mut cut_otherwise = in_parts("a");
     cut_otherwise.parts[0].requests = 3;
     assert!(matches!(ledger.intend(&cut_otherwise, None).unwrap(), Intended::CutOtherwise(_)));
@@ -109,11 +122,11 @@ fn a_job_goes_through_its_steps_and_the_log_tells_them() {
     let ledger = Ledger::open(folder.path()).unwrap();
     let (record, _) = intend(&ledger, &job("a", 1));
     let handle = record.handle;
-    assert!(ledger.creating(id(&handle), "job", "me", None).unwrap() == Turn::Lost);
-    assert!(ledger.uploaded(id(&handle), "job", "me", "files/x", None).unwrap() == Turn::Lost);
+    assert!(ledger.creating(id(&handle), held_by("me"), None).unwrap() == Turn::Lost);
+    assert!(ledger.uploaded(id(&handle), held_by("me"), "files/x", None).unwrap() == Turn::Lost);
     assert!(ledger.lease("job", "me").unwrap());
-    assert!(ledger.uploaded(id(&handle), "job", "me", "files/x", None).unwrap() == Turn::Mine);
-    assert!(ledger.creating(id(&handle), "job", "me", None).unwrap() == Turn::Mine);
+    assert!(ledger.uploaded(id(&handle), held_by("me"), "files/x", None).unwrap() == Turn::Mine);
+    assert!(ledger.creating(id(&handle), held_by("me"), None).unwrap() == Turn::Mine);
     assert_eq!(ledger.job(&handle).unwrap().parts[0].step, Step::Creating);
     ledger.created(id(&handle), &found("batches/y")).unwrap();
     ledger.observe(id(&handle), &seen(JobState::Running, 2)).unwrap();
@@ -144,7 +157,7 @@ fn the_readable_part_of_a_handle_names_the_job_that_was_retried_and_no_longer_na
     intend(&ledger, &job("toys-sample", 1));
     for (name, retry_of) in [("once", first.handle.clone()), ("twice", handle("once"))] {
         let content = ContentHash::of_job(name, "m", Kind::Generate, 1);
-        ledger.hold(&retry_of, true, "given up").unwrap();
+        give_up(&ledger, &retry_of, "given up");
         let retry = NewJob { handle: handle(name), content, retry_of: Some(retry_of), ..job(name, 1) };
         intend(&ledger, &retry);
     }
@@ -166,16 +179,16 @@ fn what_is_about_to_be_sent_or_under_way_is_not_repeated() {
     let is_too_early = || matches!(ledger.would_intend(&retry, None).unwrap(), Intended::TooEarly(_));
     assert!(is_too_early(), "all of it is about to be sent");
     ledger.created(part(1), &found("batches/1")).unwrap();
-    ledger.hold(&first.handle, true, "given up").unwrap();
+    give_up(&ledger, &first.handle, "given up");
     assert!(is_too_early(), "a part is under way");
     ledger.observe(part(1), &seen(JobState::Succeeded, 2)).unwrap();
     assert!(!is_too_early(), "the rest was given up");
     ledger.unclear(part(2)).unwrap();
     assert!(is_too_early(), "a part may be there");
-    assert_eq!(ledger.absent(part(2), "job", "me").unwrap(), Turn::Lost, "only who holds the lease can tell");
+    assert_eq!(ledger.absent(part(2), held_by("me")).unwrap(), Turn::Lost, "only who holds the lease can tell");
     assert!(is_too_early());
     assert!(ledger.lease("job", "me").unwrap());
-    assert_eq!(ledger.absent(part(2), "job", "me").unwrap(), Turn::Mine);
+    assert_eq!(ledger.absent(part(2), held_by("me")).unwrap(), Turn::Mine);
     assert!(intend(&ledger, &retry).1);
     // And what is repeated is not sent after all.
     intend(&ledger, &in_parts("a"));
@@ -223,14 +236,16 @@ fn a_process_that_slept_past_its_lease_cannot_submit_what_another_one_did() {
     assert!(ledger.renew("job", "sleeper").unwrap(), "nobody took it");
     ledger.write("letting the lease run out", |tx| tx.execute(run_out, [])).unwrap();
     assert!(ledger.lease("job", "other").unwrap());
-    assert!(ledger.uploaded(id(&handle), "job", "other", "files/x", None).unwrap() == Turn::Mine);
-    assert!(ledger.creating(id(&handle), "job", "other", None).unwrap() == Turn::Mine);
+    assert!(ledger.uploaded(id(&handle), held_by("other"), "files/x", None).unwrap() == Turn::Mine);
+    assert!(ledger.creating(id(&handle), held_by("other"), None).unwrap() == Turn::Mine);
     ledger.created(id(&handle), &found("batches/y")).unwrap();
     ledger.release("job", "other").unwrap();
 
     assert!(!ledger.renew("job", "sleeper").unwrap());
-    assert!(ledger.uploaded(id(&handle), "job", "sleeper", "files/z", None).unwrap() == Turn::Lost);
-    assert!(ledger.creating(id(&handle), "job", "sleeper", None).unwrap() == Turn::Lost);
+    assert!(ledger.uploaded(id(&handle), held_by("sleeper"), "files/z", None).unwrap() == Turn::Lost);
+    assert!(ledger.creating(id(&handle), held_by("sleeper"), None).unwrap() == Turn::Lost);
+    ledger.give_up(&handle, held_by("sleeper"), "another process took over").unwrap();
+    assert!(!ledger.job(&handle).unwrap().held, "who lost the lease gives up nothing");
     let record = ledger.job(&handle).unwrap();
     assert_eq!((record.parts[0].step, record.parts[0].remote_file.as_deref()), (Step::Created, Some("files/x")));
 }
@@ -241,7 +256,7 @@ fn a_create_that_ended_unclear_settles_from_its_end() {
     let ledger = Ledger::open(folder.path()).unwrap();
     let handle = intend(&ledger, &job("a", 1)).0.handle;
     ledger.lease("job", "me").unwrap();
-    ledger.creating(id(&handle), "job", "me", None).unwrap();
+    ledger.creating(id(&handle), held_by("me"), None).unwrap();
     let sent = ledger.job(&handle).unwrap().parts.remove(0);
     ledger.unclear(id(&handle)).unwrap();
     let ended = ledger.job(&handle).unwrap().parts.remove(0);
@@ -269,7 +284,7 @@ fn a_call_is_an_event_of_the_job_whose_batch_or_file_it_was_about() {
     let handle = intend(&ledger, &in_parts("a")).0.handle;
     assert!(ledger.lease("job", "me").unwrap());
     let second = PartId { handle: &handle, number: 2 };
-    assert_eq!(ledger.uploaded(second, "job", "me", "files/x", None).unwrap(), Turn::Mine);
+    assert_eq!(ledger.uploaded(second, held_by("me"), "files/x", None).unwrap(), Turn::Mine);
     ledger.created(id(&handle), &found("batches/y")).unwrap();
     let call = |method, resource| RemoteCall {
         method,
@@ -396,10 +411,10 @@ fn a_job_of_parts_is_one_job_whose_state_follows_theirs() {
     assert_eq!(now.waiting().map(|part| part.number).collect::<Vec<_>>(), [2, 3]);
     assert_eq!(ledger.by_remote_name("batches/1").unwrap().unwrap().handle, job.handle);
 
-    ledger.hold(&job.handle, true, "given up").unwrap();
+    give_up(&ledger, &job.handle, "given up");
     assert_eq!(listed(JobState::Succeeded), 1, "what was given up does not keep it open");
     assert!(ledger.to_be_sent().unwrap().is_empty());
-    assert_eq!(ledger.creating(part(2), "job", "me", None).unwrap(), Turn::Lost);
+    assert_eq!(ledger.creating(part(2), held_by("me"), None).unwrap(), Turn::Lost);
 
     // Wanted again: what is there stays, the rest goes out.
     assert!(!intend(&ledger, &in_parts("a")).1);
@@ -425,15 +440,24 @@ fn a_daily_budget_counts_what_is_sent_and_what_waits() {
     assert_eq!(over(&job("b", 1), 1.0), None);
     let first = ledger.find("a").unwrap().unwrap();
     ledger.lease("job", "me").unwrap();
-    assert_eq!(ledger.creating(id(&first.handle), "job", "me", Some(0.4)).unwrap(), Turn::OverBudget);
-    assert_eq!(ledger.creating(id(&first.handle), "job", "me", Some(0.5)).unwrap(), Turn::Mine);
+    assert_eq!(ledger.creating(id(&first.handle), held_by("me"), Some(0.4)).unwrap(), Turn::OverBudget);
+    assert_eq!(ledger.creating(id(&first.handle), held_by("me"), Some(0.5)).unwrap(), Turn::Mine);
     ledger.created(id(&first.handle), &found("batches/a")).unwrap();
     assert_eq!(ledger.spending_today().unwrap(), Spending { sent_usd: 0.5, waiting_usd: 0.5, unknown: 0 });
     ledger.settle(&first.handle, 0.1).unwrap();
     assert_eq!(ledger.spending_today().unwrap().sent_usd, 0.1);
     assert_eq!(over(&job("c", 1), 1.1), None);
-    ledger.hold(&ledger.find("b").unwrap().unwrap().handle, true, "").unwrap();
+    give_up(&ledger, &ledger.find("b").unwrap().unwrap().handle, "");
     assert_eq!(ledger.spending_today().unwrap().waiting_usd, 0.5, "what is not to be sent costs nothing");
+
+    // A job that is wanted again fits beside what was sent of it.
+    let parted = intend(&ledger, &in_parts("parts")).0;
+    ledger.creating(id(&parted.handle), held_by("me"), None).unwrap();
+    ledger.created(id(&parted.handle), &found("batches/parts")).unwrap();
+    give_up(&ledger, &parted.handle, "");
+    let (others, sent) = (0.6, 0.25);
+    assert_eq!(over(&in_parts("parts"), others + 0.5 + 0.01), Some(others + sent));
+    assert_eq!(over(&in_parts("parts"), others + sent + 0.5), None);
 
     let unknown = NewJob { parts: vec![NewPart::whole(1, None, None)], ..job("d", 1) };
     assert!(over(&unknown, 99.0).is_some(), "an unknown price keeps no budget");
@@ -458,6 +482,12 @@ fn a_refusal_teaches_how_much_may_be_enqueued_and_a_success_that_it_may() {
     assert!(later - until > chrono::TimeDelta::seconds(30), "pauses grow");
     assert_eq!(ledger.learned(model, "me").unwrap().too_many, Some(150));
     assert_eq!(ledger.learned(model, "you").unwrap(), Learned::default());
+    // What was learned long ago is not learned again by a refusal that teaches nothing.
+    let long_ago = "UPDATE limits SET learned_at = '2020-01-01T00:00:00.000000Z'";
+    ledger.write("letting time pass", |tx| tx.execute(long_ago, [])).unwrap();
+    ledger.no_room(model, "me", (0, Some(50)), None).unwrap();
+    assert_eq!(ledger.learned(model, "me").unwrap().too_many, None);
+    ledger.no_room(model, "me", (100, Some(50)), None).unwrap();
     ledger.had_room(model, "me", 120).unwrap();
     assert_eq!(ledger.learned(model, "me").unwrap(), Learned { too_many: Some(150), pause_until: None });
     ledger.had_room(model, "me", 150).unwrap();

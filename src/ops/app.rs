@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{GOOGLE_BASE_URL, Gemini, RetryPolicy, Settings, Witness};
 use crate::job::ModelTable;
-use crate::ledger::Ledger;
+use crate::ledger::{JobRecord, Ledger};
 use crate::paths::{Roots, create_private};
 use crate::simulator::{self, Simulator};
 
@@ -127,6 +127,12 @@ impl App {
     /// The API, or the simulator standing in for it.
     pub async fn gemini(&self) -> Result<&Gemini> {
         self.inner.gemini.get_or_try_init(|| self.connect()).await
+    }
+
+    /// Whether a job was submitted with another key, or at another address, than this program has. Nobody can tell before
+    /// it has connected.
+    pub(super) fn is_foreign(&self, job: &JobRecord) -> bool {
+        self.inner.gemini.get().is_some_and(|gemini| job.is_foreign_to(&gemini.owner()))
     }
 
     /// Where the API is, or the simulator standing in for it.

@@ -7,9 +7,6 @@ use super::retry::sha256_of;
 use crate::error::{Error, Result};
 use crate::progress::Monitor;
 
-/// Jobs that are looked through for one of the same file.
-const MOST_JOBS: usize = 10_000;
-
 /// Who chose the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
@@ -31,7 +28,5 @@ pub async fn of_model(app: &App, args: &CreateArgs, monitor: &dyn Monitor) -> Re
     if ledger.build_origin(&sha256)?.is_some_and(|origin| origin.model.is_some()) {
         return Ok(Choice::Made);
     }
-    let mut jobs = ledger.list(&[], None, MOST_JOBS)?.into_iter();
-    let earlier = jobs.find(|job| job.input_sha256.as_ref() == Some(&sha256));
-    Ok(earlier.map_or(Choice::Open, |job| Choice::Earlier(job.model)))
+    Ok(ledger.model_of_file(&sha256)?.map_or(Choice::Open, Choice::Earlier))
 }

@@ -81,8 +81,8 @@ async fn collect_part(
             let fetched = async {
                 match batch(app, job, part, name).await? {
                     Some(batch) => had(app, part, fetch(app, &batch, part, temporary.as_file(), monitor).await),
-                    // Nobody knows what it answered.
-                    None => Ok(Fetched { complete: false, lacking: true }),
+                    // Nobody knows what it answered, unless that is known from before.
+                    None => Ok(Fetched { complete: false, lacking: !part.is_all_here() }),
                 }
             };
             match for_job(&job.handle, fetched).await {

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 use super::App;
 use crate::error::Result;
 use crate::job::Handle;
-use crate::ledger::lease::LEASE;
+use crate::ledger::lease::{Holder, LEASE, name_of_job};
 use crate::progress::{Monitor, Progress};
 
 /// How often a lease that somebody else holds is asked for again.
@@ -16,8 +16,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// A lease that is held.
 pub(super) struct Lease {
     app: App,
-    pub(super) name: String,
-    pub(super) owner: String,
+    name: String,
+    owner: String,
     renewal: AbortHandle,
 }
 
@@ -50,7 +50,12 @@ impl Lease {
 
     /// The same, unless somebody else holds it now.
     pub(super) fn of_job_if_free(app: &App, handle: &Handle) -> Result<Option<Self>> {
-        Self::if_free(app, format!("job {handle}"))
+        Self::if_free(app, name_of_job(handle))
+    }
+
+    /// Its holder, to the ledger.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        Holder { lease: &self.name, owner: &self.owner }
     }
 
     /// The right to do what this name says, unless somebody else has it now.

@@ -154,6 +154,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<ListReply> {
     let limit = at_most("listing jobs", ("limit", args.limit.unwrap_or(USUAL_LIMIT)), 1..=LONGEST_LIMIT)?;
     let states = asked_states(args.state.as_deref())?;
+    let queued = args.state.as_deref().is_some_and(is_queued);
     let before = args.cursor.as_deref().map(read_cursor).transpose()?;
     let mut warnings = Vec::new();
     if args.limit.is_some_and(|limit| limit > LONGEST_LIMIT) {
@@ -169,7 +170,9 @@ pub async fn list(app: &App, args: ListArgs, monitor: &dyn Monitor) -> Result<Li
     look_at_ends(app, &ended, &mut warnings).await;
     let storage = if ask && app.can_connect() { storage(app, &mut warnings).await? } else { None };
 
-    let mut local = app.ledger()?.list(&states, before, limit + 1)?;
+    let ledger = app.ledger()?;
+    let mut local =
+        if queued { ledger.list_waiting(before, limit + 1) } else { ledger.list(&states, before, limit + 1) }?;
     let more = local.len() > limit;
     local.truncate(limit);
     let cursor = more.then(|| local.last().map(|job| job.created_at.to_rfc3339())).flatten();
@@ -237,12 +240,17 @@ pub(super) fn today(app: &App) -> Result<Option<Today>> {
     Ok((budget_usd.is_some() || spending.unknown > 0 || spending.total_usd() > 0.0).then_some(today))
 }
 
+/// Jobs of which something goes out by itself, as create_batch calls them, those among them of which some is at the API.
+fn is_queued(state: &str) -> bool {
+    state.eq_ignore_ascii_case("queued")
+}
+
 fn asked_states(asked: Option<&str>) -> Result<Vec<JobState>> {
     match asked {
         None => Ok(Vec::new()),
         Some(word) if word.eq_ignore_ascii_case("unfinished") => Ok(UNFINISHED.to_vec()),
-        // As create_batch calls them.
-        Some(word) if word.eq_ignore_ascii_case("queued") => Ok(vec![JobState::Unsubmitted]),
+        // None that the API has.
+        Some(word) if is_queued(word) => Ok(vec![JobState::Unsubmitted]),
         Some(word) => match JobState::parse(word) {
             JobState::Unknown => {
                 Err(Error::new(ErrorKind::InvalidArgument, "listing jobs", format!("there is no state {word}"))

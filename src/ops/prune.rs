@@ -121,13 +121,14 @@ pub async fn prune(app: &App, args: PruneArgs, monitor: &dyn Monitor) -> Result<
     let gone = ledger.prune(&handles, before)?;
     let mut warnings = vec![FORGOTTEN.to_owned()];
     let mut bytes = 0;
-    for handle in &gone {
-        match Vault::remove(app, handle) {
+    let folders = gone.handles.iter().map(|handle| Vault::remove(app, handle));
+    for removed in folders.chain(gone.inputs.iter().map(|input| Vault::remove_inline(app, input))) {
+        match removed {
             Ok(removed) => bytes += removed,
             Err(e) => warnings.push(e.to_string()),
         }
     }
-    let jobs = found.into_iter().filter(|job| gone.contains(&job.handle)).map(listed).collect();
+    let jobs = found.into_iter().filter(|job| gone.handles.contains(&job.handle)).map(listed).collect();
     Ok(PruneReply { jobs, dry_run: false, bytes: Some(bytes), exported, warnings, next: "nothing".to_owned() })
 }
 

@@ -33,9 +33,10 @@ pub async fn advance(app: &App, monitor: &dyn Monitor) -> Result<usize> {
     if app.config().read_only || !app.can_connect() {
         return Ok(0);
     }
+    app.gemini().await?;
     let mut sent = 0;
     let mut full = BTreeSet::new();
-    let jobs = app.ledger()?.to_be_sent()?;
+    let jobs = to_be_sent(app)?;
     for job in &jobs {
         monitor.check("sending what waits")?;
         if full.contains(&job.model) {
@@ -60,6 +61,13 @@ pub async fn advance(app: &App, monitor: &dyn Monitor) -> Result<usize> {
     Ok(sent)
 }
 
+/// What waits to be sent with this key. Who asked for it with another one is to pay for it, too.
+fn to_be_sent(app: &App) -> Result<Vec<JobRecord>> {
+    let mut jobs = app.ledger()?.to_be_sent()?;
+    jobs.retain(|job| !app.is_foreign(job));
+    Ok(jobs)
+}
+
 fn is_due(job: &JobRecord, now: DateTime<Utc>) -> bool {
     // A time further away than any wait is of a clock that was set back.
     let later = |at: DateTime<Utc>| at > now && at - now <= TimeDelta::hours(25);
@@ -72,16 +80,16 @@ async fn send_one(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<O
     match send_under_lease(app, handle, &lease, monitor).await {
         Ok(submission) => Ok(Some(submission)),
         Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::UnclearOutcome) => Err(e),
-        Err(e) => set_back(app, handle, &e).and(Err(e)),
+        Err(e) => set_back(app, handle, &lease, &e).and(Err(e)),
     }
 }
 
 /// After a failure that nobody is told of: what may pass is tried again later, anything else waits for the user.
-pub(super) fn set_back(app: &App, handle: &Handle, error: &Error) -> Result<()> {
+pub(super) fn set_back(app: &App, handle: &Handle, lease: &Lease, error: &Error) -> Result<()> {
     let ledger = app.ledger()?;
     let is_local = matches!(error.kind(), ErrorKind::Io | ErrorKind::Ledger);
     if !is_local && !may_pass(error) {
-        return ledger.hold(handle, true, &error.to_string());
+        return ledger.give_up(handle, lease.holder(), &error.to_string());
     }
     let job = ledger.job(handle)?;
     let asked = retry_after(error).and_then(|wait| TimeDelta::from_std(wait).ok());
@@ -110,7 +118,7 @@ pub(super) fn next_pause(app: &App) -> Option<Duration> {
     if app.config().read_only || !app.can_connect() {
         return None;
     }
-    let jobs = app.ledger().and_then(|ledger| ledger.to_be_sent()).ok()?;
+    let jobs = to_be_sent(app).ok()?;
     let now = app.now();
     let soonest = jobs.iter().flat_map(JobRecord::waiting).map(|part| part.not_before.unwrap_or(now)).min();
     let soonest = soonest.or_else(|| jobs.iter().any(|job| job.unclear().is_some()).then_some(now + AGAIN))?;

@@ -4,16 +4,21 @@
 //! later the caller's file may be another one, or gone.
 
 use std::fs::File;
+use std::io::Read;
 
 use super::App;
 use super::checked::modified;
+use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{JobRecord, PartRecord};
 use crate::paths::AllowedPath;
+use crate::progress::{Monitor, Progress};
 
 /// Bytes of a request file that is copied.
 const SMALL: u64 = 16 << 20;
+/// Bytes that are copied between two looks whether that is still wanted.
+const AT_A_TIME: u64 = 64 << 20;
 
 /// Where the requests of a part are read.
 pub(super) struct Requests {
@@ -34,18 +39,40 @@ pub(super) fn requests_of(app: &App, job: &JobRecord, part: &PartRecord) -> Resu
 }
 
 /// Copies the requests beside the ledger, unless they are there.
-pub(super) fn keep(app: &App, job: &JobRecord) -> Result<()> {
+pub(super) async fn keep(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<()> {
     let kept = Vault::open(app, &job.handle)?.requests()?;
     if kept.exists() {
         return Ok(());
     }
-    let act = || format!("keeping the requests of {} until they are sent", job.handle);
-    let source = input_of(app, job)?;
-    let temporary = kept.temporary()?;
-    as_checked(job, &source.open()?)?;
-    std::fs::copy(source.as_path(), temporary.path()).map_err(|e| Error::io(act(), e))?;
-    as_checked(job, &source.open()?)?;
-    kept.persist(temporary, true)
+    let (source, job) = (input_of(app, job)?, job.clone());
+    off_thread(monitor, move |monitor| {
+        let temporary = kept.temporary()?;
+        let file = source.open()?;
+        as_checked(&job, &file)?;
+        copy(
+            &file,
+            temporary.as_file(),
+            &format!("keeping the requests of {} until they are sent", job.handle),
+            monitor,
+        )?;
+        as_checked(&job, &file)?;
+        kept.persist(temporary, true)
+    })
+    .await
+}
+
+/// Copies a file that may be large.
+fn copy(from: &File, mut to: &File, act: &str, monitor: &dyn Monitor) -> Result<()> {
+    let failed = |e| Error::io(act, e);
+    let (mut done, total) = (0, from.metadata().map_err(failed)?.len());
+    loop {
+        monitor.check(act)?;
+        monitor.report(&Progress { stage: act.to_owned(), done, total: Some(total), unit: "bytes" });
+        match std::io::copy(&mut from.take(AT_A_TIME), &mut to).map_err(failed)? {
+            0 => return Ok(()),
+            copied => done += copied,
+        }
+    }
 }
 
 /// Keeps the request file beside the ledger as it was submitted: whatever becomes of the caller's file later, a retry finds

@@ -101,6 +101,9 @@ impl fmt::Display for RunReply {
 /// Moves everything on. `tell` is given a line for each change of a job.
 pub async fn run(app: &App, args: RunArgs, tell: &(dyn Fn(&str) + Sync), monitor: &dyn Monitor) -> Result<RunReply> {
     super::rebuild::if_incomplete(app, monitor).await;
+    if app.can_connect() {
+        app.gemini().await?;
+    }
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut run = Run::start(app, &args, tell)?;
     let mut mover = Mover::new(app);
@@ -184,7 +187,7 @@ impl<'a> Run<'a> {
     /// Jobs under way. One that was held before, or refused, waits for a person and not for this.
     fn unfinished(&self) -> Result<Vec<JobRecord>> {
         let mut jobs = self.app.ledger()?.list(&UNFINISHED, None, MOST_JOBS)?;
-        jobs.retain(|job| job.is_sent() || job.waiting().next().is_some());
+        jobs.retain(|job| job.is_sent() || (job.waiting().next().is_some() && !self.app.is_foreign(job)));
         jobs.reverse();
         Ok(jobs)
     }

@@ -50,9 +50,6 @@ pub(super) async fn send(
 ) -> Result<Sent> {
     let owner = app.gemini().await?.owner();
     refuse_foreign(job, &owner)?;
-    if job.is_foreign_to(&owner) {
-        app.ledger()?.owned_by(&job.handle, &owner)?;
-    }
     let known = Known::of(app, job).await?;
     let Some(part) = lookup::adopt_what_is_there(app, job, &known)?.parts.into_iter().find(|p| p.number == number)
     else {
@@ -74,11 +71,12 @@ pub(super) async fn send(
 }
 
 /// What another key may have created cannot be looked up with this one: it would seem to be absent, and be paid again.
-fn refuse_foreign(job: &JobRecord, owner: &str) -> Result<()> {
-    if !job.is_sent() || !job.is_foreign_to(owner) {
+pub(super) fn refuse_foreign(job: &JobRecord, owner: &str) -> Result<()> {
+    if !job.is_foreign_to(owner) {
         return Ok(());
     }
-    let cause = "some of it was sent with another key, or at another address, than is set now";
+    let what = if job.is_sent() { "some of it was sent" } else { "it was asked for" };
+    let cause = format!("{what} with another key, or at another address, than is set now");
     Err(Error::new(ErrorKind::WrongState, format!("submitting {}", job.handle), cause).hint(
         "start this program with a key of that project: what is there cannot be seen with this one. Nothing was sent",
     ))
@@ -119,7 +117,7 @@ impl Sending<'_> {
         ledger.restart_step(self.id())?;
         let age = (self.app.now() - self.part.step_at).to_std().unwrap_or_default();
         match self.app.config().settle.checked_sub(age) {
-            None | Some(Duration::ZERO) => self.mine(ledger.absent(self.id(), &self.lease.name, &self.lease.owner)?),
+            None | Some(Duration::ZERO) => self.mine(ledger.absent(self.id(), self.lease.holder())?),
             Some(left) => Err(unclear(&self.part.display_name, left)),
         }
     }
@@ -138,14 +136,14 @@ impl Sending<'_> {
         // The hash of a file is that of its only part.
         let sha256 = self.job.input_sha256.as_deref().filter(|_| self.part.of == 1);
         let new = NewFile { range, display_name: &self.part.display_name, sha256 };
-        let (name, owner) = (&self.lease.name, &self.lease.owner);
+        let holder = self.lease.holder();
         let keep = |session: &UploadSession| {
             let text = session.to_secret_text();
-            self.mine(ledger.uploading(self.id(), name, owner, text.expose_secret())?)
+            self.mine(ledger.uploading(self.id(), holder, text.expose_secret())?)
         };
         let resume = self.part.upload_session.as_deref().and_then(UploadSession::from_secret_text);
         let remote = gemini.upload(new, resume, &keep, self.monitor).await?;
-        self.mine(ledger.uploaded(self.id(), name, owner, &remote.name, remote.expiration_time)?)?;
+        self.mine(ledger.uploaded(self.id(), holder, &remote.name, remote.expiration_time)?)?;
         Ok(remote.name)
     }
 
@@ -163,7 +161,7 @@ impl Sending<'_> {
             webhook_uris: &self.job.webhook_urls,
         };
         let budget = self.app.config().daily_budget_usd;
-        match ledger.creating(self.id(), &self.lease.name, &self.lease.owner, budget)? {
+        match ledger.creating(self.id(), self.lease.holder(), budget)? {
             Turn::OverBudget => return self.waits(tomorrow(self.app)),
             turn => self.mine(turn)?,
         }
@@ -191,7 +189,7 @@ impl Sending<'_> {
     /// The API said clearly that it made nothing.
     fn refused(&self, e: Error) -> Result<Sent> {
         let ledger = self.app.ledger()?;
-        self.mine(ledger.refused(self.id(), &self.lease.name, &self.lease.owner, &e.to_string())?)?;
+        self.mine(ledger.refused(self.id(), self.lease.holder(), &e.to_string())?)?;
         if e.kind() == ErrorKind::Quota && may_pass(&e) {
             let enqueued = ledger.enqueued(&self.job.model, &self.owner)?.tokens;
             let asked = retry_after(&e).and_then(|wait| chrono::TimeDelta::from_std(wait).ok());

@@ -16,14 +16,14 @@ use super::queue;
 use super::rebuild::mind_what_was_lost;
 use super::relay::Relay;
 use super::requests;
-use super::send::{Sent, send};
+use super::send::{Sent, refuse_foreign, send};
 use super::unfinished::refuse_unfinished;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::counted;
 use crate::job::{Cost, Handle};
 use crate::ledger::spend::Spending;
-use crate::ledger::{Intended, JobRecord, NewJob};
+use crate::ledger::{Intended, JobRecord, NewJob, Step};
 use crate::progress::Monitor;
 
 /// Brings the job to the API, or finds it there.
@@ -36,8 +36,13 @@ pub(super) async fn submit(
     // Without a key nothing is recorded either.
     let owner = app.gemini().await?.owner();
     let job = NewJob { owner: Some(owner), ..job };
+    let known = app.ledger()?.by_hash(job.handle.hash())?;
+    if let Some(known) = &known {
+        take_over(app, known, job.owner.as_deref().unwrap_or_default())?;
+    }
     let budget = app.config().daily_budget_usd;
-    let lease = first_lease(app, &job.handle)?;
+    // Nobody who moves the queue on is quicker than who makes the job.
+    let lease = if known.is_none() { Lease::of_job_if_free(app, &job.handle)? } else { None };
     let (job, is_new) = granted(&job, app.ledger()?.intend(&job, budget)?, budget)?;
     let lease = lease.filter(|_| is_new);
     let job = if is_new { mind_what_was_lost(app, job)? } else { job };
@@ -56,9 +61,13 @@ pub(super) async fn submit(
     Ok((app.ledger()?.job(&job.handle)?, submission))
 }
 
-/// The right to send a job that is not known yet, so that nobody who moves the queue on is quicker than who makes it.
-fn first_lease(app: &App, handle: &Handle) -> Result<Option<Lease>> {
-    if app.ledger()?.by_hash(handle.hash())?.is_some() { Ok(None) } else { Lease::of_job_if_free(app, handle) }
+/// What is to be sent of a known job is sent with this key from now on. Not if some of it was sent with another.
+fn take_over(app: &App, known: &JobRecord, owner: &str) -> Result<()> {
+    match known.is_sent() {
+        true if known.parts.iter().any(|part| part.step != Step::Created) => refuse_foreign(known, owner),
+        true => Ok(()),
+        false => app.ledger()?.owned_by(&known.handle, owner),
+    }
 }
 
 /// The job as it would be remembered, about to be submitted. Fails as [`submit`] would.
@@ -107,8 +116,8 @@ async fn send_parts(
         // The server ends: whoever runs next sends it.
         Err(e) if app.ending().stop().is_cancelled() => Err(e),
         // The caller is told that it failed: it goes out when it is asked for again, and not before.
-        Err(e) if !monitor.is_alone() => app.ledger()?.hold(handle, true, e.cause()).and(Err(e)),
-        Err(e) => queue::set_back(app, handle, &e).and(Err(e)),
+        Err(e) if !monitor.is_alone() => app.ledger()?.give_up(handle, lease.holder(), e.cause()).and(Err(e)),
+        Err(e) => queue::set_back(app, handle, &lease, &e).and(Err(e)),
         sent => sent,
     }
 }
@@ -129,17 +138,20 @@ pub(super) async fn send_under_lease(
         return Ok(Submission::Found);
     }
     if open.len() > 1 {
-        requests::keep(app, &job)?;
+        requests::keep(app, &job, monitor).await?;
     }
-    let mut submission = Submission::Adopted;
+    // Unless somebody cancels it meanwhile.
+    let mut submission = Submission::Found;
     for number in open {
         // As it is now: the parts before are sent, and somebody may have cancelled the rest.
         let job = app.ledger()?.job(handle)?;
         match for_job(handle, send(app, &job, number, lease, monitor)).await? {
-            Sent::Adopted | Sent::Held => {}
+            Sent::Held => {}
+            Sent::Adopted if submission == Submission::Found => submission = Submission::Adopted,
+            Sent::Adopted => {}
             Sent::Created => submission = Submission::Created,
             Sent::Waits(_) => {
-                requests::keep(app, &job)?;
+                requests::keep(app, &job, monitor).await?;
                 return Ok(if submission == Submission::Created { submission } else { Submission::Queued });
             }
         }

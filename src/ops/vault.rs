@@ -75,6 +75,16 @@ impl Vault {
         }
     }
 
+    /// Removes a request file, if it is one of those given in a call. How many bytes were in it.
+    pub(super) fn remove_inline(app: &App, input: &str) -> Result<u64> {
+        let file = Self::inline(app)?.roots.existing(input);
+        let Ok(file) = file else { return Ok(0) };
+        let bytes =
+            file.open().and_then(|file| file.metadata().map_err(|e| Error::io(format!("reading {input}"), e)))?.len();
+        std::fs::remove_file(file.as_path()).map_err(|e| Error::io(format!("removing {file}"), e))?;
+        Ok(bytes)
+    }
+
     /// Every key of the job, one JSON string a line, in the order of the requests.
     pub(super) fn keys(&self) -> Result<AllowedPath> {
         self.file("keys.jsonl")

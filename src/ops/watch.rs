@@ -41,7 +41,7 @@ impl Watched {
     pub(super) fn is_open(&self, app: &App) -> bool {
         let at_the_api = self.job.parts.iter().any(|part| part.is_active() && self.can_be_looked_at(part));
         let on_the_way = self.job.waiting().next().is_some() || self.job.unclear().is_some();
-        let is_moved = app.can_connect() && !app.config().read_only;
+        let is_moved = app.can_connect() && !app.config().read_only && !app.is_foreign(&self.job);
         // One part that is gone keeps no other from being sent; a key that is refused does.
         let can_be_sent = || self.troubles.values().all(|trouble| may_pass(trouble) || is_of_one_part(trouble));
         at_the_api || (on_the_way && is_moved && can_be_sent())

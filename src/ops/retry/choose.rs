@@ -89,6 +89,7 @@ pub(super) async fn write_requests(
         wanted,
         outcomes_are_asked: !args.outcomes.is_empty(),
         asked: args.generation_config.clone(),
+        most_output: app.models().most_output(model),
         model: model.to_owned(),
         model_is_asked: args.model.is_some(),
         checker,
@@ -193,6 +194,8 @@ struct Task {
     /// The caller chose the outcomes.
     outcomes_are_asked: bool,
     asked: Option<Map<String, Value>>,
+    /// The longest answer of the model, in tokens.
+    most_output: i64,
     model: String,
     /// The caller chose the model.
     model_is_asked: bool,
@@ -276,7 +279,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     let mut lines = LineReader::new(task.input.open()?);
     let mut writer = RequestWriter::create(task.output.clone(), true)?;
     let (mut repeated, mut elsewhere) = (OutcomeCounts::default(), 0);
-    let mut settings = Settings::new(task.asked.clone());
+    let mut settings = Settings::new(task.asked.clone(), task.most_output);
     let (mut paid, mut costs, mut is_missing) = (Summary::new(0), Costs::default(), false);
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };

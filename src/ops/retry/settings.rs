@@ -7,15 +7,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Outcome;
 use crate::job::outcome::{counted, grouped};
 
-/// The longest answer of today's models, in tokens, thinking included (API reference §7). It is also what the API
-/// allows where a request sets no limit.
-const MOST_OUTPUT_TOKENS: i64 = 65_536;
 const LIMIT: &str = "maxOutputTokens";
 
 /// Changes the requests of a retry, and keeps count of what it changed.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     asked: Option<Map<String, Value>>,
+    /// The longest answer that the model gives, in tokens, thinking included. It is also what the API allows where a
+    /// request sets no limit (API reference §7).
+    most: i64,
     changed: i64,
     raised: Raised,
     /// Cut off, and there is no more room to be given.
@@ -34,9 +34,10 @@ struct Raised {
 }
 
 impl Settings {
-    /// The generationConfig fields that the caller wants in every request.
-    pub(super) fn new(asked: Option<Map<String, Value>>) -> Self {
-        Self { asked, ..Self::default() }
+    /// The generationConfig fields that the caller wants in every request, to a model whose longest answer has so many
+    /// tokens.
+    pub(super) fn new(asked: Option<Map<String, Value>>, most: i64) -> Self {
+        Self { asked, most, ..Self::default() }
     }
 
     /// The request as it is repeated; `None` if nothing is to be changed. `answer` is what came back for it, when it was
@@ -71,10 +72,10 @@ impl Settings {
     /// Twice the room that was not enough. A request without a limit had all there is.
     fn give_room(&mut self, config: &mut Map<String, Value>, answer: &Answer<'_>, repeated: u32) {
         let before = config.iter().find(|(name, _)| is_same(name, LIMIT)).and_then(|(_, value)| whole_number(value));
-        match before.filter(|limit| (1..MOST_OUTPUT_TOKENS).contains(limit)) {
+        match before.filter(|limit| (1..self.most).contains(limit)) {
             Some(before) => {
                 let used = answer.usage.map_or(0, |usage| usage.output_tokens);
-                let limit = more_than(before, used, repeated);
+                let limit = more_than(before, used, repeated).min(self.most);
                 set(config, LIMIT, limit.into());
                 self.raised.note(before, limit);
             }
@@ -128,11 +129,11 @@ impl Raised {
 
 /// Twice the limit that was not enough: earlier retries doubled the one of the request, or were asked for a higher one.
 fn more_than(limit: i64, used: i64, repeated: u32) -> i64 {
-    let mut tried = limit.saturating_mul(1 << repeated.min(16)).min(MOST_OUTPUT_TOKENS);
+    let mut tried = limit.saturating_mul(1 << repeated.min(16));
     while tried < used {
-        tried *= 2;
+        tried = tried.saturating_mul(2);
     }
-    (tried * 2).min(MOST_OUTPUT_TOKENS)
+    tried.saturating_mul(2)
 }
 
 fn range((low, high): (i64, i64)) -> String {
@@ -167,15 +168,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_is_twice_what_was_not_enough_up_to_what_there_is() {
+    fn the_room_is_twice_what_was_not_enough() {
         let tries = [
             (512, 512, 0, 1024),
             (512, 500, 0, 1024),
             (512, 1020, 0, 2048),
             (512, 3, 1, 2048),
-            (512, 3, 40, 65_536),
+            (512, 3, 40, 512 << 17),
             (3, 0, 0, 6),
-            (40_000, 40_000, 0, 65_536),
+            (40_000, 40_000, 0, 80_000),
         ];
         for (limit, used, repeated, raised) in tries {
             assert_eq!(more_than(limit, used, repeated), raised, "{limit} {used} {repeated}");
