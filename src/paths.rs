@@ -35,6 +35,18 @@ pub struct AllowedPath(PathBuf);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedFolder(PathBuf);
 
+/// What shells call standard input and output is none here: files are read twice, and written whole or not at all.
+fn refuse_stream(path: &str, act: &str) -> Result<()> {
+    let is_stream = path == "-"
+        || ["/dev/stdin", "/dev/stdout", "/dev/fd/", "/proc/self/fd/"].iter().any(|dev| path.starts_with(dev));
+    if !is_stream {
+        return Ok(());
+    }
+    let cause = "standard input and output are not read and written here";
+    Err(Error::new(ErrorKind::InvalidArgument, format!("{act} {path}"), cause)
+        .hint("name a file; one that is called - is ./-"))
+}
+
 impl Roots {
     /// The given folders, which must exist. The first one is where relative paths start.
     pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Result<Self> {
@@ -74,6 +86,7 @@ impl Roots {
 
     /// A path to read: it must exist below a root.
     pub fn existing(&self, path: &str) -> Result<AllowedPath> {
+        refuse_stream(path, "opening")?;
         let full = self.absolute(path)?;
         let resolved = full.canonicalize().map_err(|e| {
             Error::io(format!("opening {path}"), e)
@@ -86,6 +99,7 @@ impl Roots {
     pub fn writable(&self, path: &str) -> Result<AllowedPath> {
         let full = self.absolute(path)?;
         let act = || format!("preparing to write {path}");
+        refuse_stream(path, "preparing to write")?;
         if full.is_dir() {
             return Err(Error::new(ErrorKind::InvalidArgument, act(), "it is a folder").hint("name a file inside it"));
         }

@@ -49,6 +49,11 @@ fn a_request_file_that_is_there_is_kept_unless_it_is_the_same_or_may_go() {
         assert!(error["act"].as_str().unwrap().contains(output), "{error}");
     }
     assert_eq!(world.read("rows.csv"), "id,text\na,one\nb,two\n");
+    // A file of that name could be taken for the input that somebody pipes.
+    for call in [&[&BUILD[..], &["--output", "-"]].concat()[..], &["create", "-"], &["build", "/dev/stdin"]] {
+        let error = refused(&world, call);
+        assert!(error["hint"].as_str().unwrap().contains("./-"), "{error}");
+    }
 }
 
 #[test]

@@ -282,4 +282,11 @@ fn a_cap_that_is_no_sum_is_refused() {
     let free = world.refused(&["create", "a.jsonl", "--max-cost-usd=0"]);
     assert_eq!(free["kind"], "budget", "nothing at all is a sum: {free}");
     assert_eq!(world.jobs_at_the_api(), 0);
+    world.reply(&["create", "a.jsonl"]);
+    let found = world.reply(&["create", "a.jsonl", "--max-cost-usd=0"]);
+    assert_eq!(
+        (&found["submission"], world.jobs_at_the_api()),
+        (&"found".into(), 1),
+        "what is paid costs nothing more"
+    );
 }

@@ -147,7 +147,10 @@ fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
         let listed =
             || world.reply(&["list", "--local"])["jobs"].as_array().unwrap().last().unwrap()["cost_usd"].clone();
         assert_eq!(listed().is_number(), is_known, "{prompts:?}: {}", listed());
-        world.run(&["retry", &job]);
+        let cause = world.refusal(&["retry", &job])["cause"].clone();
+        let told = if is_known { "every request has an answer" } else { "may still come" };
+        assert!(cause.as_str().unwrap().contains(told), "{prompts:?}: {cause}");
+        world.run(&["retry", &job, "--outcome", "missing"]);
         assert_eq!(listed().is_number(), is_known, "{prompts:?}, when it is repeated: {}", listed());
     }
 }

@@ -163,7 +163,11 @@ pub fn grouped(number: i64) -> String {
 
 /// A number of things: `1 request`, `31,200 requests`.
 pub fn counted(number: i64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
+    let plural = match number {
+        1 => "",
+        _ if thing.ends_with("ch") => "es",
+        _ => "s",
+    };
     format!("{} {thing}{plural}", grouped(number))
 }
 

@@ -7,8 +7,9 @@ use super::Ledger;
 use super::moment::{text, time};
 use crate::error::Result;
 
-/// What was learned is forgotten after this: limits are raised, and others of the project end their jobs.
-const MEMORY: TimeDelta = TimeDelta::hours(24);
+/// What was learned is forgotten after this. The API refuses far below its limits at times (API reference §8), limits are
+/// raised, others of the project end their jobs: to be refused again costs nothing, to wait for a job may take a day.
+const MEMORY: TimeDelta = TimeDelta::hours(1);
 /// The first pause after a refusal; it doubles with every further one.
 const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(16);

@@ -23,7 +23,7 @@ use crate::job::models::bare_name;
 use crate::job::outcome::counted;
 use crate::job::{Cost, Handle, JobState, Kind};
 use crate::ledger::builds::BuildOrigin;
-use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord};
+use crate::ledger::{JobRecord, NewJob, NewPart, PartRecord, Step};
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
@@ -202,13 +202,15 @@ pub(super) async fn submit_file(
     warnings.extend(
         estimate.unsuited.as_ref().map(|unsuited| format!("{}: {}", unsuited.cause, makes_it(app, unsuited.asked))),
     );
-    refuse_over_limit(app, args.max_cost_usd, &estimate)?;
 
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
     let job = new_job(app, args, &input, &checked, retry_of, &model, parts)?;
     if let Some(agreed) = &args.agreed {
         refuse_another(agreed, &job)?;
+    }
+    if !is_sent(app, &job)? {
+        refuse_over_limit(app, args.max_cost_usd, &estimate)?;
     }
     let may_be_new = may_be_new(app, &job)?;
     if may_be_new {
@@ -254,6 +256,13 @@ fn refuse_another(agreed: &Handle, job: &NewJob) -> Result<()> {
         format!("what was agreed to is the job {agreed}, and by now this is {}: its requests have changed", job.handle);
     Err(Error::new(ErrorKind::Declined, "submitting the job", cause)
         .hint("nothing was sent; make the call again, and what it is now is looked at anew"))
+}
+
+/// Whether all of it was sent before, so that it costs nothing more.
+fn is_sent(app: &App, job: &NewJob) -> Result<bool> {
+    let known = app.ledger()?.by_hash(job.handle.hash())?;
+    let is_whole = |known: &JobRecord| known.parts.len() == job.parts.len();
+    Ok(known.filter(is_whole).is_some_and(|known| known.parts.iter().all(|part| part.step == Step::Created)))
 }
 
 /// Whether the job cannot be at the API yet.

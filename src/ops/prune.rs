@@ -136,9 +136,9 @@ fn shown(found: Vec<Prunable>, args: &PruneArgs) -> PruneReply {
     let (warnings, next) = match found.is_empty() {
         true => (Vec::new(), "nothing"),
         false if args.export.is_some() => {
-            (vec![FORGOTTEN.to_owned()], "the same with yes writes the export, then removes them")
+            (vec![FORGOTTEN.to_owned()], "the same with --yes writes the export, then removes them")
         }
-        false => (vec![FORGOTTEN.to_owned()], "the same with yes removes them"),
+        false => (vec![FORGOTTEN.to_owned()], "the same with --yes removes them"),
     };
     let jobs: Vec<_> = found.into_iter().map(listed).collect();
     PruneReply { dry_run: !args.yes, jobs, bytes: None, exported: None, warnings, next: next.to_owned() }

@@ -106,7 +106,7 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     let mut family = Family::gather(app, &job, true, monitor).await?;
     family.mind_others(app, &root, monitor).await?;
     family.refuse_unread()?;
-    let is_lacking = family.misses_results() && args.outcomes.is_empty();
+    let is_lacking = family.misses_results();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
     let chosen = write_requests(app, &args, (family, &root), origin.as_ref(), &model, monitor).await?;
     if job.input_sha256.as_ref() != Some(&chosen.sha256) {
@@ -126,14 +126,15 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         ..CreateArgs::default()
     };
     let mut created = super::create::submit_file(app, chosen.path.clone(), Some(&job), &create, monitor).await?;
-    created.warnings.extend(is_lacking.then(|| STILL_TO_COME.to_owned()));
+    let may_come = args.outcomes.is_empty() && (is_lacking || chosen.may_come);
+    created.warnings.extend(may_come.then(|| STILL_TO_COME.to_owned()));
     created.warnings.extend(warnings(&args, &job, &chosen, &created, change.is_some()));
     let changes = change.into_iter().chain(chosen.changes).collect();
     Ok(RetryReply { retry_of: job.handle.to_string(), repeated: chosen.repeated, changes, created })
 }
 
 const STILL_TO_COME: &str = "the API counts more finished requests than the results it gave with their keys, or has a batch no \
-    more: requests without a result may be billed and are left out here, as their answers may still come; outcomes [\"missing\"] repeats them all the same";
+    more, or gave other results in their place: requests without a result may be billed and are left out here, as their answers may still come; outcomes [\"missing\"] repeats them all the same";
 
 /// What is repeated with little hope, and what was repeated before.
 fn warnings(

@@ -45,6 +45,8 @@ pub(super) struct Chosen {
     pub(super) to_the_limit: i64,
     /// Earlier retries that have ended.
     pub(super) ended: Vec<String>,
+    /// Requests without a result were left out: they may be billed, and it may still come.
+    pub(super) may_come: bool,
     /// Requests left out because another retry of this first job has answered them since.
     pub(super) elsewhere: Option<(i64, Handle)>,
 }
@@ -108,6 +110,7 @@ pub(super) async fn write_requests(
         warning: copied.settings.warning(),
         to_the_limit: copied.settings.without_limit(),
         ended,
+        may_come: copied.may_come,
         elsewhere: (copied.elsewhere > 0).then_some((copied.elsewhere, task.root)),
     })
 }
@@ -167,6 +170,7 @@ async fn as_before(
         warning: None,
         to_the_limit: 0,
         ended,
+        may_come: false,
         elsewhere: None,
     })
 }
@@ -219,6 +223,8 @@ struct Copied {
     elsewhere: i64,
     settings: Settings,
     costs: Costs,
+    /// Requests without a result may be billed, and it may still come.
+    may_come: bool,
     /// The model of the retry that this is, if it is one.
     model: Option<String>,
 }
@@ -226,13 +232,17 @@ struct Copied {
 /// Copies the wanted requests. Heavy: runs on a thread of its own.
 fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
     refuse_changed(task)?;
-    let copied = copy(task, &task.members, &task.running, monitor)?;
+    let mut copied = copy(task, &task.wanted, &task.members, &task.running, monitor)?;
+    if copied.may_come && copied.repeated.missing > 0 && !task.outcomes_are_asked {
+        let certain: Vec<_> = task.wanted.iter().copied().filter(|outcome| *outcome != Outcome::Missing).collect();
+        copied = Copied { may_come: true, ..copy(task, &certain, &task.members, &task.running, monitor)? };
+    }
     if copied.repeated.total() > 0 {
         return Ok(copied);
     }
     // The same call again, after its retry has answered: that retry is what was asked for.
     let itself = task.members.get(..1).unwrap_or_default();
-    let again = copy(task, itself, &[], monitor)?;
+    let again = copy(task, &task.wanted, itself, &[], monitor)?;
     let is_it = |retry: &&Member| {
         let same_model = !task.model_is_asked || retry.job.model == task.model;
         same_model && is_retry_of(&retry.job, &again.sha256, &task.job.handle)
@@ -241,14 +251,14 @@ fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
         Some(retry) if again.repeated.total() > 0 => {
             Ok(Copied { model: Some(retry.job.model.clone()), costs: copied.costs, ..again })
         }
-        _ => Err(nothing_to_repeat(task, copied.elsewhere)),
+        _ => Err(nothing_to_repeat(task, &copied)),
     }
 }
 
-fn nothing_to_repeat(task: &Task, elsewhere: i64) -> Error {
+fn nothing_to_repeat(task: &Task, copied: &Copied) -> Error {
     let job = &task.job.handle;
     let error = |cause| Error::new(ErrorKind::WrongState, format!("retrying {job}"), cause);
-    if elsewhere > 0 {
+    if copied.elsewhere > 0 {
         return error("what it left unanswered was answered since by other retries of the same first job")
             .hint(format!("get_results {{\"job\": \"{}\"}} writes the answers of all of them", task.root));
     }
@@ -256,7 +266,7 @@ fn nothing_to_repeat(task: &Task, elsewhere: i64) -> Error {
         return error("no request has such an outcome, its retries counted in")
             .hint("get_results shows how many have which outcome");
     }
-    if task.wanted.contains(&Outcome::Missing) {
+    if task.wanted.contains(&Outcome::Missing) && !copied.may_come {
         return error("every request has an answer, its retries counted in")
             .hint(format!("get_results {{\"job\": \"{job}\"}} writes them"));
     }
@@ -266,13 +276,19 @@ fn nothing_to_repeat(task: &Task, elsewhere: i64) -> Error {
 }
 
 /// Copies the requests whose outcome is wanted, as these jobs left them.
-fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Monitor) -> Result<Copied> {
+fn copy(
+    task: &Task,
+    wanted: &[Outcome],
+    members: &[Member],
+    running: &[Running],
+    monitor: &dyn Monitor,
+) -> Result<Copied> {
     let act = reading(&task.job);
     let (mut merged, _) = Family::open(members, task.checker.clone(), monitor)?;
     let (mut others, _) = Family::open(&task.elsewhere, task.checker.clone(), monitor)?;
     let mut is_answered_elsewhere = |key: &str| -> Result<bool> {
         let others = others.get(key, |_, _| ())?;
-        Ok(others.answer.outcome == Outcome::Answered && !task.wanted.contains(&Outcome::Answered))
+        Ok(others.answer.outcome == Outcome::Answered && !wanted.contains(&Outcome::Answered))
     };
     let under_way = running.iter().map(|retry| keys_of(&retry.keys)).collect::<Result<Vec<_>>>()?;
     let mut taken = None;
@@ -285,9 +301,9 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
         let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
         is_missing |= found.answer.outcome == Outcome::Missing;
-        if task.wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
+        if wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
             elsewhere += 1;
-        } else if task.wanted.contains(&found.answer.outcome) {
+        } else if wanted.contains(&found.answer.outcome) {
             let times = times_repeated(members, found.answer.generation);
             match settings.change(line.bytes, (&found.answer, times), &act)? {
                 None => writer.push(line.bytes)?,
@@ -300,6 +316,8 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
             monitor.check(&act)?;
         }
     }
+    // Where other lines stand in the place of those that are missing, these may be billed as well.
+    let may_come = is_missing && merged.unclear(true).next().is_some();
     costs.leave_out(merged.unclear(is_missing));
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
@@ -307,7 +325,7 @@ fn copy(task: &Task, members: &[Member], running: &[Running], monitor: &dyn Moni
     let is_known = running.iter().any(is_it);
     match taken.and_then(|number| running.get(number)).filter(|_| !is_known) {
         Some(retry) => Err(still_running(&task.job, retry)),
-        None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, model: None }),
+        None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, may_come, model: None }),
     }
 }
 
