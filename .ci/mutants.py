@@ -18,11 +18,13 @@ A break that nobody notices and that may stay is named in .ci/mutants.accepted, 
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -196,13 +198,17 @@ class Checkout:
         """Whether all these tests of the binary pass."""
         if binary in CALLING:
             environment["BREAK_HERE"] = "1"
-        try:
-            done = subprocess.run([executable, "-q", f"--test-threads={AT_A_TIME}", "--exact", *tests], cwd=self.folder,
-                                  env={**self.environment, **environment}, timeout=longest, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-            return done.returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
+        command = [executable, "-q", f"--test-threads={AT_A_TIME}", "--exact", *tests]
+        with subprocess.Popen(command, cwd=self.folder, env={**self.environment, **environment}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+            try:
+                return run.wait(longest) == 0
+            except subprocess.TimeoutExpired:
+                return False
+            finally:
+                # With what the tests started: a broken program may never end by itself.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(run.pid, signal.SIGKILL)
 
 
 def code(error):

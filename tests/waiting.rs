@@ -434,18 +434,33 @@ fn run_collects_what_ended_unseen_replaces_nothing_and_tells_a_bad_end() {
     let world = World::new();
     let good = job(&world, &["one"], &[]);
     world.reply(&["status", &good, "--wait"]);
+    // Its answers are on this machine already, in no file yet: as of a run that was killed, or whose disk was full.
+    world.results(&[&good, "--limit", "1"]);
+    let seen = job(&world, &["[[simulate:failed]] four"], &[]);
+    world.run(&["status", &seen, "--wait"]);
     let taken = job(&world, &["two"], &[]);
     std::fs::create_dir(world.path("answers")).unwrap();
     world.write(&format!("answers/{taken}.results.jsonl"), "mine");
     let bad = job(&world, &["three [[simulate:job-failed]]"], &[]);
     let ran = world.run(&["run", "--collect", "answers", "--json"]);
-    assert_eq!(ran.code, 4, "{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
     let reply = ran.json();
-    assert_eq!(reply["all_ended"], true);
+    assert_eq!((&reply["all_ended"], &reply["not_collected"]), (&json!(true), &json!([taken])), "{reply}");
     assert_eq!(world.lines(&format!("answers/{good}.results.jsonl")).len(), 1, "it had ended before");
     assert_eq!(world.read(&format!("answers/{taken}.results.jsonl")), "mine");
-    assert!(reply["warnings"].to_string().contains("is there already"), "{reply}");
+    assert!(reply["warnings"].to_string().contains("a file of that name exists"), "{reply}");
     assert!(ran.stderr.contains(&bad), "{ran:?}");
+    for badly in [&seen, &bad] {
+        assert_eq!(world.lines(&format!("answers/{badly}.results.jsonl")).len(), 1, "also what has no answer");
+    }
+
+    std::fs::remove_file(world.path(&format!("answers/{taken}.results.jsonl"))).unwrap();
+    let again = world.run(&["run", "--collect", "answers", "--json"]).json();
+    assert_eq!(again["collected"].as_array().unwrap().len(), 1, "{again}");
+    assert_eq!(world.lines(&format!("answers/{taken}.results.jsonl")).len(), 1);
+    // Nothing is told of twice, whoever wrote it.
+    let idle = world.run(&["run", "--collect", "answers", "--json"]);
+    assert_eq!((idle.code, idle.json().get("warnings")), (0, None), "{idle:?}");
 }
 
 #[test]

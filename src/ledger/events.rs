@@ -1,5 +1,7 @@
 //! The log of what happened, only ever appended to. Never holds content or keys.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 
@@ -23,7 +25,7 @@ pub struct Event {
     pub at: String,
     /// The job; `ledger` for what is about the ledger itself; empty where no job is known.
     pub handle: String,
-    /// What happened: intended, uploaded, creating, unclear, created, refused, adopted, state, collected, deleted, call;
+    /// What happened: intended, uploaded, creating, unclear, created, refused, adopted, state, collected, written, deleted, call;
     /// of the ledger itself: set aside, lost, rebuilt.
     pub event: String,
     /// To what, or how.
@@ -62,7 +64,23 @@ pub struct Events {
     pub calls: i64,
 }
 
+/// All answers of a job were written to a file, which its detail names.
+const WRITTEN: &str = "written";
+
 impl Ledger {
+    /// Notes that all answers of a job are in this file.
+    pub fn written(&self, handle: &Handle, file: &str) -> Result<()> {
+        self.write("recording where answers are", |tx| append(tx, Some(handle), WRITTEN, file))
+    }
+
+    /// The jobs whose answers were written to some file.
+    pub fn written_jobs(&self) -> Result<HashSet<Handle>> {
+        self.read("looking for answers that were written", |connection| {
+            let mut query = connection.prepare_cached("SELECT DISTINCT handle FROM events WHERE event = ?1")?;
+            query.query_map([WRITTEN], |row| row.get(0).map(Handle::from_ledger))?.collect()
+        })
+    }
+
     /// What happened to a job, oldest first, without calls of the API.
     pub fn events(&self, handle: &Handle) -> Result<Vec<Event>> {
         let asked = Asked { newest: None, calls: false };

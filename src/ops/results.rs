@@ -35,6 +35,7 @@ use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
 use account::{Counted, Unasked, Wanted};
 use answer_file::{Done, Join, View, account, join, prepare};
+pub(super) use manifest::job_of;
 
 const USUAL_SAMPLES: i64 = 3;
 const MOST_SAMPLES: i64 = 50;
@@ -47,6 +48,7 @@ const MOST_CALL_BYTES: usize = 600;
 pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Result<ResultsReply> {
     let wanted = wanted(&args)?;
     let schema = args.schema.as_ref().map(|schema| schema_of(app, schema)).transpose()?;
+    let is_whole = wanted.filter.is_empty() && args.merge_retries != Some(false);
     let view = View { alone: args.merge_retries == Some(false), schema };
     super::rebuild::if_incomplete(app, monitor).await;
     let job = super::find::job(app, &args.job).await?;
@@ -75,6 +77,9 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
     let manifest = manifest::write(app, &args, &done, monitor).await?;
     let whole = super::sample::whole(app, &job, &done.counted.summary)?;
     let mut reply = reply(app, &args, &job, done)?;
+    if let Some(path) = reply.path.as_ref().filter(|_| is_whole) {
+        app.ledger()?.written(&job.handle, path)?;
+    }
     reply.error = job.error().map(|error| one_line(&clip(error, MOST_ERROR_BYTES)));
     reply.manifest = manifest.path;
     reply.warnings.extend(manifest.warning);

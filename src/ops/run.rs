@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::App;
 use super::mover::Mover;
-use super::results::{ResultsArgs, file_name, results};
+use super::results::{ResultsArgs, file_name, job_of, results};
 use super::status::{JobStatus, UNFINISHED, describe, sleep};
 use super::statusline;
 use super::trouble::may_pass;
@@ -51,6 +51,9 @@ pub struct RunReply {
     pub all_ended: bool,
     /// Results written.
     pub collected: Vec<Collected>,
+    /// Jobs that have ended and whose results were to be written, and could not be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_collected: Vec<String>,
     /// Things to know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -123,6 +126,7 @@ struct Run<'a> {
     /// Results to be had, how often that was tried, and when it is tried again.
     wanted: Vec<(JobRecord, u32, Instant)>,
     collected: Vec<Collected>,
+    not_collected: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -140,14 +144,16 @@ impl<'a> Run<'a> {
             folder,
             wanted: Vec::new(),
             collected: Vec::new(),
+            not_collected: Vec::new(),
             warnings: Vec::new(),
         };
         if let Some(folder) = &run.folder {
             folder.create()?;
-            // What ended while nobody was there, and has answers.
+            // What ended while nobody was there, or whose results could not be written so far.
             let ended = app.ledger()?.list(&ENDED, None, MOST_JOBS)?;
-            let at_home = |job: &JobRecord| job.collected_at.is_some() || job.deleted_at.is_some();
-            let left = ended.into_iter().filter(|job| !at_home(job) && job.done() > job.failed());
+            let written = app.ledger()?.written_jobs()?;
+            let is_over = |job: &JobRecord| job.deleted_at.is_some() || job.is_withdrawn();
+            let left = ended.into_iter().filter(|job| !is_over(job) && !written.contains(&job.handle));
             run.wanted.extend(left.map(|job| (job, 0, Instant::now())));
         }
         Ok(run)
@@ -227,7 +233,10 @@ impl<'a> Run<'a> {
                 Err(e) if may_pass(&e) && tries + 1 < TRIES => {
                     self.wanted.push((job, tries + 1, Instant::now() + AGAIN))
                 }
-                Err(e) => self.warn(not_collected(&job, &e)),
+                Err(e) => {
+                    self.warn(not_collected(&job, &e));
+                    self.not_collected.push(job.handle.to_string());
+                }
             }
         }
         Ok(())
@@ -235,9 +244,9 @@ impl<'a> Run<'a> {
 
     async fn collect_one(&mut self, folder: &AllowedFolder, job: &JobRecord, monitor: &dyn Monitor) -> Result<()> {
         let file = folder.file(&format!("{}.results.jsonl", file_name(job)))?;
-        if file.exists() {
-            self.warn(format!("the results of {} were not written: {file} is there already", job.handle));
-            return Ok(());
+        if file.exists() && job_of(self.app, &file).as_deref() == Some(job.handle.as_str()) {
+            // By another run, or before the ledger was lost.
+            return self.app.ledger()?.written(&job.handle, &file.to_string());
         }
         let output = Some(file.to_string());
         let args = ResultsArgs { job: job.handle.to_string(), output, ..ResultsArgs::default() };
@@ -262,6 +271,7 @@ impl<'a> Run<'a> {
         let now = self.app.now();
         for (job, ..) in std::mem::take(&mut self.wanted) {
             self.warnings.push(format!("the results of {} are not written yet", job.handle));
+            self.not_collected.push(job.handle.to_string());
         }
         let jobs =
             self.watch.jobs.iter().map(|watched| describe(self.app, watched, now)).collect::<Result<Vec<_>>>()?;
@@ -269,7 +279,8 @@ impl<'a> Run<'a> {
         let is_over = |job: &JobRecord| job.state().is_terminal() || (!job.is_sent() && job.waiting().next().is_none());
         let all_ended = self.watch.jobs.iter().all(|watched| is_over(&watched.job));
         let next = next_step(&jobs, all_ended, self.folder.is_some());
-        Ok(RunReply { jobs, all_ended, collected: self.collected, warnings: self.warnings, next })
+        let Self { collected, not_collected, warnings, .. } = self;
+        Ok(RunReply { jobs, all_ended, collected, not_collected, warnings, next })
     }
 }
 

@@ -72,7 +72,9 @@ impl Monitor for Unseen<'_> {
 
 fn exit(reply: &RunReply) -> Exit {
     let is_whole = reply.collected.iter().all(|one| one.answered == one.requests);
-    if !reply.all_ended {
+    if !reply.not_collected.is_empty() {
+        Exit::Error
+    } else if !reply.all_ended {
         Exit::Unfinished
     } else if is_whole && reply.jobs.iter().all(went_well) {
         Exit::Success
@@ -98,5 +100,7 @@ mod tests {
         let collected = |answered| Collected { job: String::new(), path: String::new(), requests: 3, answered };
         let lacking = RunReply { collected: vec![collected(3), collected(2)], ..reply(true, "JOB_STATE_SUCCEEDED") };
         assert_eq!(exit(&lacking), Exit::Incomplete);
+        let not_written = RunReply { not_collected: vec![String::new()], ..reply(true, "JOB_STATE_SUCCEEDED") };
+        assert_eq!(exit(&not_written), Exit::Error);
     }
 }

@@ -57,7 +57,7 @@ fn not_written(error: &Error) -> Written {
 }
 
 /// The job whose answers are in a file, by its manifest.
-pub(super) fn job_of(app: &App, output: &AllowedPath) -> Option<String> {
+pub(in crate::ops) fn job_of(app: &App, output: &AllowedPath) -> Option<String> {
     let there = read(&app.roots().existing(&format!("{output}.manifest.json")).ok()?)?;
     there.get("job").and_then(Value::as_str).map(str::to_owned)
 }
