@@ -40,3 +40,22 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
         status => Err(Failure::Unreadable(format!("the answer is HTTP {status}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[tokio::test]
+    async fn what_decides_who_is_trusted_comes_by_https_or_from_this_machine() {
+        for (url, kind) in [
+            ("http://keys.example/jwks", ErrorKind::InvalidArgument),
+            ("ftp://127.0.0.1/jwks", ErrorKind::InvalidArgument),
+            // Nobody listens there.
+            ("https://127.0.0.1:1/jwks", ErrorKind::Unavailable),
+            ("http://127.0.0.1:1/jwks", ErrorKind::Unavailable),
+        ] {
+            assert_eq!(public_json(url).await.unwrap_err().kind(), kind, "{url}");
+        }
+    }
+}
