@@ -34,9 +34,11 @@ const JOBS_HAVE_STATES: u32 = 3;
 /// What a glance shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Glance {
-    /// Jobs that have not ended, waiting ones included, but not those that are not to be sent.
+    /// Jobs of which something is at the API and has not ended.
     pub running: i64,
-    /// Requests in them.
+    /// Jobs of which nothing is sent yet, and which go out by themselves.
+    pub waiting: i64,
+    /// Requests in both.
     pub requests: i64,
     /// Those that are done.
     pub done: i64,
@@ -73,13 +75,15 @@ pub fn glance(folder: &Path) -> Result<Option<Glance>> {
 
 fn read(connection: &Connection, folder: &Path, now: DateTime<Utc>) -> rusqlite::Result<Glance> {
     let mut glance = Glance { today: spending(connection, now.date_naive(), None)?, ..Glance::default() };
-    (glance.running, glance.requests, glance.done) = connection.query_row(
-        "SELECT count(DISTINCT jobs.handle), coalesce(sum(parts.requests), 0), coalesce(sum(parts.done), 0) \
+    (glance.running, glance.waiting, glance.requests, glance.done) = connection.query_row(
+        "SELECT count(DISTINCT CASE WHEN jobs.state <> 'JOB_STATE_UNSUBMITTED' THEN jobs.handle END), \
+         count(DISTINCT CASE WHEN jobs.state = 'JOB_STATE_UNSUBMITTED' THEN jobs.handle END), \
+         coalesce(sum(parts.requests), 0), coalesce(sum(parts.done), 0) \
          FROM jobs JOIN parts ON parts.handle = jobs.handle WHERE jobs.state IN \
          ('JOB_STATE_PENDING', 'JOB_STATE_RUNNING', 'JOB_STATE_UNKNOWN', 'JOB_STATE_UNSUBMITTED') \
          AND NOT (held AND jobs.state = 'JOB_STATE_UNSUBMITTED')",
         [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
     let mut ended = connection.prepare(
         "SELECT handle, state, collected_at IS NOT NULL FROM jobs WHERE \

@@ -24,6 +24,7 @@ pub struct StatusLine {
 #[derive(Debug, Serialize)]
 struct Numbers {
     running: i64,
+    waiting: i64,
     requests: i64,
     done: i64,
     succeeded: usize,
@@ -53,9 +54,9 @@ pub fn statusline(config: &Config) -> StatusLine {
 
 impl From<Glance> for Numbers {
     fn from(glance: Glance) -> Self {
-        let Glance { running, requests, done, succeeded, failed, today } = glance;
+        let Glance { running, waiting, requests, done, succeeded, failed, today } = glance;
         let today_usd = Cost::Usd(today.sent_usd).usd().unwrap_or(today.sent_usd);
-        Self { running, requests, done, succeeded, failed, today_usd, today_unknown: today.unknown }
+        Self { running, waiting, requests, done, succeeded, failed, today_usd, today_unknown: today.unknown }
     }
 }
 
@@ -64,6 +65,9 @@ fn words(glance: &Glance) -> String {
     if glance.running > 0 {
         let percent = glance.done.saturating_mul(100).checked_div(glance.requests).unwrap_or(0);
         words.push(format!("{} running {percent} %", glance.running));
+    }
+    if glance.waiting > 0 {
+        words.push(format!("{} waiting", glance.waiting));
     }
     if glance.succeeded > 0 {
         words.push(format!("{} done", glance.succeeded));
@@ -134,8 +138,9 @@ mod tests {
     #[test]
     fn the_line_says_what_there_is_and_no_more() {
         let today = |sent_usd, unknown| Spending { sent_usd, waiting_usd: 0.0, unknown };
-        let all = Glance { running: 2, requests: 300, done: 100, succeeded: 3, failed: 1, today: today(2.5, 0) };
-        assert_eq!(words(&all), "2 running 33 %, 3 done, 1 failed, $2.50 today");
+        let all =
+            Glance { running: 2, waiting: 4, requests: 300, done: 100, succeeded: 3, failed: 1, today: today(2.5, 0) };
+        assert_eq!(words(&all), "2 running 33 %, 4 waiting, 3 done, 1 failed, $2.50 today");
         assert_eq!(words(&Glance::default()), "idle");
         assert_eq!(words(&Glance { running: 1, ..Glance::default() }), "1 running 0 %");
         assert_eq!(words(&Glance { today: today(0.0, 1), ..Glance::default() }), "unknown cost today");
