@@ -51,14 +51,11 @@ pub(super) async fn send(
     let owner = app.gemini().await?.owner();
     refuse_foreign(job, &owner)?;
     let known = Known::of(app, job).await?;
-    let Some(part) = lookup::adopt_what_is_there(app, job, &known)?.parts.into_iter().find(|p| p.number == number)
-    else {
-        return Err(Error::internal(format!("sending {}", job.handle), format!("there is no part {number}")));
-    };
+    let part = part_of(&lookup::adopt_what_is_there(app, job, &known)?, number)?;
     if part.step == Step::Created {
         return Ok(Sent::Adopted);
     }
-    let step = Sending { app, job, part, lease, monitor, owner };
+    let mut step = Sending { app, job, part, lease, monitor, owner };
     step.refuse_unsettled()?;
     if job.held {
         return Ok(Sent::Held);
@@ -66,8 +63,25 @@ pub(super) async fn send(
     if let Some(wait) = wait_for_room(app, &step.owner, job, &step.part)? {
         return step.waits(wait);
     }
+    let earlier = step.part.remote_file.clone();
     let remote_file = step.uploaded_file().await?;
-    step.create(&remote_file).await
+    match step.create(&remote_file).await {
+        // The API may have an earlier upload no more, although its time was not up. Nothing was created.
+        Err(e) if e.kind() == ErrorKind::NotFound && earlier.as_ref() == Some(&remote_file) => {
+            if app.gemini().await?.get_file(&remote_file).await.is_ok() {
+                return Err(e);
+            }
+            step.part = part_of(&app.ledger()?.job(&job.handle)?, number)?;
+            let remote_file = step.uploaded_file().await?;
+            step.create(&remote_file).await
+        }
+        sent => sent,
+    }
+}
+
+fn part_of(job: &JobRecord, number: u32) -> Result<PartRecord> {
+    let part = job.parts.iter().find(|part| part.number == number).cloned();
+    part.ok_or_else(|| Error::internal(format!("sending {}", job.handle), format!("there is no part {number}")))
 }
 
 /// What another key may have created cannot be looked up with this one: it would seem to be absent, and be paid again.
