@@ -93,11 +93,12 @@
 //!   tried (`ledger/trial.rs`). What happens, and each call of the API, is an event (`ledger/events.rs`,
 //!   `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/template.rs`; with logic,
-//!   `source/logic.rs`; with columns that are no names, `source/odd_names.rs`) filled into requests
-//!   (`source/skeleton.rs`), keys (`source/key.rs`), what is attached (`source/attach.rs`) and its types
-//!   (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked, decoded); `source/exact.rs` keeps all
-//!   digits of long numbers; `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a
-//!   folder or a pattern, but not those of this program's own (`source/own_files.rs`).
+//!   `source/logic.rs`, of which `source/uses.rs` tells the columns and `source/unknown.rs` what is not there; with
+//!   columns that are no names, `source/odd_names.rs`) filled into requests (`source/skeleton.rs`), keys
+//!   (`source/key.rs`), what is attached (`source/attach.rs`) and its types (`source/media.rs`). All text is read
+//!   through `source/bytes.rs` (unpacked, decoded); `source/exact.rs` keeps all digits of long numbers;
+//!   `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern, but
+//!   not those of this program's own (`source/own_files.rs`).
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
 //!     line is of which key, in bounded memory.
