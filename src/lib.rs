@@ -75,7 +75,7 @@
 //!   - `ops/doctor.rs`: what work needs, looked at: the API (`ops/doctor/api.rs`), this machine (`ops/doctor/here.rs`).
 //!     `ops/statusline.rs`: one line, at once, and who was told what before.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`, `ops/bounds.rs`: a schema in a file of the caller's; a name that is not
-//!     there; a number that is too small.
+//!     there; a number that is too small. `ops/next.rs`: a call that a reply names.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //!   - A call (`gemini/call.rs`) goes out by `gemini/http.rs`, with the key (`gemini/key.rs`), and again where that is
 //!     safe (`gemini/retry.rs`). What went wrong becomes an error in `gemini/failure.rs`, a 429 by way of

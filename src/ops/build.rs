@@ -21,13 +21,14 @@ pub(super) use media_life::media_life;
 pub(super) use ready::Lines;
 pub use words::{BuildArgs, BuildKind, BuildReply, OnBadRow};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::App;
 use super::bounds::at_most;
 use super::dataset::is_made_of;
 use super::estimate::{Estimate, Load};
 use super::model::{availability, input_limit, suits};
+use super::next::call;
 use super::off_thread::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
@@ -118,8 +119,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     warnings.extend(told.unsuited.as_ref().map(|unsuited| kinds::unsuited(app, &args, is_ready, unsuited)));
     let next = match unfinished {
         Some(retry) => format!(
-            "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
-             overwrite: true"
+            "{} until that retry has ended, then the same call again with overwrite: true",
+            call("check_status", json!({"jobs": [retry], "wait": true}))
         ),
         // create_batch counts all requests, and may find more tokens in them.
         None => next_step(&output, origin.model.as_deref(), estimate(&built.load.at_most()).high_usd),
@@ -145,10 +146,10 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 
 /// A model that nobody chose is not named: the user may be asked.
 fn next_step(output: &AllowedPath, model: Option<&str>, high_usd: Option<f64>) -> String {
-    let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
-    let cap =
-        high_usd.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
-    format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
+    // Text first: a whole number is then written as one.
+    let cap = high_usd.map(|usd| ((usd * 100.0).ceil().max(1.0) / 100.0).to_string());
+    let cap = cap.and_then(|cap| cap.parse::<Value>().ok());
+    call("create_batch", json!({"input": output.to_string(), "model": model, "max_cost_usd": cap}))
 }
 
 /// Notes what the requests were made of, unless that is known better: a copy of requests that were made of rows, or

@@ -1,11 +1,12 @@
 //! Where the rows of a build come from: a data set, or the call itself.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::words::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 use crate::ops::dataset::Dataset;
+use crate::ops::next::call;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
@@ -101,8 +102,9 @@ impl Rows {
     pub(super) fn where_from(&self) -> String {
         match self {
             Self::Dataset(Dataset::Answers { handle, .. }) => format!(
-                "retry_batch {{\"job\": \"{handle}\"}} submits what has no answer again; get_results {{\"job\": \"{handle}\", \"limit\": 3}} \
-                 tells why it has none"
+                "{} submits what has no answer again; {} tells why it has none",
+                call("retry_batch", json!({"job": handle})),
+                call("get_results", json!({"job": handle, "limit": 3}))
             ),
             _ => "check that the source has rows, and that they are not all left out".to_owned(),
         }
