@@ -173,11 +173,11 @@ async fn attach(
     key: Option<String>,
     monitor: &dyn Monitor,
 ) -> Result<Attach> {
-    let attach = Attach::new(args.attach.clone(), app.roots().clone());
+    let skip_bad = args.on_bad_row == OnBadRow::Skip;
+    let attach = Attach { is_must: skip_bad, ..Attach::new(args.attach.clone(), app.roots().clone()) };
     if attach.rules.is_empty() {
         return Ok(attach);
     }
-    let skip_bad = args.on_bad_row == OnBadRow::Skip;
     let stage = "looking for attached files";
     let survey = Survey { request: request.clone(), key, limit: limit(args)?, skip_bad, attach, stage };
     place(app, rows, survey, monitor).await

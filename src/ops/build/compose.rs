@@ -80,7 +80,7 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
         Some(ready) => Maker::Mended(Box::new(ready.mender())),
         None => Maker::Filled {
             skeleton: &skeleton,
-            attacher: Attacher::new(&task.attach, source.columns())?,
+            attacher: Box::new(Attacher::new(&task.attach, source.columns())?),
             media: Vec::new(),
         },
     };
@@ -153,7 +153,7 @@ fn trial(limit: u64) -> String {
 /// Makes the line of a row.
 enum Maker<'s> {
     /// Out of the request in which every string is a template, and what the row brings along.
-    Filled { skeleton: &'s Skeleton, attacher: Attacher, media: Vec<u8> },
+    Filled { skeleton: &'s Skeleton, attacher: Box<Attacher>, media: Vec<u8> },
     /// Out of the request that the row is already.
     Mended(Box<Mender>),
 }
