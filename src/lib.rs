@@ -37,6 +37,8 @@
 //!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs` for as long as `ops/build/media_life.rs` says), the
 //!     lines (`ops/build/compose.rs`, under the eyes of `ops/build/watch.rs` and `ops/build/blanks.rs`), the rows that
 //!     make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and what is said and heard (`ops/build/words.rs`).
+//!     What cannot be meant: columns in the braces of other languages (`ops/build/foreign.rs`), voices for whom nobody
+//!     calls (`ops/build/speakers.rs`).
 //!   - `ops/create.rs`, `ops/given.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one
 //!     job, once, cut into parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`). `ops/runs.rs`:
 //!     whether it is one that is there (`ops/found.rs`), or a further run that is paid again.

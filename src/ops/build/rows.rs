@@ -79,6 +79,14 @@ impl Rows {
         }
     }
 
+    /// The names of the columns; of the first row, where the format does not tell them up front.
+    pub(super) fn columns(&self) -> Result<Vec<String>> {
+        if let Some(columns) = self.open()?.columns() {
+            return Ok(columns.to_vec());
+        }
+        Ok(self.first()?.map(|first| first.keys().cloned().collect()).unwrap_or_default())
+    }
+
     /// The first row that can be read, as an object.
     pub(super) fn first(&self) -> Result<Option<Map<String, Value>>> {
         match self {
