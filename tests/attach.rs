@@ -428,7 +428,10 @@ fn rows_that_bring_nothing_along_are_told() {
     put(&world, "a.png", PNG);
     world.write("a.csv", "id,picture\n1,a.png\n2,\n3,  \n");
     let reply = world.reply(&with(&[]));
-    assert!(reply["warnings"].to_string().contains("2 rows without anything to attach (row 2, 3): the cell"), "{reply}");
+    assert!(
+        reply["warnings"].to_string().contains("2 rows without anything to attach (rows 2, 3): the cell"),
+        "{reply}"
+    );
     assert_eq!(reply["requests"], 3);
     let reply = world.reply(&with(&["--skip-bad-rows"]));
     assert_eq!((&reply["requests"], &reply["skipped"], &reply["warnings"]), (&json!(1), &json!(2), &Value::Null));

@@ -111,7 +111,8 @@ fn a_model_that_is_not_known_is_answered_with_those_that_make_the_same() {
     let warnings = reply["warnings"].to_string();
     assert!(warnings.contains("(did you mean gemini-3.1-flash-image or gemini-3.1-flash-lite-image?)"), "{warnings}");
     let error = world.refused(&["create", "a.jsonl", "--max-cost-usd", "1"]);
-    let hint = "did you mean gemini-3.1-flash-image or gemini-3.1-flash-lite-image? Those have a price. Nothing was sent";
+    let hint =
+        "did you mean gemini-3.1-flash-image or gemini-3.1-flash-lite-image? Those have a price. Nothing was sent";
     assert_eq!(error["hint"], hint, "{error}");
     let error = world.refused(&["create", "a.jsonl", "--model", "some-image-9"]);
     assert!(error["hint"].as_str().unwrap().contains("gemini-3.1-flash-image"), "{error}");

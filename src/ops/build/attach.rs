@@ -128,10 +128,11 @@ impl Attacher {
     /// What is to be known of rows without media.
     pub(super) fn without_told(&self) -> Option<String> {
         let first: Vec<_> = self.first_without.iter().map(u64::to_string).collect();
+        let rows = if self.without == 1 { "row" } else { "rows" };
         let more = if self.without > first.len() as i64 { ", …" } else { "" };
         (self.without > 0).then(|| {
             format!(
-                "{} without anything to attach (row {}{more}): the cell is empty, and the request has text only; on_bad_row: \"skip\" \
+                "{} without anything to attach ({rows} {}{more}): the cell is empty, and the request has text only; on_bad_row: \"skip\" \
                  leaves such rows out",
                 counted(self.without, "row"),
                 first.join(", ")

@@ -13,7 +13,7 @@ pub(super) fn look(args: &BuildArgs, rows: &Rows) -> Result<Vec<String>> {
     if !texts.iter().any(|(_, text)| text.contains(['{', '<'])) {
         return Ok(Vec::new());
     }
-    let columns = rows.columns()?;
+    let columns = rows.columns();
     let mut warnings = Vec::new();
     for (name, text) in texts {
         let Some((written, meant)) = columns.iter().find_map(|column| named(text, column)) else { continue };

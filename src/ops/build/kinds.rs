@@ -53,7 +53,7 @@ pub(super) fn settle(args: &BuildArgs, rows: &Rows, request: &mut Map<String, Va
         if config.contains_key(SPEECH) {
             return Err(wrong("both voice and generation_config.speechConfig choose a voice").hint("give one of them"));
         }
-        config.insert(SPEECH.to_owned(), speech_config(voice, &rows.columns()?)?);
+        config.insert(SPEECH.to_owned(), speech_config(voice, &rows.columns())?);
     }
     Ok(())
 }

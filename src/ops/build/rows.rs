@@ -79,12 +79,14 @@ impl Rows {
         }
     }
 
-    /// The names of the columns; of the first row, where the format does not tell them up front.
-    pub(super) fn columns(&self) -> Result<Vec<String>> {
-        if let Some(columns) = self.open()?.columns() {
-            return Ok(columns.to_vec());
+    /// The names of the columns; of the first row, where the format does not tell them up front. None of a source that
+    /// cannot be read, as the build itself says why.
+    pub(super) fn columns(&self) -> Vec<String> {
+        if let Some(columns) = self.open().ok().as_ref().and_then(Source::columns) {
+            return columns.to_vec();
         }
-        Ok(self.first()?.map(|first| first.keys().cloned().collect()).unwrap_or_default())
+        let first = self.first().ok().flatten().unwrap_or_default();
+        first.keys().cloned().collect()
     }
 
     /// The first row that can be read, as an object.
