@@ -37,6 +37,8 @@
 //!     `ops/build/survey.rs`, uploaded by `ops/build/uploads.rs` for as long as `ops/build/media_life.rs` says), the
 //!     lines (`ops/build/compose.rs`, under the eyes of `ops/build/watch.rs` and `ops/build/blanks.rs`), the rows that
 //!     make none (`ops/build/problems.rs`, `ops/build/repeats.rs`), and what is said and heard (`ops/build/words.rs`).
+//!     What cannot be meant: columns in the braces of other languages (`ops/build/foreign.rs`), voices for whom nobody
+//!     calls (`ops/build/speakers.rs`).
 //!   - `ops/create.rs`, `ops/given.rs`, `ops/checked.rs`, `ops/submit.rs`: a request file is checked, then becomes one
 //!     job, once, cut into parts where it is too large for one batch (`ops/parts.rs`, `jsonl/cut.rs`). `ops/runs.rs`:
 //!     whether it is one that is there (`ops/found.rs`), or a further run that is paid again.
@@ -75,7 +77,7 @@
 //!   - `ops/doctor.rs`: what work needs, looked at: the API (`ops/doctor/api.rs`), this machine (`ops/doctor/here.rs`).
 //!     `ops/statusline.rs`: one line, at once, and who was told what before.
 //!   - `ops/schema_file.rs`, `ops/nearest.rs`, `ops/bounds.rs`: a schema in a file of the caller's; a name that is not
-//!     there; a number that is too small.
+//!     there; a number that is too small. `ops/next.rs`: a call that a reply names.
 //! - [`gemini`]: the API over REST, the only user of reqwest; its wire types stay inside.
 //!   - A call (`gemini/call.rs`) goes out by `gemini/http.rs`, with the key (`gemini/key.rs`), and again where that is
 //!     safe (`gemini/retry.rs`). What went wrong becomes an error in `gemini/failure.rs`, a 429 by way of
@@ -93,11 +95,12 @@
 //!   tried (`ledger/trial.rs`). What happens, and each call of the API, is an event (`ledger/events.rs`,
 //!   `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/template.rs`; with logic,
-//!   `source/logic.rs`; with columns that are no names, `source/odd_names.rs`) filled into requests
-//!   (`source/skeleton.rs`), keys (`source/key.rs`), what is attached (`source/attach.rs`) and its types
-//!   (`source/media.rs`). All text is read through `source/bytes.rs` (unpacked, decoded); `source/exact.rs` keeps all
-//!   digits of long numbers; `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a
-//!   folder or a pattern, but not those of this program's own (`source/own_files.rs`).
+//!   `source/logic.rs`, of which `source/uses.rs` tells the columns and `source/unknown.rs` what is not there; with
+//!   columns that are no names, `source/odd_names.rs`) filled into requests (`source/skeleton.rs`), keys
+//!   (`source/key.rs`), what is attached (`source/attach.rs`) and its types (`source/media.rs`). All text is read
+//!   through `source/bytes.rs` (unpacked, decoded); `source/exact.rs` keeps all digits of long numbers;
+//!   `source/column_type.rs` is what a column holds; `source/listing.rs` finds the files of a folder or a pattern, but
+//!   not those of this program's own (`source/own_files.rs`).
 //! - [`answers`]: answers out: what each is worth, joined and written, one format a file.
 //!   - `answers/index.rs`, `answers/slots.rs`, `answers/entry.rs`, `answers/asked.rs`, `answers/cells.rs`: which result
 //!     line is of which key, in bounded memory.

@@ -242,7 +242,9 @@ fn a_picture_needs_no_words_beside_it() {
     let call = ["build", "a.csv", "--template", "{{ text }}", "--attach", "picture", "--skip-bad-rows"];
     let reply = world.reply(&call);
     assert_eq!((&reply["requests"], &reply["skipped"]), (&json!(1), &json!(1)), "{reply}");
-    assert!(reply["problems"][0].as_str().unwrap().contains("row 2 (line 3): its prompt is empty"), "{reply}");
+    assert!(reply["problems"][0].as_str().unwrap().contains("row 2 (line 3): nothing to attach"), "{reply}");
+    let refused = world.refusal(&[&call[..6], &["--output", "b.jsonl"]].concat());
+    assert!(refused["cause"].as_str().unwrap().contains("row 2 (line 3): its prompt is empty"), "{refused}");
     // So that the picture is uploaded before the build.
     put(&world, "good.png", &large(PNG, 0));
     let reply = world.reply(&[&call[..], &["--overwrite"]].concat());
@@ -426,8 +428,15 @@ fn rows_that_bring_nothing_along_are_told() {
     put(&world, "a.png", PNG);
     world.write("a.csv", "id,picture\n1,a.png\n2,\n3,  \n");
     let reply = world.reply(&with(&[]));
-    assert!(reply["warnings"].to_string().contains("2 rows without anything to attach"), "{reply}");
+    assert!(
+        reply["warnings"].to_string().contains("2 rows without anything to attach (rows 2, 3): the cell"),
+        "{reply}"
+    );
     assert_eq!(reply["requests"], 3);
+    let reply = world.reply(&with(&["--skip-bad-rows"]));
+    assert_eq!((&reply["requests"], &reply["skipped"], &reply["warnings"]), (&json!(1), &json!(2), &Value::Null));
+    let problem = "row 2 (line 3): nothing to attach: picture is empty (and row 3)";
+    assert_eq!(reply["problems"], json!([problem]));
 }
 
 #[test]

@@ -119,6 +119,29 @@ fn the_name_of_a_file_in_place_of_a_text_is_refused() {
 }
 
 #[test]
+fn a_request_file_that_was_looked_for_beside_its_source_is_told_where_it_is() {
+    let world = World::new();
+    fs::create_dir(world.path("data")).unwrap();
+    world.write("data/rows.csv", "id,text\n1,Hi\n");
+    world.reply(&["build", "data/rows.csv", "--template", "{{ text }}"]);
+    let error = refused(&world, &["create", "data/rows.requests.jsonl"]);
+    assert_eq!((&error["kind"], &error["hint"]), (&json!("not_found"), &json!("did you mean rows.requests.jsonl?")));
+}
+
+#[test]
+fn a_call_that_a_reply_names_is_json_whatever_the_file_is_called() {
+    let world = World::new();
+    world.write("a \"b\".csv", "id,text\n1,Hi\n");
+    let next = world.reply(&["build", "a \"b\".csv", "--template", "{{ text }}"])["next"].as_str().unwrap().to_owned();
+    let call: Value = serde_json::from_str(next.strip_prefix("create_batch ").unwrap()).unwrap();
+    assert!(call["input"].as_str().unwrap().ends_with("/a \"b\".requests.jsonl"), "{next}");
+    let hint = refused(&world, &["create", "a \"b\".csv"])["hint"].as_str().unwrap().to_owned();
+    let json = hint.split_once("build_jsonl ").unwrap().1;
+    let call = serde_json::Deserializer::from_str(json).into_iter::<Value>().next().unwrap().unwrap();
+    assert_eq!(call["template"], "…{{ column }}…");
+}
+
+#[test]
 fn a_file_may_be_named_by_its_address() {
     let world = world();
     std::fs::create_dir(world.path("a b")).unwrap();

@@ -33,6 +33,15 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
+fn no_number_of_candidates_makes_an_estimate_small() {
+    let world = World::new();
+    let many = json!({"contents": [{"parts": [{"text": "a"}]}], "generationConfig": {"candidateCount": i64::MAX - 7}});
+    world.write("r.jsonl", &[1, 2].map(|n| json!({"key": n.to_string(), "request": many}).to_string()).join("\n"));
+    let error = world.refusal(&["create", "r.jsonl", "--max-cost-usd", "1"]);
+    assert_eq!(error["kind"], "budget", "{error}");
+}
+
+#[test]
 fn media_inside_the_requests_are_counted_by_the_rules_of_the_model() {
     let world = World::new();
     let text = 5;

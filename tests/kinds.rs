@@ -78,6 +78,47 @@ fn voices_that_the_api_would_refuse_are_refused_here() {
 }
 
 #[test]
+fn a_voice_may_stand_in_a_column_or_depend_on_one() {
+    let world = World::new();
+    world.write("lines.csv", "id,text,voice,speaker\n1,Hi,Kore,Ann\n2,Ho,Puck,Bob\n");
+    let built = |voice: &str| {
+        let flags = ["--kind", "speech", "--template", "{{text}}", "--key", "id", "--overwrite", "--voice", voice];
+        let reply = world.reply(&[&["build", "lines.csv"], &flags[..]].concat());
+        let config = |line: &Value| line["request"]["generationConfig"]["speechConfig"].clone();
+        (world.lines("lines.requests.jsonl").iter().map(config).collect::<Vec<_>>(), reply)
+    };
+    let named = |name: &str| json!({"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}});
+    for voice in ["voice", "{{voice}}", "{{ 'Kore' if speaker == 'Ann' else 'Puck' }}"] {
+        assert_eq!(built(voice).0, [named("Kore"), named("Puck")], "{voice}");
+    }
+    let (configs, reply) = built("Ann=voice,Bob={{ 'Leda' if id == '1' else 'Puck' }}");
+    let second = &configs[1]["multiSpeakerVoiceConfig"]["speakerVoiceConfigs"];
+    assert_eq!(
+        (&second[0]["voiceConfig"], &second[1]["voiceConfig"]),
+        (&named("Puck")["voiceConfig"], &named("Puck")["voiceConfig"])
+    );
+    let told = "2 requests without a line of the speakers of voice (Ann: …, Bob: …)";
+    assert!(reply["warnings"].to_string().contains(told), "{reply}");
+    let dialogue = ["--kind", "speech", "--voice", "Ann=Kore,Bob=Puck", "--prompt", "Ann: Hi.\nBob: Ho."];
+    let reply = world.reply(&[&["build", "--output", "d.jsonl"], &dialogue[..]].concat());
+    assert_eq!(reply["warnings"], Value::Null);
+}
+
+#[test]
+fn a_model_that_is_not_known_is_answered_with_those_that_make_the_same() {
+    let world = World::new();
+    let (_, reply) = built(&world, &["--kind", "image", "--model", "gemini-2.5-flash-image"]);
+    let warnings = reply["warnings"].to_string();
+    assert!(warnings.contains("(did you mean gemini-3.1-flash-image or gemini-3.1-flash-lite-image?)"), "{warnings}");
+    let error = world.refused(&["create", "a.jsonl", "--max-cost-usd", "1"]);
+    let hint =
+        "did you mean gemini-3.1-flash-image or gemini-3.1-flash-lite-image? Those have a price. Nothing was sent";
+    assert_eq!(error["hint"], hint, "{error}");
+    let error = world.refused(&["create", "a.jsonl", "--model", "some-image-9"]);
+    assert!(error["hint"].as_str().unwrap().contains("gemini-3.1-flash-image"), "{error}");
+}
+
+#[test]
 fn a_model_for_something_else_is_warned_of() {
     let world = World::new();
     let warnings = |more: &[&str]| built(&world, more).1["warnings"].to_string();

@@ -254,3 +254,42 @@ fn a_syntax_error_of_a_template_has_line_and_column() {
         assert!(told.contains(place), "{place}: {told}");
     }
 }
+
+#[test]
+fn what_no_row_could_do_is_a_mistake_of_the_call_and_not_of_its_rows() {
+    let world = world();
+    let refused = |words: &[&str]| {
+        let error = world.refused(&[&["build", "rows.csv"], words].concat());
+        assert_eq!(error["kind"], "invalid_argument", "{error}");
+        (error["cause"].as_str().unwrap().to_owned(), error["hint"].as_str().unwrap().to_owned())
+    };
+    let (cause, hint) = refused(&["--template", "{{ name | uper }}"]);
+    assert!(cause.contains("there is no filter \"uper\"") && hint.contains("did you mean {{ … | upper }}?"), "{hint}");
+    let (cause, _) = refused(&["--template", "{{ name.split(',') }}"]);
+    assert!(cause.contains("values have no methods, such as .split()"), "{cause}");
+    let config = r#"{"temperature": 0.2}"#;
+    let (cause, hint) = refused(&["--kind", "embed", "--template", "{{ name }}", "--generation-config", config]);
+    assert!(cause == "vectors take no generation_config" && hint.contains("outputDimensionality"), "{cause}: {hint}");
+    let schema = r#"{"type": "object", "properties": {"mood": {"type": "string", "enum": []}}}"#;
+    let (cause, hint) = refused(&["--template", "{{ name }}", "--response-schema", schema]);
+    assert!(cause.contains("properties.mood: its enum is empty") && hint.contains("leave enum out"), "{cause}: {hint}");
+}
+
+#[test]
+fn columns_in_the_braces_of_other_languages_are_not_paid_for() {
+    let world = world();
+    for written in ["{name}", "${name}", "<name>"] {
+        let error = world.refused(&["build", "rows.csv", "--template", &format!("About {written}")]);
+        let cause = format!("template: {written} is sent as it stands, and {{{{ name }}}} would be the column");
+        assert_eq!(error["cause"], cause);
+        assert!(error["hint"].as_str().unwrap().starts_with(&format!("write {{{{ name }}}} in place of {written}")));
+        assert!(!world.path("rows.requests.jsonl").exists());
+    }
+    let build = ["build", "rows.csv", "--overwrite", "--template"];
+    let reply = world.reply(&[&build[..], &["{{ id }}: {name}", "--system", "For {id}"]].concat());
+    assert!(has(&reply["warnings"], "template: {name} is sent as it stands"), "{reply}");
+    assert!(has(&reply["warnings"], "system: {id} is sent as it stands"), "{reply}");
+    for text in ["{% raw %}{name}{% endraw %} {\"a\": {}}", "{other} <name>x</name>", "<name>{{ name }}</name>"] {
+        world.reply(&[&build[..], &[text]].concat());
+    }
+}

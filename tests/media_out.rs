@@ -5,7 +5,7 @@ mod support;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::world::World;
 
 /// Submits `rows.csv` with these rows of `id,text`; the handle of the finished job.
@@ -25,6 +25,34 @@ fn png(world: &World, path: &str) -> imagesize::ImageSize {
 
 const IMAGES: &str =
     "A1,[[simulate:image]] a kettle\nB/2,[[simulate:image]] a lamp\nC3,no picture\nD4,[[simulate:failed]]\n";
+
+#[test]
+fn the_call_that_asks_about_pictures_keeps_their_keys() {
+    let world = World::new();
+    let handle = finished(&world, "A1,[[simulate:image]] a kettle\n", &[]);
+    for (output, join, key) in [("plain.csv", None, "key"), ("joined.csv", Some("--join"), "id")] {
+        let words = [Some("--output"), Some(output), join].into_iter().flatten();
+        let next = world.results(&[&[handle.as_str()], &words.collect::<Vec<_>>()[..]].concat())["next"].clone();
+        let call = next.as_str().unwrap().strip_prefix("done; build_jsonl ").unwrap().to_owned();
+        let call: Value = serde_json::from_str(call.strip_suffix(" asks about these files").unwrap()).unwrap();
+        assert_eq!((&call["key"], &call["attach"]), (&json!(key), &json!(["media"])));
+        let source = call["source"].as_str().unwrap();
+        world.reply(&[
+            "build",
+            source,
+            "--key",
+            key,
+            "--attach",
+            "media",
+            "--template",
+            "x",
+            "--output",
+            "n.jsonl",
+            "--overwrite",
+        ]);
+        assert_eq!(world.lines("n.jsonl")[0]["key"], "A1");
+    }
+}
 
 #[test]
 fn pictures_become_files_named_by_their_keys() {

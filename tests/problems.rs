@@ -98,6 +98,10 @@ fn an_empty_prompt_is_a_bad_row_and_an_empty_cell_is_counted() {
 
     let counted = world.reply(&[&build[..], &["{{ id }}: {{ desc }}"]].concat())["warnings"].to_string();
     assert!(counted.contains("2 rows have nothing in desc, which the template prints"), "{counted}");
+    for template in ["{{ id }}: {{ row.desc }}", "{{ id }}: {{ row['desc'][:5] }}"] {
+        let counted = world.reply(&[&build[..], &[template]].concat())["warnings"].to_string();
+        assert!(counted.contains("2 rows have nothing in desc"), "{template}: {counted}");
+    }
     // Where the template says what is to stand there, all is well; and so where a picture is what is asked about.
     let said = world.reply(&[&build[..], &["{{ id }}: {{ desc | default(\"none\", true) }}"]].concat());
     assert_eq!(said["warnings"], Value::Null);

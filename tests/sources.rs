@@ -578,6 +578,23 @@ fn numbers_longer_than_numbers_can_be_keep_their_digits_in_prompts_keys_and_answ
 }
 
 #[test]
+fn a_column_that_a_template_only_cuts_is_a_column() {
+    let world = World::new();
+    put(&world, "p.csv", "id,name\n1,Kettle\n2,Mug\n");
+    let prompts = |template: &str| requests(&world, &["p.csv", "--key", "{{ name[:3] }}", "--template", template]);
+    for (template, kettle) in [
+        ("Row {{id}}: {{ (name|default(\"unknown\", true))[:40] }}", "Row 1: Kettle"),
+        ("{{id}}: {{ [name, id][:2] | join(', ') }}", "1: Kettle, 1"),
+        ("{% set s = name[:2] %}{{ s }}", "Ke"),
+    ] {
+        assert_eq!(prompts(template)[0], ("Ket".to_owned(), kettle.to_owned()));
+    }
+    fs::remove_file(world.path("out.jsonl")).unwrap();
+    let (cause, hint) = refused(&world, &["p.csv", "--template", "{{ nmae[:3] }}"]);
+    assert_eq!((cause.as_str(), hint.as_str()), ("there is no column nmae", "the columns are: id, name"));
+}
+
+#[test]
 fn ragged_rows_and_broken_json_are_told_with_their_lines() {
     let world = World::new();
     put(&world, "a.csv", "a,b\n1,2\n3\n4,5,6\n7,8\n");

@@ -14,6 +14,7 @@ use super::consent::{Interview, Seal};
 use super::progress::McpMonitor;
 use super::tasks::Owner;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::spelling::distance;
 use crate::job::text::in_words_of_json;
 
 /// What a tool is called with.
@@ -31,6 +32,7 @@ impl<A: DeserializeOwned> Call<A> {
     /// The arguments. A mistake in them names the argument, and all known ones.
     pub(super) fn args(&self) -> Result<A> {
         parse(&self.arguments, None).map_err(|cause| {
+            let cause = unknown(&self.arguments, &cause).unwrap_or(cause);
             let at = culprit::<A>(&self.arguments, &cause).map_or(String::new(), |name| format!("{name}: "));
             Error::new(
                 ErrorKind::InvalidArgument,
@@ -124,6 +126,29 @@ fn culprit<'a, A: DeserializeOwned>(arguments: &'a JsonObject, cause: &str) -> O
     names.find(|name| parse::<A>(arguments, Some(name)).err().as_deref() != Some(cause))
 }
 
+/// "unknown field `promt` (did you mean `prompt`?)", with every such argument. The hint lists those that are known.
+fn unknown(arguments: &JsonObject, cause: &str) -> Option<String> {
+    let (unknown, expected) = cause.split_once(", expected ")?;
+    let first = unknown.strip_prefix("unknown field `")?.strip_suffix('`')?;
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    // A field inside of an argument is unknown among other fields.
+    let strange = arguments.iter().filter(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
+    let strange: Vec<&str> = strange.map(|(name, _)| name.as_str()).collect();
+    let told = strange.iter().map(|name| match meant(name, &known) {
+        Some(meant) => format!("`{name}` (did you mean `{meant}`?)"),
+        None => format!("`{name}`"),
+    });
+    let fields = if strange.len() == 1 { "unknown field" } else { "unknown fields" };
+    strange.contains(&first).then(|| format!("{fields} {}", told.collect::<Vec<_>>().join(", ")))
+}
+
+/// The known name that is nearest, or that is a part of it: `prompt_template` is a `template`.
+fn meant<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let near = known.iter().copied().filter(|known| distance(name, known) <= known.len() / 3);
+    let part = known.iter().copied().filter(|known| name.contains(known));
+    near.min_by_key(|known| distance(name, known)).or_else(|| part.max_by_key(|known| known.len()))
+}
+
 /// "job (string, required), wait (boolean)".
 fn known_arguments(schema: &JsonObject) -> String {
     let required: Vec<&str> = schema
@@ -144,6 +169,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::ops::build::BuildArgs;
     use crate::ops::status::StatusArgs;
 
     fn object(value: Value) -> JsonObject {
@@ -179,6 +205,20 @@ mod tests {
     fn a_null_argument_counts_as_not_given() {
         let args: StatusArgs = parse(&object(json!({"jobs": null, "wait": null})), None).unwrap();
         assert!(args.jobs.is_empty() && !args.wait);
+    }
+
+    #[test]
+    fn unknown_arguments_are_told_with_those_that_may_be_meant() {
+        let told = |arguments: Value| {
+            let arguments = object(arguments);
+            unknown(&arguments, &parse::<BuildArgs>(&arguments, None).unwrap_err())
+        };
+        let three = told(json!({"promts": [], "prompt_template": "a", "sheet": 1, "source": "a.csv"}));
+        let expected =
+            "unknown fields `promts` (did you mean `prompts`?), `prompt_template` (did you mean `template`?), `sheet`";
+        assert_eq!(three.as_deref(), Some(expected));
+        assert_eq!(told(json!({"sheet": 1})).as_deref(), Some("unknown field `sheet`"));
+        assert_eq!(told(json!({"limit": "a"})), None);
     }
 
     #[test]

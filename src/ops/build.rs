@@ -4,6 +4,7 @@ mod attach;
 mod blanks;
 mod compose;
 mod count_tokens;
+mod foreign;
 mod kinds;
 mod media_life;
 mod problems;
@@ -11,6 +12,7 @@ mod ready;
 mod repeats;
 mod request;
 mod rows;
+mod speakers;
 mod survey;
 mod uploads;
 mod watch;
@@ -21,13 +23,14 @@ pub(super) use media_life::media_life;
 pub(super) use ready::Lines;
 pub use words::{BuildArgs, BuildKind, BuildReply, OnBadRow};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::App;
 use super::bounds::at_most;
 use super::dataset::is_made_of;
 use super::estimate::{Estimate, Load};
 use super::model::{availability, input_limit, suits};
+use super::next::call;
 use super::off_thread::off_thread;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::builds::BuildOrigin;
@@ -118,8 +121,8 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
     warnings.extend(told.unsuited.as_ref().map(|unsuited| kinds::unsuited(app, &args, is_ready, unsuited)));
     let next = match unfinished {
         Some(retry) => format!(
-            "check_status {{\"jobs\": [\"{retry}\"], \"wait\": true}} until that retry has ended, then the same call again with \
-             overwrite: true"
+            "{} until that retry has ended, then the same call again with overwrite: true",
+            call("check_status", json!({"jobs": [retry], "wait": true}))
         ),
         // create_batch counts all requests, and may find more tokens in them.
         None => next_step(&output, origin.model.as_deref(), estimate(&built.load.at_most()).high_usd),
@@ -145,10 +148,10 @@ pub async fn build(app: &App, args: BuildArgs, monitor: &dyn Monitor) -> Result<
 
 /// A model that nobody chose is not named: the user may be asked.
 fn next_step(output: &AllowedPath, model: Option<&str>, high_usd: Option<f64>) -> String {
-    let model = model.map_or(String::new(), |model| format!(", \"model\": {}", Value::from(model)));
-    let cap =
-        high_usd.map_or(String::new(), |usd| format!(", \"max_cost_usd\": {}", (usd * 100.0).ceil().max(1.0) / 100.0));
-    format!("create_batch {{\"input\": \"{output}\"{model}{cap}}}")
+    // Text first: a whole number is then written as one.
+    let cap = high_usd.map(|usd| ((usd * 100.0).ceil().max(1.0) / 100.0).to_string());
+    let cap = cap.and_then(|cap| cap.parse::<Value>().ok());
+    call("create_batch", json!({"input": output.to_string(), "model": model, "max_cost_usd": cap}))
 }
 
 /// Notes what the requests were made of, unless that is known better: a copy of requests that were made of rows, or
@@ -172,11 +175,11 @@ async fn attach(
     key: Option<String>,
     monitor: &dyn Monitor,
 ) -> Result<Attach> {
-    let attach = Attach::new(args.attach.clone(), app.roots().clone());
+    let skip_bad = args.on_bad_row == OnBadRow::Skip;
+    let attach = Attach { is_must: skip_bad, ..Attach::new(args.attach.clone(), app.roots().clone()) };
     if attach.rules.is_empty() {
         return Ok(attach);
     }
-    let skip_bad = args.on_bad_row == OnBadRow::Skip;
     let stage = "looking for attached files";
     let survey = Survey { request: request.clone(), key, limit: limit(args)?, skip_bad, attach, stage };
     place(app, rows, survey, monitor).await

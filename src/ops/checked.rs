@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::App;
 use super::build::Lines;
 use super::estimate::Load;
+use super::next::call;
 use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -83,7 +85,8 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
         input.as_path().extension().is_some_and(|end| ["csv", "tsv", "json"].iter().any(|table| end == *table));
     let hint = match Lines::of(input) {
         Lines::Requests => format!(
-            "build_jsonl {{\"source\": \"{input}\"}} writes a mended file of these requests and says what it did; nothing was sent"
+            "{} writes a mended file of these requests and says what it did; nothing was sent",
+            call("build_jsonl", json!({"source": input.to_string()}))
         ),
         _ if is_table => rows_hint(input),
         Lines::Rows => rows_hint(input),
@@ -93,10 +96,8 @@ fn bad_lines(input: &AllowedPath, validation: &Validation) -> Error {
 }
 
 fn rows_hint(input: &AllowedPath) -> String {
-    format!(
-        "these look like rows of data, not requests: build_jsonl {{\"source\": \"{input}\", \"template\": \"…{{{{ column }}}}…\"}} \
-         makes a request file of them; nothing was sent"
-    )
+    let builds = call("build_jsonl", json!({"source": input.to_string(), "template": "…{{ column }}…"}));
+    format!("these look like rows of data, not requests: {builds} makes a request file of them; nothing was sent")
 }
 
 /// There is no file that the caller could mend, or even read.

@@ -209,11 +209,11 @@ impl Load {
         let [guess, most] = [guess, most].map(|tokens| self.share(self.answers, tokens));
         let allowed = self.output_limit_sum.min(self.limited_requests.saturating_mul(most));
         let limit = allowed / self.limited_requests.max(1);
-        let limited = if level == 2 { allowed } else { self.limited_requests * limit.min(guess) };
+        let limited = if level == 2 { allowed } else { self.limited_requests.saturating_mul(limit.min(guess)) };
         let long = self.to_the_limit.min(self.requests - self.limited_requests);
         let long_each = if level == 0 { guess } else { most };
         let others = self.requests - self.limited_requests - long;
-        (others * guess).saturating_add(limited).saturating_add(long.saturating_mul(long_each))
+        others.saturating_mul(guess).saturating_add(limited).saturating_add(long.saturating_mul(long_each))
     }
 
     /// `amount` of all requests, as it falls to `part` of them.

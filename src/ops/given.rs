@@ -14,7 +14,7 @@ use crate::paths::AllowedPath;
 /// The file to submit; requests given in the call become one first.
 pub(super) fn request_file(app: &App, args: &CreateArgs) -> Result<AllowedPath> {
     match (&args.input, &args.requests) {
-        (Some(input), None) => app.roots().existing(input),
+        (Some(input), None) => app.roots().existing(input).map_err(|e| super::nearest::named(app.roots(), input, e)),
         (None, Some(requests)) => write_inline(app, requests),
         _ => Err(Error::new(
             ErrorKind::InvalidArgument,

@@ -34,6 +34,7 @@ mod model;
 pub mod models;
 mod mover;
 mod nearest;
+mod next;
 pub mod notified;
 mod observe;
 mod off_thread;

@@ -1,6 +1,6 @@
 //! Whether a model may be used, told before anything is spent.
 
-use super::{App, nearest};
+use super::{App, models, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
 use crate::job::models::{Availability, Makes, Model, bare_name};
@@ -37,22 +37,36 @@ pub(super) fn unpriced(app: &App, model: &str) -> String {
 
 /// Which models have a price, those first that this one may be a slip of.
 pub(super) fn priced(app: &App, model: &str) -> String {
-    meant(app, model).unwrap_or_else(|| {
-        let usable = super::models::usable(app);
-        let has_price =
-            |name: &&String| app.models().get(name).is_some_and(|model| model.price_on(app.today()).is_some());
-        let names: Vec<_> = usable.iter().filter(has_price).map(String::as_str).collect();
-        format!("models with a price are {}", names.join(", "))
-    })
+    let near = near(app, model);
+    match near.as_slice() {
+        [] => {}
+        [_] => return format!("{} That one has a price", did_you_mean(&near)),
+        _ => return format!("{} Those have a price", did_you_mean(&near)),
+    }
+    let usable = models::usable(app);
+    let has_price = |name: &&String| app.models().get(name).is_some_and(|model| model.price_on(app.today()).is_some());
+    let names: Vec<_> = usable.iter().filter(has_price).map(String::as_str).collect();
+    format!("models with a price are {}", names.join(", "))
 }
 
 /// "did you mean gemini-3.8-flash?", if a model is called nearly so.
 fn meant(app: &App, model: &str) -> Option<String> {
-    let usable = super::models::usable(app);
-    let others = usable.iter().filter(|name| *name != bare_name(model));
-    let near = nearest::of(bare_name(model), others.map(|name| (name.as_str(), name)));
-    let near: Vec<_> = near.into_iter().map(String::as_str).collect();
-    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+    let near = near(app, model);
+    (!near.is_empty()).then(|| did_you_mean(&near))
+}
+
+fn did_you_mean(names: &[String]) -> String {
+    format!("did you mean {}?", names.join(" or "))
+}
+
+/// The models that are called nearly so, of those that make what the name says.
+fn near(app: &App, model: &str) -> Vec<String> {
+    let model = bare_name(model);
+    let makes = models::said_to_make(model);
+    let suits = |name: &String| makes.is_none_or(|makes| app.models().get(name).map(models::makes) == Some(makes));
+    let usable = models::usable(app);
+    let others = usable.iter().filter(|name| *name != model && suits(name));
+    nearest::of(model, others.map(|name| (name.as_str(), name))).into_iter().cloned().collect()
 }
 
 /// Which model to take for what another one does not make.
@@ -78,7 +92,11 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
     if app.models().get(model).is_some() || model.contains('/') {
         return Ok(());
     }
-    let default = app.models().default_for(kind);
+    let default = match models::said_to_make(model) {
+        Some("images") => app.models().default_to_make(Makes::Images),
+        Some("speech") => app.models().default_to_make(Makes::Speech),
+        _ => app.models().default_for(kind),
+    };
     let refuse = |meant: Option<String>, cause: String| {
         let meant = meant.map_or(String::new(), |meant| format!("{meant} Else "));
         Err(Error::new(ErrorKind::InvalidArgument, format!("choosing the model {model}"), cause).hint(format!(

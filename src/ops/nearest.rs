@@ -18,6 +18,10 @@ pub(super) fn named(roots: &Roots, path: &str, error: Error) -> Error {
 
 fn similar(roots: &Roots, path: &str) -> Vec<String> {
     let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+    // A build writes into the working folder, not beside its source.
+    if !folder.is_empty() && roots.existing(name).is_ok() {
+        return vec![name.to_owned()];
+    }
     let listed = roots.existing(if folder.is_empty() { "." } else { folder }).ok();
     let entries = listed.and_then(|folder| std::fs::read_dir(folder.as_path()).ok()).into_iter().flatten();
     let names = entries.take(MOST_COMPARED).filter_map(|entry| entry.ok()?.file_name().into_string().ok());

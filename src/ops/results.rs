@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use super::bounds::at_most;
 use super::dataset::made_of;
+use super::next::call;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
 use crate::answers::{FailureGroup, Filter, Summary, Tally};
@@ -268,16 +269,22 @@ fn reply(app: &App, args: &ResultsArgs, job: &JobRecord, done: Done) -> Result<R
         }
         None => "done; the same call with output writes what was selected to a file".to_owned(),
         Some(_) if job.kind == Kind::Embed => "done".to_owned(),
-        Some((path, format, _)) if media.is_some() && format.is_table() => format!(
-            "done; build_jsonl {{\"source\": \"{path}\", \"attach\": [\"media\"], \"template\": \"…\"}} asks about these files"
-        ),
+        Some((path, format, _)) if media.is_some() && format.is_table() => {
+            // With a join the columns are those of the data set, and so is the key.
+            let key = match args.join {
+                true => app.ledger()?.origin_of(job)?.and_then(|origin| origin.key),
+                false => Some("key".to_owned()),
+            };
+            let arguments = json!({"source": path.to_string(), "key": key, "attach": ["media"], "template": "…"});
+            format!("done; {} asks about these files", call("build_jsonl", arguments))
+        }
         Some(_) if media.is_some() => {
             "done; the same call with output NAME.csv makes a table whose column media build_jsonl can attach"
                 .to_owned()
         }
         Some(_) => format!(
-            "done; build_jsonl {{\"source\": \"job:{}\", \"template\": \"…{{{{ answer }}}}…\"}} makes these answers the input of a next stage",
-            job.handle
+            "done; {} makes these answers the input of a next stage",
+            call("build_jsonl", json!({"source": format!("job:{}", job.handle), "template": "…{{ answer }}…"}))
         ),
     };
     let most = if is_about_answers(args) { 0 } else { MOST_FAILURES };

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde_json::json;
+
 use super::App;
 use super::checked::{check, modified};
 use super::create::{CreateArgs, CreateReply, default_name, submit_file};
+use super::next::call;
 use super::off_thread::off_thread;
 use super::vault::Vault;
 use crate::answers::summary::Summary;
@@ -163,10 +166,8 @@ impl Whole {
     /// The call that submits it.
     pub(super) fn next_step(&self) -> String {
         let price = self.cost.map_or("an unknown price".to_owned(), |cost| Cost::Usd(cost.expected).to_string());
-        format!(
-            "create_batch {{\"input\": \"{}\", \"model\": \"{}\"}} submits the whole, for about {price}",
-            self.of.path, self.model
-        )
+        let submits = call("create_batch", json!({"input": self.of.path, "model": self.model}));
+        format!("{submits} submits the whole, for about {price}")
     }
 }
 

@@ -16,23 +16,28 @@ use super::filters;
 use super::odd_names::{Means, OddName, Renamed, odd_names};
 use super::row::{Cell, Row, RowProblem, Slot, listed};
 use super::template::LONGEST_TEXT;
+use super::unknown::refuse_unknown;
+use super::uses::{ROW, Uses};
 use crate::error::{Error, ErrorKind, Result};
 
 /// One instruction or 64 bytes of text each; well under a second of work.
 const FUEL: u64 = 5_000_000;
 const MOST_CODE: usize = 500;
 const NAME: &str = "template";
-/// The name under which a template finds the whole row.
-const ROW: &str = "row";
 
 /// A template with logic.
 #[derive(Debug)]
 pub(super) struct Logic {
     environment: Environment<'static>,
+    /// First those that have to be there, then those that the template sets itself where it does.
     columns: Arc<[Slot]>,
-    /// What each of them is called in the engine's text.
+    /// How many have to be there.
+    needed: usize,
+    /// What each of the columns is called in the engine's text.
     variables: Arc<[String]>,
     wants_row: bool,
+    /// Those that it reaches through the row.
+    of_row: Vec<Slot>,
     decides: bool,
     /// As it was given, where what looks like a difference, `{{ e-mail }}`, may be the name of a column.
     ambiguous: Option<String>,
@@ -59,20 +64,33 @@ impl Logic {
         let mut environment = environment()?;
         environment.add_template_owned(NAME, text.to_owned()).map_err(|e| syntax_error(text, &e))?;
         let template = environment.get_template(NAME).map_err(|e| syntax_error(text, &e))?;
-        let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
-        names.retain(|name| !environment.globals().any(|(global, _)| global == name));
-        names.sort_unstable();
-        let wants_row = names.iter().any(|name| name == ROW);
-        names.retain(|name| name != ROW);
-        let columns = names.iter().map(|name| Slot::new(renamed.column(name))).collect();
-        Ok(Self { environment, columns, variables: names.into(), wants_row, decides: decides(text), ambiguous: None })
+        refuse_unknown(&template, &environment)?;
+        let Uses { mut given, set, of_row } = Uses::of(&template);
+        given.sort_unstable();
+        let wants_row = given.iter().any(|name| name == ROW);
+        let is_column = |name: &String| name != ROW && !environment.globals().any(|(global, _)| global == name);
+        given.retain(is_column);
+        let needed = given.len();
+        let own = set.into_iter().filter(|name| is_column(name) && !given.contains(name)).collect::<Vec<_>>();
+        let variables = [given, own].concat();
+        let columns = variables.iter().map(|name| Slot::new(renamed.column(name))).collect();
+        Ok(Self {
+            environment,
+            columns,
+            needed,
+            variables: variables.into(),
+            wants_row,
+            of_row: of_row.into_iter().map(Slot::new).collect(),
+            decides: decides(text),
+            ambiguous: None,
+        })
     }
 
     /// The columns it names that are not among these.
     pub(super) fn missing(&self, columns: &[String]) -> Vec<String> {
         let has = |name: &str| columns.iter().any(|column| column == name);
         let lacking = |logic: &Self| -> Vec<String> {
-            let missing = logic.columns.iter().map(Slot::name).filter(|name| !has(name));
+            let missing = logic.columns().iter().map(Slot::name).filter(|name| !has(name));
             missing.map(str::to_owned).collect()
         };
         let Some(text) = &self.ambiguous else { return lacking(self) };
@@ -88,7 +106,12 @@ impl Logic {
 
     /// The columns that the template names.
     pub(super) fn columns(&self) -> &[Slot] {
-        &self.columns
+        self.columns.get(..self.needed).unwrap_or_default()
+    }
+
+    /// The columns that it reaches through the row.
+    pub(super) fn of_row(&self) -> &[Slot] {
+        &self.of_row
     }
 
     /// Whether the template has a condition, or a `default` for what is empty.
@@ -138,7 +161,7 @@ impl Logic {
 
     /// The columns that an expression of the engine's text mentions.
     fn named<'l>(&'l self, expression: &'l str) -> impl Iterator<Item = &'l Slot> {
-        let named = self.columns.iter().zip(self.variables.iter());
+        let named = self.columns().iter().zip(self.variables.iter());
         named.filter(|(_, variable)| mentions(expression, variable)).map(|(slot, _)| slot)
     }
 
@@ -182,7 +205,7 @@ fn value(cell: Cell<'_>) -> Value {
     }
 }
 
-fn environment() -> Result<Environment<'static>> {
+pub(super) fn environment() -> Result<Environment<'static>> {
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     let mut environment = Environment::new();
     environment.set_syntax(syntax.map_err(|e| Error::internal("setting up templates", e.to_string()))?);
@@ -279,14 +302,17 @@ fn syntax_error(text: &str, error: &minijinja::Error) -> Error {
 fn place(text: &str, error: &minijinja::Error) -> String {
     let start = error.range().and_then(|range| text.get(..range.start));
     match (start, error.line()) {
-        (Some(before), _) => {
-            let line = before.split('\n').count();
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            format!("line {line}, column {column}")
-        }
+        (Some(before), _) => line_and_column(before),
         (None, Some(line)) => format!("line {line}"),
         (None, None) => "somewhere".to_owned(),
     }
+}
+
+/// "line 2, column 7", behind this text.
+pub(super) fn line_and_column(before: &str) -> String {
+    let line = before.split('\n').count();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}")
 }
 
 /// The text of the expression that failed.

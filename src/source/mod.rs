@@ -27,6 +27,8 @@ mod rows;
 mod skeleton;
 mod style;
 mod template;
+mod unknown;
+mod uses;
 mod utf16;
 
 use std::path::Path;

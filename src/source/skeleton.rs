@@ -84,7 +84,7 @@ impl Skeleton {
 
     /// The columns that its templates print whatever is in them, each once.
     pub fn printed(&self) -> Vec<&str> {
-        distinct(self.templates.iter().filter(|template| !template.decides()).flat_map(Template::columns))
+        distinct(self.templates.iter().filter(|template| !template.decides()).flat_map(Template::printed))
     }
 
     /// Checks, before anything is written, that every column it names is there.

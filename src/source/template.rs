@@ -60,6 +60,14 @@ impl Template {
         ["{{", "{%", "{#"].iter().any(|opening| text.contains(opening))
     }
 
+    /// A template that prints a column, whatever it is called.
+    pub fn of_column(name: &str) -> String {
+        match is_column_name(name) {
+            true => format!("{{{{ {name} }}}}"),
+            false => format!("{{{{ row[{}] }}}}", serde_json::Value::from(name)),
+        }
+    }
+
     /// Compiles a template. An error names the line and the column of the fault.
     pub fn compile(text: &str) -> Result<Self> {
         let body = match cut(text) {
@@ -85,6 +93,16 @@ impl Template {
             Body::Logic(logic) => ([].as_slice(), logic.columns()),
         };
         pieces.iter().filter_map(Piece::slot).chain(slots).map(Slot::name)
+    }
+
+    /// The columns that it prints, also those reached through the row.
+    pub fn printed(&self) -> impl Iterator<Item = &str> {
+        let of_row = match &self.body {
+            Body::Plain(_) => [].as_slice(),
+            Body::Filtered(filtered) => filtered.logic.of_row(),
+            Body::Logic(logic) => logic.of_row(),
+        };
+        self.columns().chain(of_row.iter().map(Slot::name))
     }
 
     /// Whether what it prints depends on whether there is anything in a column.

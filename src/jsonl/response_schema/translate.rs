@@ -142,6 +142,10 @@ impl Translation<'_> {
                 made.insert(name.to_owned(), text.clone());
             }
         }
+        if given.get("enum").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            let hint = "name the values that are allowed, or leave enum out";
+            return Err(Fault::new(place, "its enum is empty, and allows no answer at all", hint));
+        }
         if let Some(values) = allowed(given) {
             if given.contains_key("const") {
                 self.notes.fix("const", place, "written as enum");
@@ -421,7 +425,7 @@ impl Translation<'_> {
 fn allowed(given: &Map<String, Value>) -> Option<Vec<Value>> {
     match (given.get("const"), given.get("enum")) {
         (Some(only), _) => Some(vec![only.clone()]),
-        (None, Some(Value::Array(values))) if !values.is_empty() => Some(values.clone()),
+        (None, Some(Value::Array(values))) => Some(values.clone()),
         _ => None,
     }
 }

@@ -23,6 +23,8 @@ const INLINE_LIMIT: u64 = 512 * 1024;
 const ROW_LIMIT: u64 = 14 * 1024 * 1024;
 /// What the API takes of one PDF (API reference §2.2).
 const LARGEST_PDF: u64 = 50 * 1024 * 1024;
+/// Rows without media that are named.
+const MOST_NAMED: usize = 4;
 /// How much of a place is shown in a problem.
 const SHOWN: usize = 200;
 
@@ -34,12 +36,14 @@ pub(super) struct Attach {
     /// Larger files are uploaded.
     pub(super) inline_limit: u64,
     pub(super) placed: Placed,
+    /// A row that brings nothing along makes no request.
+    pub(super) is_must: bool,
 }
 
 impl Attach {
     /// Nothing is uploaded yet.
     pub(super) fn new(rules: Vec<String>, roots: Roots) -> Self {
-        Self { rules, roots, inline_limit: INLINE_LIMIT, placed: Placed::Done(Arc::default()) }
+        Self { rules, roots, inline_limit: INLINE_LIMIT, placed: Placed::Done(Arc::default()), is_must: false }
     }
 }
 
@@ -103,21 +107,37 @@ pub(super) struct Attacher {
     attach: Attach,
     places: Vec<String>,
     bytes: Vec<u8>,
-    /// Rows that attach nothing, as the cell is empty.
+    /// Rows that attach nothing, as the cell is empty, and the first of them.
     without: i64,
+    first_without: Vec<u64>,
 }
 
 impl Attacher {
     pub(super) fn new(attach: &Attach, columns: Option<&[String]>) -> Result<Self> {
         let rules = attach.rules.iter().map(|rule| Attachment::parse(rule, columns)).collect::<Result<_>>()?;
-        Ok(Self { rules, attach: attach.clone(), places: Vec::new(), bytes: Vec::new(), without: 0 })
+        Ok(Self {
+            rules,
+            attach: attach.clone(),
+            places: Vec::new(),
+            bytes: Vec::new(),
+            without: 0,
+            first_without: Vec::new(),
+        })
     }
 
     /// What is to be known of rows without media.
     pub(super) fn without_told(&self) -> Option<String> {
-        let rows = counted(self.without, "row");
-        (self.without > 0)
-            .then(|| format!("{rows} without anything to attach: the cell is empty, and the request has text only"))
+        let first: Vec<_> = self.first_without.iter().map(u64::to_string).collect();
+        let rows = if self.without == 1 { "row" } else { "rows" };
+        let more = if self.without > first.len() as i64 { ", …" } else { "" };
+        (self.without > 0).then(|| {
+            format!(
+                "{} without anything to attach ({rows} {}{more}): the cell is empty, and the request has text only; on_bad_row: \"skip\" \
+                 leaves such rows out",
+                counted(self.without, "row"),
+                first.join(", ")
+            )
+        })
     }
 
     /// Whether rows may have media at all.
@@ -128,7 +148,12 @@ impl Attacher {
     /// Appends the row's media as parts, separated by commas.
     pub(super) fn parts(&mut self, row: &Row<'_>, out: &mut Vec<u8>) -> Result<(), RowProblem> {
         self.find(row)?;
-        self.without += i64::from(self.places.is_empty() && self.is_asked());
+        if self.places.is_empty() && self.is_asked() {
+            self.without += 1;
+            if self.first_without.len() < MOST_NAMED {
+                self.first_without.push(row.number());
+            }
+        }
         let mut inline_bytes = 0;
         for (at, place) in self.places.iter().enumerate() {
             if at > 0 {
@@ -168,7 +193,11 @@ impl Attacher {
 
     fn find(&mut self, row: &Row<'_>) -> Result<(), RowProblem> {
         self.places.clear();
-        self.rules.iter().try_for_each(|rule| rule.places(row, &mut self.places))
+        self.rules.iter().try_for_each(|rule| rule.places(row, &mut self.places))?;
+        match self.attach.is_must && self.is_asked() && self.places.is_empty() {
+            true => Err(row.problem(None, format!("nothing to attach: {} is empty", self.attach.rules.join(" and ")))),
+            false => Ok(()),
+        }
     }
 
     /// Fails where the lines were made without the large files: they must not be used then.

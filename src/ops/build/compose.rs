@@ -8,6 +8,7 @@ use super::problems::BadRows;
 use super::ready::{Expected, Mender, Ready};
 use super::repeats::Repeats;
 use super::rows::Rows;
+use super::speakers::Speakers;
 use super::watch::Watch;
 use super::words::OnBadRow;
 use crate::error::{Error, ErrorKind, Result};
@@ -80,11 +81,12 @@ pub(super) fn write(task: Task, monitor: &dyn Monitor) -> Result<Built> {
         Some(ready) => Maker::Mended(Box::new(ready.mender())),
         None => Maker::Filled {
             skeleton: &skeleton,
-            attacher: Attacher::new(&task.attach, source.columns())?,
+            attacher: Box::new(Attacher::new(&task.attach, source.columns())?),
             media: Vec::new(),
         },
     };
-    let mut lines = Lines::new(maker, &rule, Watch::new(task.input_limit), Blanks::new(&skeleton));
+    let eyes = (Watch::new(task.input_limit), Blanks::new(&skeleton), Speakers::new(&task.request));
+    let mut lines = Lines::new(maker, &rule, eyes);
     let mut bad = BadRows::new(task.rows.text(), task.problems);
     while writer.requests() < task.limit {
         let Some(row) = source.next_row()? else { break };
@@ -153,7 +155,7 @@ fn trial(limit: u64) -> String {
 /// Makes the line of a row.
 enum Maker<'s> {
     /// Out of the request in which every string is a template, and what the row brings along.
-    Filled { skeleton: &'s Skeleton, attacher: Attacher, media: Vec<u8> },
+    Filled { skeleton: &'s Skeleton, attacher: Box<Attacher>, media: Vec<u8> },
     /// Out of the request that the row is already.
     Mended(Box<Mender>),
 }
@@ -194,6 +196,7 @@ struct Lines<'s> {
     rule: &'s KeyRule,
     watch: Watch,
     blanks: Blanks,
+    speakers: Speakers,
     keys: KeySet,
     key: String,
     line: Vec<u8>,
@@ -208,12 +211,13 @@ struct Lines<'s> {
 }
 
 impl<'s> Lines<'s> {
-    fn new(maker: Maker<'s>, rule: &'s KeyRule, watch: Watch, blanks: Blanks) -> Self {
+    fn new(maker: Maker<'s>, rule: &'s KeyRule, (watch, blanks, speakers): (Watch, Blanks, Speakers)) -> Self {
         Self {
             maker,
             rule,
             watch,
             blanks,
+            speakers,
             keys: KeySet::new(),
             key: String::new(),
             line: Vec::new(),
@@ -245,6 +249,7 @@ impl<'s> Lines<'s> {
             mender.take();
         }
         self.blanks.see(row);
+        self.speakers.see(&self.line);
         self.text_bytes += text_bytes;
         self.made += 1;
         if self.made <= SHOWN {
@@ -275,7 +280,12 @@ impl<'s> Lines<'s> {
             Maker::Mended(mender) => mender.losses(),
             Maker::Filled { .. } => Vec::new(),
         };
-        found.chain(lost).chain(self.watch.warnings()).chain(self.blanks.warnings()).collect()
+        found
+            .chain(lost)
+            .chain(self.watch.warnings())
+            .chain(self.blanks.warnings())
+            .chain(self.speakers.warning())
+            .collect()
     }
 
     /// What the requests add up to, told from those that were checked.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::rows::Rows;
 use super::words::{BuildArgs, BuildKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Kind;
@@ -10,6 +11,7 @@ use crate::job::outcome::{counted, grouped};
 use crate::ops::App;
 use crate::ops::estimate::Unsuited;
 use crate::ops::model::{makes_it, output_limit};
+use crate::source::Template;
 
 /// What the API takes of speakers in one request.
 const SPEAKERS: usize = 2;
@@ -29,9 +31,13 @@ pub(super) fn model(app: &App, args: &BuildArgs, kind: Kind) -> String {
 }
 
 /// Gives a request the settings of its kind. The caller's own are left as they are.
-pub(super) fn settle(args: &BuildArgs, request: &mut Map<String, Value>) -> Result<()> {
+pub(super) fn settle(args: &BuildArgs, rows: &Rows, request: &mut Map<String, Value>) -> Result<()> {
     let kind = args.kind.unwrap_or_default();
     let modalities: &[&str] = match kind {
+        BuildKind::Embed if request.contains_key(CONFIG) => {
+            return Err(wrong("vectors take no generation_config")
+                .hint("leave it out; outputDimensionality, taskType and title go into request"));
+        }
         BuildKind::Generate | BuildKind::Embed => return Ok(()),
         BuildKind::Image => &["TEXT", "IMAGE"],
         BuildKind::Speech => &["AUDIO"],
@@ -47,7 +53,7 @@ pub(super) fn settle(args: &BuildArgs, request: &mut Map<String, Value>) -> Resu
         if config.contains_key(SPEECH) {
             return Err(wrong("both voice and generation_config.speechConfig choose a voice").hint("give one of them"));
         }
-        config.insert(SPEECH.to_owned(), speech_config(voice)?);
+        config.insert(SPEECH.to_owned(), speech_config(voice, &rows.columns())?);
     }
     Ok(())
 }
@@ -115,19 +121,24 @@ fn kind_for(made: Makes) -> BuildKind {
     }
 }
 
-/// "Kore", or "Ann=Kore,Bob=Puck" for a script of two.
-fn speech_config(voice: &str) -> Result<Value> {
-    let named = |name: &str| json!({"prebuiltVoiceConfig": {"voiceName": name}});
-    if !voice.contains(['=', ',']) {
+/// "Kore", or "Ann=Kore,Bob=Puck" for a script of two. A voice that is a column stands in it.
+fn speech_config(voice: &str, columns: &[String]) -> Result<Value> {
+    let named = |name: &str| {
+        let is_column = columns.iter().any(|column| column == name);
+        let name = if is_column { Template::of_column(name) } else { name.to_owned() };
+        json!({"prebuiltVoiceConfig": {"voiceName": name}})
+    };
+    let pairs: Vec<&str> = voice.split(outside_tags(',')).collect();
+    if pairs.len() == 1 && voice.split(outside_tags('=')).count() == 1 {
         return match voice.trim() {
             "" => Err(wrong("voice is empty").hint(HINT)),
             voice => Ok(json!({"voiceConfig": named(voice)})),
         };
     }
     let mut speakers: Vec<(&str, &str)> = Vec::new();
-    for pair in voice.split(',') {
-        let (speaker, voice) = pair.split_once('=').unwrap_or_default();
-        let (speaker, voice) = (speaker.trim(), voice.trim());
+    for pair in pairs {
+        let mut sides = pair.splitn(2, outside_tags('=')).map(str::trim);
+        let (speaker, voice) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
         if speaker.is_empty() || voice.is_empty() {
             return Err(wrong(format!("voice: {:?} is not SPEAKER=VOICE", pair.trim())).hint(HINT));
         }
@@ -146,6 +157,19 @@ fn speech_config(voice: &str) -> Result<Value> {
     let configs: Vec<Value> =
         speakers.iter().map(|(speaker, voice)| json!({"speaker": speaker, "voiceConfig": named(voice)})).collect();
     Ok(json!({"multiSpeakerVoiceConfig": {"speakerVoiceConfigs": configs}}))
+}
+
+/// Tells the places of a letter that are in no `{{ … }}`, asked about all letters in their order.
+fn outside_tags(wanted: char) -> impl FnMut(char) -> bool {
+    let mut open = 0_usize;
+    move |letter| {
+        match letter {
+            '{' => open += 1,
+            '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        letter == wanted && open == 0
+    }
 }
 
 fn wrong(cause: impl Into<String>) -> Error {

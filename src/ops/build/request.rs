@@ -37,6 +37,7 @@ impl Asked {
     /// Makes the request out of the caller's words.
     pub(super) fn of(app: &App, args: &BuildArgs, rows: &Rows) -> Result<Self> {
         refuse_file_names(args)?;
+        let foreign = super::foreign::look(args, rows)?;
         let mut request = given(app, args)?;
         let kind = args.kind.unwrap_or_default().of_batch();
         let template = match (&args.template, rows) {
@@ -58,7 +59,7 @@ impl Asked {
         };
         let mut notes = Notes::default();
         let response_schema = mend(&mut request, &mut notes).map_err(refused)?;
-        super::kinds::settle(args, &mut request)?;
+        super::kinds::settle(args, rows, &mut request)?;
         let expects_json = expects_json(&request);
         let has_schema = args.response_schema.is_some();
         match &ready {
@@ -73,7 +74,7 @@ impl Asked {
             expects_json,
             response_schema,
             fixes: notes.fixes(),
-            warnings: notes.losses(),
+            warnings: [notes.losses(), foreign].concat(),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Where the rows of a build come from: a data set, or the call itself.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::words::BuildArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::App;
 use crate::ops::dataset::Dataset;
+use crate::ops::next::call;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 use crate::source::{Format, Reading, Source};
@@ -78,6 +79,16 @@ impl Rows {
         }
     }
 
+    /// The names of the columns; of the first row, where the format does not tell them up front. None of a source that
+    /// cannot be read, as the build itself says why.
+    pub(super) fn columns(&self) -> Vec<String> {
+        if let Some(columns) = self.open().ok().as_ref().and_then(Source::columns) {
+            return columns.to_vec();
+        }
+        let first = self.first().ok().flatten().unwrap_or_default();
+        first.keys().cloned().collect()
+    }
+
     /// The first row that can be read, as an object.
     pub(super) fn first(&self) -> Result<Option<Map<String, Value>>> {
         match self {
@@ -101,8 +112,9 @@ impl Rows {
     pub(super) fn where_from(&self) -> String {
         match self {
             Self::Dataset(Dataset::Answers { handle, .. }) => format!(
-                "retry_batch {{\"job\": \"{handle}\"}} submits what has no answer again; get_results {{\"job\": \"{handle}\", \"limit\": 3}} \
-                 tells why it has none"
+                "{} submits what has no answer again; {} tells why it has none",
+                call("retry_batch", json!({"job": handle})),
+                call("get_results", json!({"job": handle, "limit": 3}))
             ),
             _ => "check that the source has rows, and that they are not all left out".to_owned(),
         }
