@@ -17,8 +17,9 @@ const PARSED: &str = "parsed";
 /// Columns that are the job's own, whatever its data set has.
 const OWN: [&str; 4] = ["key", "answer", PARSED, "response"];
 
-/// The columns of a data set that are called otherwise in the rows of a next stage: the name there, and the name here.
-/// Where a column of the data set is the `key`, it is the job's own.
+/// The columns of a data set that are called otherwise in the rows of a next stage: the name there, and the name here,
+/// `source_answer`. It is none that a file of the job's answers gives to anything else. Where a column of the data set is
+/// the `key`, it is the job's own.
 pub fn renamed(columns: &[String], key: Option<&str>) -> Vec<(String, String)> {
     let mut renamed: Vec<(String, String)> = Vec::new();
     for name in columns.iter().filter(|name| OWN.contains(&name.as_str()) && key != Some(name)) {
@@ -27,7 +28,7 @@ pub fn renamed(columns: &[String], key: Option<&str>) -> Vec<(String, String)> {
                 || columns.iter().any(|column| column == free)
                 || renamed.iter().any(|(_, taken)| taken == free)
         };
-        let free = free_name(name, is_taken);
+        let free = free_name(&format!("source_{name}"), is_taken);
         renamed.push((name.clone(), free));
     }
     renamed
