@@ -146,7 +146,7 @@ fn a_look_at_answers_is_not_about_those_that_failed() {
     let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
     world.run(&["status", &handle, "--wait"]);
     let counted = results(&world, &[&handle, "--count-by", "kind", "--limit", "2"]);
-    assert_eq!(counted["counts"], json!({"(no answer)": 9, "toy": 9}), "{counted}");
+    assert_eq!(counted["counts"], json!({"(failed)": 9, "toy": 9}), "{counted}");
     // The next page is of the same look.
     assert!(counted["next"].as_str().unwrap().contains(r#""count_by":"kind""#), "{counted}");
     for flags in [vec!["--count-by", "kind"], vec!["--where", "kind=toy"], vec!["--search", "TOY"], vec!["--key", "a1"]]

@@ -159,14 +159,15 @@ impl AnswerWriter {
         self.all_rows
     }
 
-    /// Writes one record.
-    pub fn write(&mut self, record: &Record<'_>) -> Result<()> {
+    /// Writes one record. Returns the files of its pictures and sounds.
+    pub fn write(&mut self, record: &Record<'_>) -> Result<Vec<Option<String>>> {
         let media = match &mut self.media {
             Some(folder) if !record.answer.media.is_empty() => folder.save(record.key, &record.answer.media)?,
             _ => Vec::new(),
         };
         let record = Record { media: &media, ..*record };
-        self.layout.write(&record).map_err(|e| failed(&self.output, e))
+        self.layout.write(&record).map_err(|e| failed(&self.output, e))?;
+        Ok(media)
     }
 
     /// Puts the file in its place. Without leave to overwrite, a different file that is there already is

@@ -43,8 +43,8 @@ pub fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
 /// Rows of a file in our answers format, those that hold an answer.
 ///
 /// A row has the columns of the data set that the earlier job was made of, where they are known, called
-/// [otherwise](renamed) where they would hide one of its own: `key`; `answer`, its text; `parsed`, what the text says if
-/// it is JSON; and `response`, the answer with its details.
+/// [otherwise](renamed) where they would hide one of its own: `key`; `answer`, its text, of a single string in JSON
+/// without the quotes; `parsed`, what the text says if it is JSON; and `response`, the answer with its details.
 pub(in crate::source) struct AnswerRows {
     lines: JsonlRows,
     row: Map<String, Value>,
@@ -163,8 +163,9 @@ fn flattened(mut line: Map<String, Value>, renamed: &[(String, String)]) -> Map<
         Some(Value::Object(source)) => source.into_iter().map(|(name, value)| (here(name), value)).collect(),
         _ => Map::new(),
     };
-    let answer = line.get("response").map(answer);
-    let parsed = answer.as_ref().and_then(Value::as_str).and_then(parsed);
+    let asked_for = line.get("response").and_then(|response| response.get(PARSED)).cloned();
+    let answer = asked_for.clone().filter(Value::is_string).or_else(|| line.get("response").map(answer));
+    let parsed = asked_for.or_else(|| answer.as_ref().and_then(Value::as_str).and_then(parsed));
     for (name, value) in [
         ("key", line.shift_remove("key")),
         ("answer", answer),
