@@ -23,7 +23,7 @@ use super::bounds::at_most;
 use super::dataset::made_of;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
-use crate::answers::{FailureGroup, Filter, Summary, Tally};
+use crate::answers::{FailureGroup, Filter, Summary, Tally, refuse_misnamed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
@@ -62,8 +62,10 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         false => None,
     };
     let output = output_file(app, &args, &job, format, join.as_ref())?;
-    if let Some((path, _)) = &output {
+    if let Some((path, format)) = &output {
         refuse_input(app, &job, path, monitor).await?;
+        let written = join.as_ref().filter(|_| *format == Format::Source);
+        refuse_misnamed(path, written.map_or(format.as_str(), Join::answered_in))?;
     }
     let media = output.is_some().then(|| media_folder(app, &args, &job)).transpose()?;
     let task = prepare(app, &job, output, join, wanted, &view, monitor).await?.with_media(media);
@@ -190,7 +192,7 @@ fn output_file(
     join: Option<&Join>,
 ) -> Result<Option<(AllowedPath, Format)>> {
     let path = match &args.output {
-        Some(output) => app.roots().writable(output)?,
+        Some(output) => app.roots().writable(one_file(output)?)?,
         None if is_look(args) && args.media_dir.is_none() => return Ok(None),
         None => {
             let name = match (asked.unwrap_or_default(), join) {
@@ -206,6 +208,17 @@ fn output_file(
         None => Format::of_file(&path)?,
     };
     Ok(Some((path, format)))
+}
+
+/// Refuses what names a folder, or a file for each answer.
+fn one_file(output: &str) -> Result<&str> {
+    if !output.ends_with(std::path::is_separator) && !output.contains("{{") {
+        return Ok(output);
+    }
+    let cause = "all answers go into one file, and this does not name one";
+    Err(Error::new(ErrorKind::InvalidArgument, format!("writing {output}"), cause).hint(
+        "name one file, such as answers.csv: it has a row for each answer. A file for each answer is not offered",
+    ))
 }
 
 /// `products.answered.csv`, and where another job's answers have that name, with the handle in it.

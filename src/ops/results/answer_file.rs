@@ -63,7 +63,12 @@ pub(in crate::ops) struct Join {
 impl Join {
     /// The name of a file with the rows and their answers: `products.answered.csv`.
     pub(in crate::ops) fn answered_name(&self) -> String {
-        format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))
+        format!("{}.answered.{}", self.rows.stem(), self.answered_in())
+    }
+
+    /// What format source is for these rows.
+    pub(in crate::ops) fn answered_in(&self) -> &'static str {
+        answered_in(&self.style)
     }
 }
 
