@@ -140,6 +140,73 @@ fn a_data_set_that_changed_still_gets_its_answers_and_says_so() {
     assert!(rows[2][2].contains("two"), "{:?}", rows[2]);
 }
 
+/// The finished job of a next stage over the answers of this one.
+fn next_stage(world: &World, job: &str) -> String {
+    let template = "[[simulate:echo]]then {{ answer }}";
+    world.reply(&["build", &format!("job:{job}"), "--template", template, "--output", "next.jsonl", "--overwrite"]);
+    let next = world.reply(&["create", "next.jsonl"])["job"].as_str().unwrap().to_owned();
+    ended(world, &["status", &next, "--wait"]);
+    next
+}
+
+#[test]
+fn what_changed_at_an_earlier_stage_is_told_at_each() {
+    let world = World::new();
+    let first = finished(&world, &[("a", "[[simulate:echo]]one"), ("b", "[[simulate:failed]] once")]);
+    let second = next_stage(&world, &first);
+    let third = next_stage(&world, &second);
+    let warnings = |job: &str| {
+        let reply = results(&world, &[job, "--output", "out.csv", "--join", "--overwrite"]);
+        reply["warnings"].as_array().into_iter().flatten().map(Value::to_string).collect::<String>()
+    };
+    for job in [&second, &third] {
+        assert!(!warnings(job).contains("changed"), "{}", warnings(job));
+    }
+    world.write("rows.csv", "id,text\na,CHANGED\nb,[[simulate:failed]] once\n");
+    for job in [&first, &second, &third] {
+        assert!(warnings(job).contains("may say something else than what was asked"), "{}", warnings(job));
+    }
+}
+
+#[test]
+fn an_answer_that_a_retry_brought_since_is_not_passed_off_as_what_was_asked_about() {
+    let world = World::new();
+    let first = finished(&world, &[("a", "one"), ("b", "[[simulate:truncated]] two")]);
+    let second = next_stage(&world, &first);
+    let retry = ended(&world, &["retry", &first])["job"].as_str().unwrap().to_owned();
+    ended(&world, &["status", &retry, "--wait"]);
+    let reply = results(&world, &[&second, "--output", "out.csv", "--join"]);
+    assert!(reply["warnings"].to_string().contains("an answer of an earlier stage, was changed"), "{reply}");
+}
+
+#[test]
+fn rows_known_by_their_number_are_joined_at_no_stage_once_they_changed() {
+    let world = World::new();
+    world.write("rows.csv", "text\none\ntwo\n");
+    world.reply(&["build", "rows.csv", "--template", "{{ text }}"]);
+    let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+    ended(&world, &["status", &first, "--wait"]);
+    let second = next_stage(&world, &first);
+    let third = next_stage(&world, &second);
+    world.write("rows.csv", "text\ntwo\n");
+    let why = "its rows are known by their number only";
+    for job in [&first, &second, &third] {
+        let error = world.refusal(&["results", job, "--join", "--output", "out.csv"]);
+        assert!(error["cause"].as_str().unwrap().contains(why), "{error}");
+    }
+    // A build over them says why their columns are not there.
+    let template = "{{ text }} {{ answer }}";
+    let error = world.refusal(&["build", &format!("job:{first}"), "--template", template, "--output", "n.jsonl"]);
+    assert!(error["cause"].as_str().unwrap().contains(why), "{error}");
+    // Over the rows that are left a stage goes on, and is told what it lacks.
+    let source = format!("job:{first}");
+    world.reply(&["build", &source, "--template", "again {{ answer }}", "--output", "again.jsonl"]);
+    let again = world.reply(&["create", "again.jsonl"])["job"].as_str().unwrap().to_owned();
+    ended(&world, &["status", &again, "--wait"]);
+    let reply = results(&world, &[&again, "--join", "--output", "out.csv"]);
+    assert!(reply["warnings"].to_string().contains("the columns of its data set are not in these rows"), "{reply}");
+}
+
 #[test]
 fn a_data_set_that_is_gone_is_told_with_where_it_was() {
     let world = World::new();

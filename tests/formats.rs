@@ -73,11 +73,15 @@ fn a_field_called_like_a_column_is_renamed_and_told() {
     let handle = finished(&world, "rows.csv", &["--response-schema", schema]);
     let reply = world.results(&[&handle, "--output", "out.csv", "--join"]);
     let (header, rows) = table(&world, "out.csv", b',');
-    assert_eq!(header[..7], ["id", "text", "id_2", "error", "answer", "outcome", "error_2"]);
-    assert_eq!(rows[0][0], "A1");
+    // Who filters by error or outcome finds them in every table.
+    assert_eq!(header[..7], ["id", "text", "id_2", "error_2", "answer", "outcome", "error"]);
+    assert_eq!((rows[0][0].as_str(), rows[0][6].as_str()), ("A1", ""));
     assert!(!rows[0][3].is_empty());
     let warnings = reply["warnings"].to_string();
-    assert!(warnings.contains("id_2") && warnings.contains("error_2"), "{warnings}");
+    for name in ["id", "error"] {
+        let told = format!("the answer column {name} is called {name}_2: another column has that name");
+        assert!(warnings.contains(&told), "{warnings}");
+    }
 }
 
 #[test]
@@ -211,6 +215,7 @@ fn a_preview_is_a_table_in_which_nothing_acts() {
     let reply = world.results(&[&handle, "--join", "--output", "look.md"]);
     assert_eq!(reply["format"], "md");
     assert!(reply["warnings"].to_string().contains("100 of 130 rows"), "{reply}");
+    assert!(!reply["warnings"].to_string().contains("bytes of a cell"), "{reply}");
     let text = world.read("look.md");
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("| id | text | answer |"), "{}", lines[0]);
@@ -219,6 +224,64 @@ fn a_preview_is_a_table_in_which_nothing_acts() {
     assert!(!text.replace("\\<", "").contains("<b>") && text.ends_with("100 of 130 rows: a preview.\n"));
     let bars = |line: &str| line.replace("\\|", "").matches('|').count();
     assert!(lines[2..102].iter().all(|line| bars(line) == bars(lines[0])));
+}
+
+#[test]
+fn a_preview_says_what_it_cut() {
+    let world = World::new();
+    world.write("rows.csv", &format!("id,text\nA1,[[simulate:echo]]{}\n", "word ".repeat(200)));
+    let handle = finished(&world, "rows.csv", &[]);
+    let reply = world.results(&[&handle, "--output", "look.md"]);
+    assert!(reply["warnings"].to_string().contains("no more than 300 bytes of a cell: a preview"), "{reply}");
+    let sample = reply["samples"][0]["text"].as_str().unwrap();
+    assert!(sample.contains("whole in csv, parquet or jsonl"), "{sample}");
+}
+
+#[test]
+fn the_name_of_a_file_says_its_format_or_is_refused() {
+    let world = World::new();
+    let handle = sorted(&world);
+    let refused = |flags: &[&str]| {
+        let error = world.refused(&[&["results", &handle], flags].concat());
+        assert_eq!(error["kind"], "invalid_argument", "{flags:?}: {error}");
+        error["hint"].as_str().unwrap().to_owned()
+    };
+    for output in ["out/", "out/{{key}}.csv", "{{ key }}.csv"] {
+        assert!(refused(&["--output", output]).contains("A file for each answer is not offered"), "{output}");
+    }
+    for output in ["out.txt", "out.xlsx"] {
+        assert!(refused(&["--output", output]).contains("jsonl, json, csv"), "{output}");
+    }
+    for (format, output) in [("csv", "out.xlsx"), ("csv", "out.parquet"), ("jsonl", "out.csv"), ("source", "out.jsonl")]
+    {
+        refused(&["--format", format, "--output", output]);
+    }
+    world.results(&[&handle, "--format", "csv", "--output", "out.txt"]);
+    assert!(world.read("out.txt").starts_with("key,"));
+
+    // Answers of a job are rows in JSON.
+    world.reply(&["build", &format!("job:{handle}"), "--template", "{{ answer }}", "--output", "next.jsonl"]);
+    let next = world.reply(&["create", "next.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &next, "--wait"]);
+    let error = world.refused(&["results", &next, "--format", "source", "--output", "next.csv"]);
+    assert_eq!(error["cause"], "it would hold jsonl, which is not what .csv says");
+    assert!(!world.path("next.csv").exists());
+}
+
+#[test]
+fn an_answer_that_is_a_single_value_is_plain_counted_and_found() {
+    let world = World::new();
+    world.write("rows.csv", "id,text\nA1,one\nB2,two\nC3,[[simulate:blocked]]\n");
+    let handle = finished(&world, "rows.csv", &["--response-schema", r#"{"type": "string", "enum": ["a"]}"#]);
+    world.results(&[&handle, "--output", "out.csv"]);
+    let (header, rows) = table(&world, "out.csv", b',');
+    assert_eq!((header[1].as_str(), rows[0][1].as_str()), ("answer", "a"));
+    let counted = world.results(&[&handle, "--count-by", "answer"]);
+    assert_eq!(counted["counts"], json!({"a": 2, "(blocked)": 1}));
+    assert_eq!(world.results(&[&handle, "--where", "answer=a"])["selected"], 2);
+    let template = "{{ parsed }}|{{ answer }}";
+    world.reply(&["build", &format!("job:{handle}"), "--template", template, "--output", "next.jsonl"]);
+    assert_eq!(world.lines("next.jsonl")[0]["request"]["contents"][0]["parts"][0]["text"], "a|a");
 }
 
 fn vectors(world: &World) -> String {

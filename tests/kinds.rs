@@ -230,6 +230,8 @@ fn an_image_job_goes_all_the_way_and_can_be_retried() {
     );
     let first = &world.lines("pictures.jsonl")[0];
     assert!(first.to_string().contains("image/png"), "{first}");
+    let manifest: Value = serde_json::from_str(&world.read("pictures.jsonl.manifest.json")).unwrap();
+    assert_eq!(manifest["kind"], "image");
 
     let retried = world.reply(&["retry", job]);
     assert_eq!((&retried["requests"], &retried["estimate"]["model"]), (&json!(1), &created["estimate"]["model"]));

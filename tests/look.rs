@@ -135,6 +135,39 @@ fn values_of_a_field_are_counted() {
 }
 
 #[test]
+fn values_of_answers_that_are_not_as_asked_are_none_until_somebody_asks() {
+    let world = World::new();
+    let answers = [("good", r#"{"kind": "toy"}"#), ("bad", r#"{"kind": "toy", "price": "?"}"#)];
+    let schema = r#"{"type": "object", "properties": {"kind": {"type": "string"}, "price": {"type": "number"}}}"#;
+    let handle = answered(&world, &answers, &["--response-schema", schema]);
+    let look = |flags: &[&str]| results(&world, &[&[handle.as_str()], flags].concat());
+    assert_eq!(look(&["--count-by", "kind"])["counts"], json!({"(invalid)": 1, "toy": 1}));
+    assert_eq!(keys(&look(&["--where", "kind=toy"])), ["good"]);
+    assert_eq!(keys(&look(&["--where", "kind=toy", "--outcome", "invalid", "--limit", "3"])), ["bad"]);
+    look(&["--output", "out.csv"]);
+    let table = world.read("out.csv");
+    let bad = table.lines().find(|line| line.starts_with("bad,")).unwrap();
+    assert!(bad.starts_with(r#"bad,,,"{""kind"": ""toy"", "#), "what was said stands in the answer alone: {bad}");
+}
+
+#[test]
+fn what_selects_nothing_says_why_and_leads_nowhere() {
+    let world = World::new();
+    let handle = answered(&world, &TOYS[..1], &[]);
+    let failed = results(&world, &[&handle, "--outcome", "failed", "--output", "failed.jsonl"]);
+    assert!(failed["warnings"].to_string().contains("the file has no answers"), "{failed}");
+    assert!(!failed["next"].as_str().unwrap().contains("job:"), "{failed}");
+    let searched = results(&world, &[&handle, "--search", "nowhere"]);
+    assert!(searched["warnings"].to_string().contains("what was asked is not looked at"), "{searched}");
+    let all = results(&world, &[&handle, "--limit", "1", "--output", "all.jsonl"]);
+    assert!(all["warnings"].to_string().contains("the file holds all that were selected"), "{all}");
+    // Who comes back later learns where the answers are.
+    let later = results(&world, &[&handle, "--limit", "1"]);
+    let path = world.path("all.jsonl").canonicalize().unwrap();
+    assert!(later["warnings"].to_string().contains(&format!("last written to {}", path.display())), "{later}");
+}
+
+#[test]
 fn a_look_at_answers_is_not_about_those_that_failed() {
     let world = World::new();
     let failed = (0..9).map(|n| (format!("f{n}"), format!("[[simulate:failed]] {n}")));
@@ -146,7 +179,7 @@ fn a_look_at_answers_is_not_about_those_that_failed() {
     let handle = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
     world.run(&["status", &handle, "--wait"]);
     let counted = results(&world, &[&handle, "--count-by", "kind", "--limit", "2"]);
-    assert_eq!(counted["counts"], json!({"(no answer)": 9, "toy": 9}), "{counted}");
+    assert_eq!(counted["counts"], json!({"(failed)": 9, "toy": 9}), "{counted}");
     // The next page is of the same look.
     assert!(counted["next"].as_str().unwrap().contains(r#""count_by":"kind""#), "{counted}");
     for flags in [vec!["--count-by", "kind"], vec!["--where", "kind=toy"], vec!["--search", "TOY"], vec!["--key", "a1"]]

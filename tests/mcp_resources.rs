@@ -82,6 +82,13 @@ fn a_job_can_be_found_and_read_to_its_last_answer() {
     files.sort();
     assert_eq!(files, ["api", "home", "planets.csv", "planets.requests.jsonl"]);
     assert_eq!(world.jobs_at_the_api(), 1);
+
+    assert_eq!(manifest["written"], Value::Null);
+    world.results(&[&job, "--outcome", "failed", "--output", "failed.jsonl"]);
+    world.results(&[&job, "--output", "all.csv"]);
+    world.results(&[&job, "--key", "1", "--output", "one.csv"]);
+    let manifest = data(&mut server, &format!("batch://jobs/{job}/manifest"));
+    assert!(manifest["written"].as_str().unwrap().ends_with("all.csv"), "the file with all answers: {manifest}");
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn sha256(bytes: &[u8]) -> String {
 fn a_table_has_a_column_for_them_and_no_base64() {
     let world = World::new();
     let handle = finished(&world, IMAGES, &[]);
-    world.results(&[&handle, "--format", "source", "--media-dir", "pictures"]);
+    let reply = world.results(&[&handle, "--format", "source", "--media-dir", "pictures"]);
+    assert_eq!(reply["samples"][0]["text"], "pictures/A1.png");
     let text = world.read("rows.answered.csv");
     assert!(!text.contains("iVBOR"), "{text}");
     let mut table = csv::Reader::from_reader(text.as_bytes());

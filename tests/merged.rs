@@ -114,6 +114,22 @@ fn what_a_retry_left_unanswered_is_asked_again_by_a_retry_of_that_retry() {
 }
 
 #[test]
+fn what_may_still_come_leads_no_retry_back_to_the_one_before() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:failed]] x\nc,[[simulate:missing]] y\n");
+    let second = retried(&world, &[&first]);
+    let merged = ended(&world, &["results", &first, "--output", "out.jsonl"]);
+    let next = merged["next"].as_str().unwrap();
+    let call =
+        format!(r#"retry_batch {{"job": "{second}"}} submits the requests without an answer again (those missing"#);
+    assert!(next.starts_with(&call), "{next}");
+    let third = ended(&world, &["retry", &second]);
+    assert_eq!((&third["submission"], &third["repeated"]["failed"]), (&json!("created"), &json!(1)), "{third}");
+    let text = world.run(&["results", &first, "--limit", "1"]).stdout;
+    assert!(text.contains(&format!("with those of its retries: {second}")), "{text}");
+}
+
+#[test]
 fn the_next_stage_reads_the_merged_answers() {
     let world = World::new();
     let first = submitted(&world, ROWS);

@@ -179,7 +179,7 @@ fn every_task_runs_as_it_is_printed() {
     }
     let header = |file| std::fs::read_to_string(folder.join(file)).unwrap().lines().next().unwrap().to_owned();
     assert!(header("products.sorted.csv").starts_with("sku,name,features,category,confidence,answer,outcome,"));
-    assert!(header("slogans.csv").contains(",answer_2,"), "{}", header("slogans.csv"));
+    assert!(header("slogans.csv").contains(",stage_1_answer,answer,"), "{}", header("slogans.csv"));
     assert!(header("photos.csv").contains(",media,"), "{}", header("photos.csv"));
 }
 

@@ -204,10 +204,20 @@ fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
     world.reply(&["results", &second, "--join", "--output", "both.csv"]);
     let mut table = csv::Reader::from_path(world.path("both.csv")).unwrap();
     let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header[..5], ["id", "name", "features", "key", "answer"]);
+    assert_eq!(header[..6], ["id", "name", "features", "key", "stage_1_answer", "answer"]);
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!((rows.len(), &rows[1][1], &rows[1][3]), (3, "Desk", "P-2"));
     assert!(rows[1][4].contains("Describe Desk"), "the first answer is a column: {:?}", &rows[1]);
+
+    // The rows of a further stage call each answer as the file does.
+    let template = "{{ stage_1_answer }}|{{ answer }}";
+    world.reply(&["build", &format!("job:{second}"), "--template", template, "--output", "third.jsonl"]);
+    let text = world.lines("third.jsonl")[1]["request"]["contents"][0]["parts"][0]["text"].clone();
+    assert_eq!(text, format!("{}|{}", &rows[1][4], &rows[1][5]));
+    let third = world.reply(&["create", "third.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &third, "--wait"]);
+    world.reply(&["results", &third, "--join", "--output", "three.csv"]);
+    assert!(world.read("three.csv").starts_with("id,name,features,key,stage_1_answer,stage_2_answer,answer,outcome,"));
 }
 
 #[test]
@@ -217,12 +227,12 @@ fn columns_of_the_data_set_keep_their_values_beside_those_of_a_stage() {
     world.reply(&["build", "rows.csv", "--template", "First {{ id }}", "--key", "id"]);
     let first = world.reply(&["create", "rows.requests.jsonl"])["job"].as_str().unwrap().to_owned();
     world.reply(&["status", &first, "--wait"]);
-    let template = "{{ key }}|{{ key_2 }}|{{ answer_3 }}|{{ parsed_2 }}|{{ answer_2 }}|{{ answer }}";
+    let template = "{{ key }}|{{ source_key }}|{{ source_answer }}|{{ source_parsed }}|{{ answer_2 }}|{{ answer }}";
     let built = world.reply(&["build", &format!("job:{first}"), "--template", template, "--output", "second.jsonl"]);
     let text = world.lines("second.jsonl")[0]["request"]["contents"][0]["parts"][0]["text"].to_string();
     assert!(text.starts_with("\"a|FK-77|gold|yes|x|") && text.contains("First a"), "{text}");
     let warnings = built["warnings"].to_string();
-    for (there, here) in [("key", "key_2"), ("answer", "answer_3"), ("parsed", "parsed_2")] {
+    for (there, here) in ["key", "answer", "parsed"].map(|name| (name, format!("source_{name}"))) {
         assert!(warnings.contains(&format!("the column {there} of the data set is called {here}")), "{warnings}");
     }
 
@@ -231,16 +241,16 @@ fn columns_of_the_data_set_keep_their_values_beside_those_of_a_stage() {
     world.reply(&["results", &second, "--join", "--output", "both.csv"]);
     let mut table = csv::Reader::from_path(world.path("both.csv")).unwrap();
     let header: Vec<_> = table.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header[..8], ["id", "key_2", "answer_3", "parsed_2", "answer_2", "key", "answer", "answer_4"]);
+    let expected =
+        ["id", "source_key", "source_answer", "source_parsed", "answer_2", "key", "stage_1_answer", "answer"];
+    assert_eq!(header[..8], expected);
     let row = table.records().nth(1).unwrap().unwrap();
     assert_eq!(row.iter().take(6).collect::<Vec<_>>(), ["b", "FK-78", "silver", "no", "y", "b"]);
 
-    // A column that is the key is the stage's own, and a stage after that calls the answer of the first otherwise.
-    let third =
-        world.reply(&["build", &format!("job:{second}"), "--template", "{{ answer_4 }}", "--output", "third.jsonl"]);
-    let warnings = third["warnings"].to_string();
-    assert!(warnings.contains("the column answer of the data set is called answer_4"), "{warnings}");
-    assert!(!warnings.contains("the column key "), "{warnings}");
+    // A stage after that finds the names as they are.
+    let template = "{{ source_answer }}{{ stage_1_answer }}";
+    let third = world.reply(&["build", &format!("job:{second}"), "--template", template, "--output", "third.jsonl"]);
+    assert!(!third["warnings"].to_string().contains("is called"), "{third}");
 }
 
 #[test]

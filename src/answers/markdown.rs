@@ -18,6 +18,8 @@ pub(super) struct MarkdownLayout {
     sink: Sink,
     table: Table,
     rows: u64,
+    /// A cell was cut off.
+    cut: bool,
 }
 
 impl MarkdownLayout {
@@ -28,7 +30,7 @@ impl MarkdownLayout {
         }
         writeln!(sink, "|")?;
         writeln!(sink, "{}|", "|---".repeat(table.columns.len()))?;
-        Ok(Self { sink, table, rows: 0 })
+        Ok(Self { sink, table, rows: 0, cut: false })
     }
 }
 
@@ -38,18 +40,25 @@ impl Layout for MarkdownLayout {
         if self.rows > MOST_ROWS {
             return Ok(());
         }
-        let sink = &mut self.sink;
-        self.table.fill(record, |_, value| write!(sink, "| {} ", cell(&value.text().unwrap_or_default())))?;
+        let Self { sink, table, cut, .. } = self;
+        table.fill(record, |_, value| {
+            let text = value.text().unwrap_or_default();
+            *cut |= text.trim().len() > CELL_BYTES;
+            write!(sink, "| {} ", cell(&text))
+        })?;
         writeln!(sink, "|")
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<Finished> {
-        if self.rows <= MOST_ROWS {
+        let rows = (self.rows > MOST_ROWS).then(|| format!("{MOST_ROWS} of {} rows", self.rows));
+        let cells = self.cut.then(|| format!("no more than {CELL_BYTES} bytes of a cell"));
+        let kept: Vec<_> = rows.into_iter().chain(cells).collect();
+        if kept.is_empty() {
             return Ok(self.sink.into());
         }
-        let note = format!("{MOST_ROWS} of {} rows: a preview", self.rows);
+        let note = format!("{}: a preview", kept.join(" and "));
         writeln!(self.sink, "\n{note}.")?;
-        let warning = format!("the Markdown table shows {note}; csv, parquet or jsonl hold them all");
+        let warning = format!("the Markdown table shows {note}; csv, parquet or jsonl hold all");
         Ok(Finished { warnings: vec![warning], ..self.sink.into() })
     }
 

@@ -51,4 +51,4 @@ pub use table::Shape;
 pub use tally::Tally;
 pub use validate::Checker;
 pub use window::Window;
-pub use write::{AnswerWriter, Format, Written};
+pub use write::{AnswerWriter, Format, Written, refuse_misnamed};

@@ -49,6 +49,12 @@ impl Filter {
         self.outcomes.is_empty() && self.keys.is_empty() && self.text.is_none() && self.fields.is_empty()
     }
 
+    /// Whether an answer of this outcome counts by its fields: one that is not as it was asked for only if somebody asks
+    /// for it.
+    pub fn heeds_fields_of(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Answered || self.outcomes.contains(&outcome)
+    }
+
     /// Whether it needs the JSON of answers.
     pub fn needs_json(&self) -> bool {
         !self.fields.is_empty()
@@ -72,6 +78,9 @@ fn folded(text: &str) -> String {
     text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
+/// An answer that is a single value, or a list of them, has no fields: it goes by the name of its column.
+const ANSWER: &str = "answer";
+
 /// The name of a field: with dots it reaches into objects, with numbers or without into lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldPath(Vec<String>);
@@ -91,6 +100,9 @@ impl FieldPath {
     pub fn values<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
         let mut found = Vec::new();
         collect(value, &self.0, &mut found);
+        if found.is_empty() && !value.is_object() && self.0 == [ANSWER] {
+            found.push(value);
+        }
         found
     }
 
@@ -162,7 +174,10 @@ mod tests {
         assert_eq!(values("tags"), [json!(["x", "y"])]);
         assert_eq!(values("tags.1"), [json!("y")]);
         assert_eq!(values("items.n"), [json!(1), json!(2)]);
-        assert!(values("nothing.here").is_empty());
+        assert!(values("nothing.here").is_empty() && values("answer").is_empty());
+        let answer = FieldPath::parse("answer").unwrap();
+        assert_eq!(answer.values(&json!("a")), [&json!("a")]);
+        assert_eq!(answer.values(&json!([{"answer": 1}])), [&json!(1)]);
         for bad in ["", ".", "a.", "a..b"] {
             assert_eq!(FieldPath::parse(bad).unwrap_err().kind(), ErrorKind::InvalidArgument, "{bad}");
         }

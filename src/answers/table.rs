@@ -7,6 +7,8 @@
 //! | `answer` | the text, or what came in its place; with fields only what they do not hold |
 //! | `media` | the files with the pictures and sounds, where there are any |
 //! | `outcome`, `error`, `input_tokens`, `output_tokens` | |
+//!
+//! Of columns with one name those of the source keep it, before those that every table has, before the fields.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,6 +20,7 @@ use serde_json::value::RawValue;
 use super::answer::Answer;
 use super::fields::{Column, Fields, Kind, one_line};
 use super::record::Record;
+use crate::job::Outcome;
 use crate::source::{Cell, Style, free_name};
 
 /// What the answers of one job have in common, as far as a file of them depends on it.
@@ -46,6 +49,8 @@ pub(super) struct Table {
     pub(super) renamed: Vec<(String, String)>,
     fields: Fields,
     key: Option<usize>,
+    /// Answers are JSON.
+    json: bool,
 }
 
 /// What stands in a column.
@@ -65,15 +70,13 @@ pub(super) enum Holds {
 impl Table {
     pub(super) fn new(shape: &Shape) -> Self {
         let (fields, key) = (shape.fields.clone(), shape.key);
-        let mut table = Self { columns: Vec::new(), renamed: Vec::new(), fields, key };
+        let mut table = Self { columns: Vec::new(), renamed: Vec::new(), fields, key, json: shape.json };
         let source = shape.columns.iter().cloned().enumerate();
         table.columns.extend(source.map(|(number, column)| (column, Holds::Source(number))));
         if table.columns.is_empty() {
             table.columns.push((Column::text("key"), Holds::Key));
         }
-        for (number, field) in shape.fields.columns().iter().enumerate() {
-            table.add(&field.name, field.kind, Holds::Field(number));
-        }
+        let before_answers = table.columns.len();
         table.add("answer", if shape.vectors { Kind::Vector } else { Kind::Text }, Holds::Answer);
         if shape.media {
             table.add("media", Kind::Text, Holds::Media);
@@ -82,6 +85,9 @@ impl Table {
         table.add("error", Kind::Text, Holds::Error);
         table.add("input_tokens", Kind::Integer, Holds::InputTokens);
         table.add("output_tokens", Kind::Integer, Holds::OutputTokens);
+        for (number, field) in shape.fields.columns().iter().enumerate() {
+            table.insert(before_answers + number, &field.name, field.kind, Holds::Field(number));
+        }
         table
     }
 
@@ -97,7 +103,8 @@ impl Table {
         mut put: impl FnMut(&Column, TableCell<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let answer = record.answer;
-        let parsed = self.fields.read(answer.text.as_deref());
+        // What is not as it was asked for stands in the answer alone: nobody takes it for a value.
+        let parsed = self.fields.read(answer.text.as_deref().filter(|_| answer.outcome == Outcome::Answered));
         for (column, holds) in &self.columns {
             let cell = match holds {
                 Holds::Key => TableCell::Text(Cow::Borrowed(record.key)),
@@ -107,7 +114,7 @@ impl Table {
                 Holds::Source(number) => source_cell(record, *number),
                 Holds::Field(number) => parsed.field(*number).map_or(TableCell::Nothing, TableCell::Json),
                 Holds::Answer if parsed.whole => TableCell::Nothing,
-                Holds::Answer => answer_cell(answer),
+                Holds::Answer => answer_cell(answer, self.json),
                 Holds::Media => media_cell(record),
                 Holds::Outcome => record.asked.then(|| Cow::Borrowed(answer.outcome.as_str())).into(),
                 Holds::Error => Some(answer.complaint()).filter(|text| !text.is_empty()).into(),
@@ -120,11 +127,15 @@ impl Table {
     }
 
     fn add(&mut self, name: &str, kind: Kind, holds: Holds) {
+        self.insert(self.columns.len(), name, kind, holds);
+    }
+
+    fn insert(&mut self, place: usize, name: &str, kind: Kind, holds: Holds) {
         let free = free_name(name, |name| self.names().any(|taken| taken == name));
         if free != name {
             self.renamed.push((name.to_owned(), free.clone()));
         }
-        self.columns.push((Column { name: free, kind }, holds));
+        self.columns.insert(place, (Column { name: free, kind }, holds));
     }
 }
 
@@ -136,10 +147,12 @@ fn source_cell<'a>(record: &Record<'a>, number: usize) -> TableCell<'a> {
     }
 }
 
-/// The text, or what came in its place. Pictures and sounds have a column of their own.
-fn answer_cell<'a>(answer: &'a Answer<'a>) -> TableCell<'a> {
+/// The text, or what came in its place; in `json` a single string without its quotes. Pictures and sounds have a column
+/// of their own.
+fn answer_cell<'a>(answer: &'a Answer<'a>, json: bool) -> TableCell<'a> {
+    let string = |text: &str| serde_json::from_str(text).ok().filter(|_: &String| json);
     match (&answer.text, answer.embedding) {
-        (Some(text), _) => TableCell::Text(Cow::Borrowed(text)),
+        (Some(text), _) => TableCell::Text(string(text).map_or(Cow::Borrowed(text), Cow::Owned)),
         (None, Some(vector)) => TableCell::Json(vector),
         (None, None) if answer.calls.is_empty() => TableCell::Nothing,
         (None, None) => TableCell::Text(answer.cell()),

@@ -9,7 +9,6 @@ use crate::job::Outcome;
 use crate::job::outcome::grouped;
 use crate::job::text::clip;
 
-use super::Answer;
 use super::select::FieldPath;
 
 /// Values told apart: bounds the memory.
@@ -35,12 +34,14 @@ impl Tally {
         Ok(Self { field: FieldPath::parse(field)?, counts: HashMap::new(), beyond: 0 })
     }
 
-    /// Counts one answer and what it is as JSON: each element where the field is a list. None at all, one without
-    /// JSON or without the field counts as that.
-    pub fn add(&mut self, answer: &Answer<'_>, json: Option<&Value>) {
+    /// Counts one request of this outcome and what its answer is as JSON: each element where the field is a list. One
+    /// without JSON or without the field counts as that, and what has no usable answer by its outcome.
+    pub fn add(&mut self, outcome: Outcome, json: Option<&Value>) {
         let Some(json) = json else {
-            let is_none = answer.outcome != Outcome::Answered && answer.cell().is_empty();
-            return self.note(if is_none { "(no answer)" } else { "(not JSON)" });
+            return match outcome {
+                Outcome::Answered => self.note("(not JSON)"),
+                outcome => self.note(&format!("({outcome})")),
+            };
         };
         let values = self.field.values(json);
         if values.is_empty() {
@@ -111,16 +112,16 @@ mod tests {
     #[test]
     fn values_are_counted_most_frequent_first() {
         let mut tally = Tally::of("kind").unwrap();
-        let answer = Answer::bare(Outcome::Answered);
         for json in [json!({"kind": "toy"}), json!({"kind": ["toy", "gift"]}), json!({"kind": null}), json!({})] {
-            tally.add(&answer, Some(&json));
+            tally.add(Outcome::Answered, Some(&json));
         }
-        tally.add(&answer, None);
-        tally.add(&Answer::missing(), None);
-        tally.add(&Answer { text: Some("{\"kind\": ".into()), ..Answer::bare(Outcome::Truncated) }, None);
-        tally.add(&answer, Some(&json!({"kind": "toy"})));
-        let expected =
-            json!({"toy": 3, "(not JSON)": 2, "(no answer)": 1, "(no such field)": 1, "(null)": 1, "gift": 1});
+        tally.add(Outcome::Answered, None);
+        tally.add(Outcome::Missing, None);
+        tally.add(Outcome::Invalid, None);
+        tally.add(Outcome::Answered, Some(&json!({"kind": "toy"})));
+        let expected = json!({
+            "toy": 3, "(invalid)": 1, "(missing)": 1, "(no such field)": 1, "(not JSON)": 1, "(null)": 1, "gift": 1
+        });
         assert_eq!(counts(&tally), expected);
         assert_eq!(counts(&tally).as_object().unwrap().keys().next().unwrap(), "toy");
     }
@@ -128,10 +129,9 @@ mod tests {
     #[test]
     fn rare_values_are_one_sum_and_memory_is_bounded() {
         let mut tally = Tally::of("n").unwrap();
-        let answer = Answer::bare(Outcome::Answered);
         for n in 0..12_000 {
-            tally.add(&answer, Some(&json!({"n": n})));
-            tally.add(&answer, Some(&json!({"n": "often"})));
+            tally.add(Outcome::Answered, Some(&json!({"n": n})));
+            tally.add(Outcome::Answered, Some(&json!({"n": "often"})));
         }
         assert_eq!(tally.counts.len(), MOST_VALUES);
         let counts = counts(&tally);

@@ -21,6 +21,9 @@ use super::record::Record;
 use super::source_format;
 use super::table::Shape;
 
+/// Files of formats that answers are never in.
+const NEVER_WRITTEN: [&str; 7] = ["xlsx", "xls", "ods", "pdf", "gz", "zst", "zip"];
+
 /// How answers are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -84,10 +87,24 @@ impl Format {
     /// The format that a file's extension asks for: `jsonl` without one. An extension of no format is refused,
     /// so that nobody finds JSON in a spreadsheet's file.
     pub fn of_file(output: &AllowedPath) -> Result<Self> {
-        match output.as_path().extension().and_then(|extension| extension.to_str()) {
-            None | Some("ndjson" | "txt") => Ok(Self::default()),
-            Some("markdown") => Ok(Self::Md),
-            Some(extension) => Self::parse(extension),
+        let Some(extension) = extension(output) else { return Ok(Self::default()) };
+        Self::named_by(&extension).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).into_iter().filter(|name| *name != Self::Source.as_str());
+            Error::new(
+                ErrorKind::InvalidArgument,
+                format!("writing {output}"),
+                format!("no format is called .{extension}"),
+            )
+            .hint(format!("end the name in one of {}; or pass format as well", names.collect::<Vec<_>>().join(", ")))
+        })
+    }
+
+    /// The format whose extension this is.
+    fn named_by(extension: &str) -> Option<Self> {
+        match extension {
+            "ndjson" => Some(Self::Jsonl),
+            "markdown" => Some(Self::Md),
+            extension => Self::ALL.into_iter().find(|format| *format != Self::Source && format.as_str() == extension),
         }
     }
 
@@ -105,6 +122,28 @@ impl Format {
             Self::Source => source_format::layout(sink, shape).map_err(failed)?,
         })
     }
+}
+
+/// Refuses a file whose name says that something else is in it than what is written. Extensions of nobody are free.
+pub fn refuse_misnamed(output: &AllowedPath, written: &str) -> Result<()> {
+    let Some(extension) = extension(output) else { return Ok(()) };
+    let fits = match Format::named_by(&extension) {
+        Some(Format::Jsonl) => ["jsonl", "raw"].contains(&written),
+        Some(format) => format.as_str() == written,
+        None => !NEVER_WRITTEN.contains(&extension.as_str()),
+    };
+    if fits {
+        return Ok(());
+    }
+    let cause = format!("it would hold {written}, which is not what .{extension} says");
+    let right = if written == "raw" { "jsonl" } else { written };
+    Err(Error::new(ErrorKind::InvalidArgument, format!("writing {output}"), cause)
+        .hint(format!("give it a name that ends in .{right}, or leave format out: then the name says it")))
+}
+
+/// In small letters.
+fn extension(output: &AllowedPath) -> Option<String> {
+    output.as_path().extension()?.to_str().map(str::to_ascii_lowercase)
 }
 
 /// Writes records to a file, and their pictures and sounds beside it.
@@ -159,14 +198,15 @@ impl AnswerWriter {
         self.all_rows
     }
 
-    /// Writes one record.
-    pub fn write(&mut self, record: &Record<'_>) -> Result<()> {
+    /// Writes one record. Returns the files of its pictures and sounds.
+    pub fn write(&mut self, record: &Record<'_>) -> Result<Vec<Option<String>>> {
         let media = match &mut self.media {
             Some(folder) if !record.answer.media.is_empty() => folder.save(record.key, &record.answer.media)?,
             _ => Vec::new(),
         };
         let record = Record { media: &media, ..*record };
-        self.layout.write(&record).map_err(|e| failed(&self.output, e))
+        self.layout.write(&record).map_err(|e| failed(&self.output, e))?;
+        Ok(media)
     }
 
     /// Puts the file in its place. Without leave to overwrite, a different file that is there already is

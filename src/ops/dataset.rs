@@ -30,9 +30,13 @@ pub(super) enum Dataset {
     Answers {
         path: AllowedPath,
         handle: String,
+        /// How many jobs led to them: 1 for those of the first data set.
+        stage: usize,
         /// Columns of its data set that are called otherwise: the name there, and the name here.
         renamed: Vec<(String, String)>,
         warnings: Vec<String>,
+        /// Why the columns of its data set are not in these rows.
+        lost: Option<String>,
         /// A retry of it that has not ended.
         unfinished: Option<String>,
     },
@@ -46,8 +50,9 @@ impl Dataset {
             Some(name) => {
                 let job = super::find::job(app, name).await?;
                 let job = super::observe::refresh_now(app, job).await?;
-                let (path, NextStage { renamed, warnings, unfinished }) = answers(app, &job, monitor).await?;
-                Ok(Self::Answers { path, handle: job.handle.to_string(), renamed, warnings, unfinished })
+                let (path, NextStage { renamed, warnings, lost, unfinished }) = answers(app, &job, monitor).await?;
+                let (handle, stage) = (job.handle.to_string(), stages(app, job)?.0.len());
+                Ok(Self::Answers { path, handle, stage, renamed, warnings, lost, unfinished })
             }
         }
     }
@@ -66,10 +71,11 @@ impl Dataset {
         }
     }
 
-    /// Hash of the data set as it is now. The answers of a job do not change.
+    /// Hash of the data set as it is now. Of answers it tells as well whether their own data set was changed, or a retry
+    /// has answered.
     pub(super) async fn hash(&self, monitor: &dyn Monitor) -> Result<Option<String>> {
         match self {
-            Self::File { path, .. } => {
+            Self::File { path, .. } | Self::Answers { path, .. } => {
                 let path = path.clone();
                 off_thread(monitor, move |monitor| hash_of(&path, monitor).map(Some)).await
             }
@@ -77,7 +83,6 @@ impl Dataset {
                 let listing = listing.clone();
                 off_thread(monitor, move |_| Ok(Some(listing.hash()))).await
             }
-            Self::Answers { .. } => Ok(None),
         }
     }
 
@@ -123,6 +128,14 @@ impl Dataset {
         match self {
             Self::File { .. } | Self::Files(_) => &[],
             Self::Answers { warnings, .. } => warnings,
+        }
+    }
+
+    /// Why the columns of the first data set are not in it, where they cannot be had any more.
+    pub(super) fn lost(&self) -> Option<&str> {
+        match self {
+            Self::File { .. } | Self::Files(_) => None,
+            Self::Answers { lost, .. } => lost.as_deref(),
         }
     }
 

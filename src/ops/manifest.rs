@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::App;
-use super::results::{self, ResultsArgs, origin_told, part_told};
+use super::results::{self, ResultsArgs, kind_told, last_written, origin_told, part_told};
 use crate::error::Result;
 use crate::ledger::JobRecord;
 use crate::progress::Monitor;
@@ -23,12 +23,13 @@ pub async fn manifest(app: &App, job: &str, monitor: &dyn Monitor) -> Result<Val
     let mut manifest = json!({
         "job": job.handle.as_str(),
         "state": job.state().to_string(),
-        "kind": job.kind.as_str(),
+        "kind": kind_told(app, &job),
         "model": job.model,
         "requests": job.requests,
         "run": job.run,
         "prices_as_of": app.models().as_of.to_string(),
         "source": origin.as_ref().map(origin_told),
+        "written": last_written(app, &job.handle),
         "parts": (0..).zip(parts).map(|(number, job)| part_told(job, number)).collect::<Vec<_>>(),
     });
     if let Some(fields) = manifest.as_object_mut().filter(|_| job.state().is_terminal() && job.collected_at.is_some()) {

@@ -12,7 +12,7 @@ pub use crate::answers::Format;
 pub(super) use account::Keys;
 pub(super) use answer_file::{NextStage, write_rows};
 pub(super) use family::{Family, Member, checker_of};
-pub(super) use manifest::{origin_told, part_told};
+pub(super) use manifest::{kind_told, last_written, origin_told, part_told};
 pub(super) use settle::{Costs, settle};
 pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 
@@ -24,7 +24,7 @@ use super::dataset::made_of;
 use super::next::call;
 use super::off_thread::off_thread;
 use super::schema_file::schema_file;
-use crate::answers::{FailureGroup, Filter, Summary, Tally};
+use crate::answers::{FailureGroup, Filter, Summary, Tally, refuse_misnamed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::outcome::{counted, grouped};
 use crate::job::text::{clip, one_line};
@@ -65,8 +65,10 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         false => None,
     };
     let output = output_file(app, &args, &job, format, join.as_ref())?;
-    if let Some((path, _)) = &output {
+    if let Some((path, format)) = &output {
         refuse_input(app, &job, path, monitor).await?;
+        let written = join.as_ref().filter(|_| *format == Format::Source);
+        refuse_misnamed(path, written.map_or(format.as_str(), Join::answered_in))?;
     }
     let media = output.is_some().then(|| media_folder(app, &args, &job)).transpose()?;
     let task = prepare(app, &job, output, join, wanted, &view, monitor).await?.with_media(media);
@@ -90,16 +92,19 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         }
         reply.whole = Some(whole.to_string());
     }
+    if let Some(path) = last_written(app, &job.handle).filter(|_| reply.path.is_none() && !is_about_answers(&args)) {
+        reply.warnings.push(format!("the answers were last written to {path}"));
+    }
     budget::fit(&mut reply, &args.outcomes);
     if let Some(next) = next_page(&args, &reply) {
         reply.next = next;
     }
-    if let Some(field) = args.fields.keys().next().filter(|_| reply.selected == Some(0)) {
+    if reply.selected == Some(0) {
+        nothing_selected(&args, job.kind, &mut reply);
+    } else if args.limit.is_some() && reply.path.is_some() {
         reply
             .warnings
-            .push("no answer has these values in where; columns of the data set are not looked at".to_owned());
-        let call = json!({"job": reply.job, "count_by": field});
-        reply.next = format!("get_results {call} shows which values it has in the answers");
+            .push("limit is how many answers are shown here: the file holds all that were selected".to_owned());
     }
     if args.limit.is_some_and(|limit| limit > MOST_SAMPLES) {
         reply.warnings.push(format!(
@@ -196,7 +201,7 @@ fn output_file(
     join: Option<&Join>,
 ) -> Result<Option<(AllowedPath, Format)>> {
     let path = match &args.output {
-        Some(output) => app.roots().writable(output)?,
+        Some(output) => app.roots().writable(one_file(output)?)?,
         None if is_look(args) && args.media_dir.is_none() => return Ok(None),
         None => {
             let name = match (asked.unwrap_or_default(), join) {
@@ -212,6 +217,17 @@ fn output_file(
         None => Format::of_file(&path)?,
     };
     Ok(Some((path, format)))
+}
+
+/// Refuses what names a folder, or a file for each answer.
+fn one_file(output: &str) -> Result<&str> {
+    if !output.ends_with(std::path::is_separator) && !output.contains("{{") {
+        return Ok(output);
+    }
+    let cause = "all answers go into one file, and this does not name one";
+    Err(Error::new(ErrorKind::InvalidArgument, format!("writing {output}"), cause).hint(
+        "name one file, such as answers.csv: it has a row for each answer. A file for each answer is not offered",
+    ))
 }
 
 /// `products.answered.csv`, and where another job's answers have that name, with the handle in it.
@@ -320,6 +336,29 @@ fn reply(app: &App, args: &ResultsArgs, job: &JobRecord, done: Done) -> Result<R
     })
 }
 
+/// Why nothing may have been selected, and what to do in place of going on with it.
+fn nothing_selected(args: &ResultsArgs, kind: Kind, reply: &mut ResultsReply) {
+    let is_done = reply.outcomes.answered == reply.requests;
+    let mut warn = |warning: &str| reply.warnings.push(warning.to_owned());
+    if reply.path.is_some() {
+        warn("nothing was selected: the file has no answers");
+    }
+    match (&args.search, kind) {
+        (None, _) => {}
+        (Some(_), Kind::Embed) => {
+            warn("search looks for text in the answers, and these are vectors; what was asked is not looked at")
+        }
+        (Some(_), Kind::Generate) => warn("search looks for text in the answers; what was asked is not looked at"),
+    }
+    if let Some(field) = args.fields.keys().next() {
+        warn("no answer has these values in where; columns of the data set are not looked at");
+        let call = json!({"job": reply.job, "count_by": field});
+        reply.next = format!("get_results {call} shows which values it has in the answers");
+    } else if is_done {
+        "done: every request has its answer, and none was selected".clone_into(&mut reply.next);
+    }
+}
+
 /// What is known of a cost that is not.
 fn least_told(summary: &Summary) -> Option<String> {
     let is_known = summary.cost != Cost::Unknown || summary.least_usd <= 0.0;
@@ -345,11 +384,13 @@ const MOST_FAILURES: usize = 10;
 /// A retry of the first job would only find it, or ask with settings that were not enough already.
 fn to_be_retried<'j>(job: &'j JobRecord, family: &'j Family, counted: &Counted) -> &'j JobRecord {
     let outcomes = &counted.summary.outcomes;
-    let left = outcomes.total() - outcomes.answered - outcomes.blocked;
+    // What may still come is left out of a retry.
+    let may_come = if family.misses_results() { outcomes.missing } else { 0 };
+    let left = outcomes.total() - outcomes.answered - outcomes.blocked - may_come;
     let has_all = |retry: &&Member| {
         let told = counted.by_generation.get(&retry.number).copied().unwrap_or_default();
         let lacks = told.total() - told.answered - told.blocked;
-        left > 0 && (lacks == left || (told.answered == 0 && retry.job.requests - told.blocked == left))
+        left > 0 && (lacks == left || retry.job.requests - told.answered - told.blocked == left)
     };
     let newest = family.retries().last().filter(has_all);
     newest.map_or(job, |retry| &retry.job)
@@ -378,9 +419,11 @@ fn unanswered_step(job: &Handle, family: &Family, outcomes: &OutcomeCounts, is_w
     };
     let others = Outcome::ALL.into_iter().filter(is_another);
     let others: Vec<_> = others.map(Outcome::as_str).collect();
+    // A retry that names no outcome leaves it out as well.
+    let but = if family.misses_results() { " (those missing are left out)" } else { "" };
     match (outcomes.blocked, others.as_slice()) {
         (0, _) => format!(
-            "retry_batch {{\"job\": \"{job}\"}} submits the requests without an answer again, as a new job that is paid; see failures for what to change first"
+            "retry_batch {{\"job\": \"{job}\"}} submits the requests without an answer again{but}, as a new job that is paid; see failures for what to change first"
         ),
         (_, []) => {
             format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{job}\", \"model\": \"…\"}})")

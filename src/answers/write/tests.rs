@@ -140,8 +140,29 @@ fn the_format_follows_the_name_or_the_extension() {
     {
         assert_eq!(Format::of_file(&folder.roots.writable(name).unwrap()).unwrap(), format);
     }
-    let error = Format::of_file(&folder.roots.writable("a.xlsx").unwrap()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    for name in ["a.xlsx", "a.txt", "a.source"] {
+        let error = Format::of_file(&folder.roots.writable(name).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_says_another_format_is_refused() {
+    let folder = folder();
+    for (name, written, fits) in [
+        ("a.csv", "csv", true),
+        ("a.CSV", "jsonl", false),
+        ("a.ndjson", "jsonl", true),
+        ("a.jsonl", "raw", true),
+        ("a.json", "jsonl", false),
+        ("a.xlsx", "csv", false),
+        ("a.csv.gz", "csv", false),
+        ("a.dat", "csv", true),
+        ("a.txt", "tsv", true),
+        ("a", "parquet", true),
+    ] {
+        assert_eq!(refuse_misnamed(&folder.roots.writable(name).unwrap(), written).is_ok(), fits, "{name}: {written}");
+    }
 }
 
 #[test]

@@ -34,18 +34,18 @@ impl BatchServer {
 fn file_link(reply: &ResultsReply) -> Option<Resource> {
     let path = reply.path.as_deref()?;
     let name = Path::new(path).file_name()?.to_string_lossy();
-    let mut link = Resource::new(file_uri(path), name).with_mime_type(mime_type(path));
+    let mut link = Resource::new(file_uri(path), name).with_mime_type(mime_type(reply.format.as_deref()));
     link.size = reply.bytes.and_then(|bytes| bytes.try_into().ok());
     Some(link)
 }
 
-fn mime_type(path: &str) -> &'static str {
-    match Path::new(path).extension().and_then(|extension| extension.to_str()) {
+fn mime_type(format: Option<&str>) -> &'static str {
+    match format {
         Some("csv") => "text/csv",
         Some("tsv") => "text/tab-separated-values",
         Some("json") => "application/json",
         Some("parquet") => "application/vnd.apache.parquet",
-        Some("md" | "markdown") => "text/markdown",
+        Some("md") => "text/markdown",
         Some("npy") => "application/octet-stream",
         _ => "application/jsonl",
     }

@@ -220,17 +220,21 @@ impl<'m> Account<'m> {
             note_version(&mut self.counted.versions, version);
         }
         self.unfound.remove(key);
-        if self.filter.lets_through(key, &answer, json.as_ref()) {
+        let json = json.as_ref().filter(|_| self.filter.heeds_fields_of(answer.outcome));
+        if self.filter.lets_through(key, &answer, json) {
             self.counted.selected += 1;
             if let Some(tally) = &mut self.counted.tally {
-                tally.add(&answer, json.as_ref());
+                tally.add(answer.outcome, json);
             }
-            if let Some(writer) = &mut self.writer {
-                writer.write(&Record { key, asked: true, answer: &answer, raw: line, source, media: &[] })?;
-            }
+            let files = match &mut self.writer {
+                Some(writer) => {
+                    writer.write(&Record { key, asked: true, answer: &answer, raw: line, source, media: &[] })?
+                }
+                None => Vec::new(),
+            };
             // Unless somebody looks, the samples are answers; what went wrong is told by the failures.
             if self.look || answer.outcome == Outcome::Answered {
-                self.samples.show(key, &answer);
+                self.samples.show(key, &answer, &files);
             }
         }
         self.report()
@@ -285,12 +289,18 @@ struct Samples {
 }
 
 impl Samples {
-    fn show(&mut self, key: &str, answer: &Answer<'_>) {
+    /// An answer, with the files that its pictures and sounds are in.
+    fn show(&mut self, key: &str, answer: &Answer<'_>, files: &[Option<String>]) {
         if self.pass_over > 0 {
             self.pass_over -= 1;
         } else if self.shown.len() < self.room {
             let cell = answer.glimpse();
-            let text = if cell.is_empty() { answer.complaint() } else { cell };
+            let files: Vec<&str> = files.iter().flatten().map(String::as_str).collect();
+            let text = match (files.as_slice(), &answer.text) {
+                ([_, ..], None) => Cow::Owned(files.join(", ")),
+                _ if cell.is_empty() => answer.complaint(),
+                _ => cell,
+            };
             self.shown.push(Sample {
                 key: one_line(&clip(key, KEY_BYTES)),
                 outcome: answer.outcome,

@@ -18,7 +18,7 @@ use crate::ops::dataset::{Dataset, is_made_of};
 use crate::ops::off_thread::off_thread;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
-use crate::source::{Cell, ColumnType, KeyRule, Source, Style, renamed};
+use crate::source::{Cell, ColumnType, KeyRule, Source, Style, free_name, renamed};
 
 /// What accounting for a job needs.
 pub(in crate::ops) struct Task {
@@ -54,8 +54,8 @@ impl Task {
 pub(in crate::ops) struct Join {
     rows: Dataset,
     key: Option<String>,
-    /// The data set is not what it was when the requests were built.
-    changed: bool,
+    /// The data set is not what it was when the requests were built, or not all of it is there.
+    warnings: Vec<String>,
     /// How it is written.
     style: Style,
 }
@@ -63,7 +63,12 @@ pub(in crate::ops) struct Join {
 impl Join {
     /// The name of a file with the rows and their answers: `products.answered.csv`.
     pub(in crate::ops) fn answered_name(&self) -> String {
-        format!("{}.answered.{}", self.rows.stem(), answered_in(&self.style))
+        format!("{}.answered.{}", self.rows.stem(), self.answered_in())
+    }
+
+    /// What format source is for these rows.
+    pub(in crate::ops) fn answered_in(&self) -> &'static str {
+        answered_in(&self.style)
     }
 }
 
@@ -83,6 +88,8 @@ pub(in crate::ops) struct NextStage {
     /// Columns of the data set that are called otherwise in these rows.
     pub(in crate::ops) renamed: Vec<(String, String)>,
     pub(in crate::ops) warnings: Vec<String>,
+    /// Why the columns of their data set are not in these rows, if it had any.
+    pub(in crate::ops) lost: Option<String>,
     /// A retry that has not ended.
     pub(in crate::ops) unfinished: Option<String>,
 }
@@ -97,27 +104,35 @@ pub(in crate::ops) async fn write_rows(
 ) -> Result<NextStage> {
     let (join, lost) = match join(app, job, monitor).await {
         Ok(join) => (Some(join), None),
-        Err(e) => (None, matches!(e.kind(), ErrorKind::NotFound | ErrorKind::PathNotAllowed).then_some(e)),
+        Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+        // There never was one: rows were given in the call, or the requests come from elsewhere.
+        Err(e) if e.kind() == ErrorKind::InvalidArgument => (None, None),
+        Err(e) => (None, Some(e.cause().to_owned())),
     };
     let output = Some((output, Format::Jsonl));
     let task = prepare(app, job, output, join, Wanted::default(), &View::default(), monitor).await?;
     let done = off_thread(monitor, move |monitor| account(task, true, monitor)).await?;
     settle(app, &done.family.members, &done.counted.costs)?;
     let mut warnings = done.warnings;
-    warnings.extend(lost.map(|e| format!("the columns of its data set are not in these rows: {}", e.cause())));
+    warnings.extend(lost.as_deref().map(lost_told));
     warnings.extend(done.renamed.iter().map(|(there, here)| {
         format!("the column {there} of the data set is called {here} in these rows: {there} is the earlier job's own")
     }));
     let unfinished = done.family.unfinished.first().map(|retry| retry.handle.to_string());
-    Ok(NextStage { renamed: done.renamed, warnings, unfinished })
+    Ok(NextStage { renamed: done.renamed, warnings, lost, unfinished })
+}
+
+fn lost_told(cause: &str) -> String {
+    format!("the columns of its data set are not in these rows: {cause}")
 }
 
 /// The data set that the job's requests were built from.
 pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monitor) -> Result<Join> {
-    let cannot = |cause: &str| {
-        Error::new(ErrorKind::InvalidArgument, format!("joining the answers of {}", job.handle), cause)
+    let refused = |kind: ErrorKind, cause: &str| {
+        Error::new(kind, format!("joining the answers of {}", job.handle), cause)
             .hint("leave join out, and format source: the answers carry their keys")
     };
+    let cannot = |cause: &str| refused(ErrorKind::InvalidArgument, cause);
     let origin = app.ledger()?.origin_of(job)?;
     let origin = origin.ok_or_else(|| cannot("its request file was not built by build_jsonl on this machine"))?;
     let source =
@@ -143,14 +158,16 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
         rows.leave_out(&problems.iter().chain([&requests]).collect::<Vec<_>>());
     }
     let changed = origin.source_hash.is_some() && rows.hash(monitor).await? != origin.source_hash;
-    if changed && origin.key.is_none() {
-        return Err(cannot(
-            "its data set was changed since the requests were built, and its rows are known by their number only: \
-             answers would stand beside the wrong rows",
-        ));
+    // At a further stage the same was found when the rows of the one before were written.
+    let lost = rows.lost().or_else(|| origin.key.is_none().then_some(MISPLACED)).filter(|_| changed);
+    if let Some(lost) = lost {
+        return Err(refused(ErrorKind::InvalidInput, lost));
     }
+    let what = if matches!(rows, Dataset::Answers { .. }) { ", or an answer of an earlier stage," } else { "" };
+    let changed = changed.then(|| format!("the data set{what} {CHANGED}"));
+    let warnings = changed.into_iter().chain(rows.lost().map(lost_told)).collect();
     let style = rows.style()?;
-    Ok(Join { rows, key: origin.key, changed, style })
+    Ok(Join { rows, key: origin.key, warnings, style })
 }
 
 pub(in crate::ops) async fn prepare(
@@ -200,16 +217,14 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
         writer
             .iter()
             .flat_map(|w| w.renamed())
-            .map(|(from, to)| format!("the answer column {from} is called {to}: the source has a column {from}")),
+            .map(|(from, to)| format!("the answer column {from} is called {to}: another column has that name")),
     );
-    let renamed = rows.as_ref().map(|rows| renamed(&rows.columns, rows.rule.column())).unwrap_or_default();
+    let renamed = rows.as_ref().map(JoinedRows::renamed).unwrap_or_default();
     let itself = task.family.members.first();
     let requests = itself.map_or(0, |member| member.job.requests);
     let mut account = Account::new(merged, task.wanted, writer, requests, monitor);
     warnings.extend(walk(&mut account, itself.and_then(|member| member.keys.as_ref()), rows)?);
-    if task.join.as_ref().is_some_and(|join| join.changed) {
-        warnings.push(CHANGED.to_owned());
-    }
+    warnings.extend(task.join.iter().flat_map(|join| join.warnings.clone()));
     let (mut counted, written) = account.finish()?;
     warnings.extend(written.iter().flat_map(|written| written.warnings.clone()));
     if task.family.is_lacking() {
@@ -227,10 +242,10 @@ pub(in crate::ops) fn account(mut task: Task, overwrite: bool, monitor: &dyn Mon
 /// What the answers of the job have in common.
 fn shape(task: &Task, rows: Option<&JoinedRows>, merged: &Merged) -> Shape {
     Shape {
-        columns: rows.map(|rows| rows.typed()).unwrap_or_default(),
+        columns: rows.map(|rows| rows.columns.clone()).unwrap_or_default(),
         fields: task.fields.clone(),
         json: task.json,
-        key: rows.and_then(|rows| rows.columns.iter().position(|column| Some(column.as_str()) == rows.rule.column())),
+        key: rows.and_then(|rows| rows.names.iter().position(|name| Some(name.as_str()) == rows.rule.column())),
         vectors: task.vectors,
         media: task.media.is_some() && merged.has_media(),
         style: task.join.as_ref().map(|join| join.style.clone()).unwrap_or_default(),
@@ -248,8 +263,10 @@ fn writer(task: &Task, path: &AllowedPath, format: Format, shape: Shape, overwri
     })
 }
 
-const CHANGED: &str = "the data set was changed since the requests were built: its rows are matched by their key, and may \
-    say something else than what was asked";
+const CHANGED: &str = "was changed since the requests were built: its rows are matched by their key, and may say something \
+    else than what was asked";
+const MISPLACED: &str = "its data set was changed since the requests were built, and its rows are known by their number only: \
+    answers would stand beside the wrong rows";
 
 /// Accounts for every request: beside its row where there is one, then the others. Returns what is odd.
 fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<JoinedRows>) -> Result<Vec<String>> {
@@ -261,7 +278,7 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
                 None => None,
                 Some(rows) => {
                     let asked = unanswered(keys.open()?, &mut account.merged)?;
-                    Some(account.by_rows(rows.source, &rows.rule, &rows.columns, &asked)?)
+                    Some(account.by_rows(rows.source, &rows.rule, &rows.names, &asked)?)
                 }
             };
             let without_row = account.by_keys(keys.open()?, done.as_ref())?;
@@ -282,9 +299,9 @@ fn walk(account: &mut Account<'_>, keys: Option<&AllowedPath>, rows: Option<Join
 struct JoinedRows {
     source: Source,
     rule: KeyRule,
-    columns: Vec<String>,
-    /// What stands in each of them.
-    kinds: Vec<Kind>,
+    /// What its columns are called there, and what they are in the file.
+    names: Vec<String>,
+    columns: Vec<Column>,
 }
 
 impl JoinedRows {
@@ -299,20 +316,30 @@ impl JoinedRows {
             }
             None => all_columns(join.rows.open()?)?,
         };
-        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let mut names = names_of(&columns);
         let rule = KeyRule::parse(join.key.as_deref(), Some(&names))?;
-        if let Dataset::Answers { .. } = join.rows {
+        if let Dataset::Answers { stage, .. } = join.rows {
             // The answer of the stage before is a column already; its details are noise in a table.
             columns.retain(|column| column.name != "response" && column.name != "parsed");
+            names = names_of(&columns);
+            // In the file as in the rows of a next stage, `answer` is the newest one.
+            let earlier = free_name(&format!("stage_{stage}_answer"), |name| names.iter().any(|taken| taken == name));
+            columns
+                .iter_mut()
+                .filter(|column| column.name == "answer")
+                .for_each(|column| column.name.clone_from(&earlier));
         }
-        let (columns, kinds): (Vec<_>, Vec<_>) = columns.into_iter().map(|column| (column.name, column.kind)).unzip();
-        Ok(Self { source, rule, columns, kinds })
+        Ok(Self { source, rule, names, columns })
     }
 
-    fn typed(&self) -> Vec<Column> {
-        let typed = |(name, kind): (&String, &Kind)| Column { name: name.clone(), kind: *kind };
-        self.columns.iter().zip(&self.kinds).map(typed).collect()
+    /// Columns that a next stage calls otherwise.
+    fn renamed(&self) -> Vec<(String, String)> {
+        renamed(&names_of(&self.columns), self.rule.column())
     }
+}
+
+fn names_of(columns: &[Column]) -> Vec<String> {
+    columns.iter().map(|column| column.name.clone()).collect()
 }
 
 fn kind_of(kind: ColumnType) -> Kind {

@@ -24,7 +24,11 @@ pub(super) fn fit(reply: &mut ResultsReply, outcomes: &[Outcome]) {
     fit_failures(reply, outcomes);
     let mut samples = std::mem::take(&mut reply.samples);
     let room = BUDGET.saturating_sub(json_bytes(reply));
-    let rest = if reply.path.is_some() { "in the file" } else { "whole with output" };
+    let rest = match (&reply.path, reply.format.as_deref()) {
+        (Some(_), Some("md")) => "whole in csv, parquet or jsonl",
+        (Some(_), _) => "in the file",
+        (None, _) => "whole with output",
+    };
     while least(&samples) > room && !samples.is_empty() {
         samples.pop();
     }

@@ -8,16 +8,22 @@ use serde_json::{Value, json};
 use super::answer_file::Done;
 use super::words::ResultsArgs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::Handle;
+use crate::job::models::Makes;
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::ops::App;
+use crate::ops::build::BuildKind;
 use crate::ops::off_thread::off_thread;
 use crate::ops::retry::sha256_of;
+use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 /// Names what a manifest is of; tells ours from other files.
 const OF: &str = "manifest_of";
+/// The file beside the ledger that names the last file of answers.
+const LAST: &str = "written.txt";
 /// No manifest of ours is longer.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -45,10 +51,35 @@ pub(super) async fn write(app: &App, args: &ResultsArgs, done: &Done, monitor: &
         off_thread(monitor, move |_| sha256_of(&mut file.open()?).map_err(|e| Error::io(format!("reading {file}"), e)))
             .await?;
     let manifest = manifest(app, args, done, &sha256)?;
+    if is_of_all(args) {
+        // Told to whoever asks later; the answers are there without it.
+        let _ = remember(app, done, output);
+    }
     match put(&path, &manifest) {
         Ok(()) => Ok(Written { path: Some(path.to_string()), warning: None }),
         Err(e) => Ok(not_written(&e)),
     }
+}
+
+/// Whether nothing was left out of the file.
+fn is_of_all(args: &ResultsArgs) -> bool {
+    args.outcomes.is_empty() && args.keys.is_empty() && args.search.is_none() && args.fields.is_empty()
+}
+
+/// Keeps where all answers of a job were written last.
+fn remember(app: &App, done: &Done, output: &AllowedPath) -> Result<()> {
+    let Some(itself) = done.family.members.first() else { return Ok(()) };
+    let note = Vault::open(app, &itself.job.handle)?.file(LAST)?;
+    let mut file = note.temporary()?;
+    write!(file, "{output}").map_err(|e| Error::io(format!("writing {note}"), e))?;
+    note.persist(file, true)
+}
+
+/// The file that all answers of a job were written to last, if it is still there.
+pub(in crate::ops) fn last_written(app: &App, job: &Handle) -> Option<String> {
+    let mut path = String::new();
+    Vault::open(app, job).ok()?.file(LAST).ok()?.open().ok()?.take(MOST_BYTES).read_to_string(&mut path).ok()?;
+    app.roots().existing(&path).ok().map(|path| path.to_string())
 }
 
 /// The answers are there: that is told rather than a failure.
@@ -97,7 +128,7 @@ fn manifest(app: &App, args: &ResultsArgs, done: &Done, sha256: &str) -> Result<
         OF: file.as_ref().map(|(path, ..)| path.to_string()),
         "program": format!("gemini-batch-mcp {}", env!("CARGO_PKG_VERSION")),
         "job": itself.job.handle.as_str(),
-        "kind": itself.job.kind.as_str(),
+        "kind": kind_told(app, &itself.job),
         "model": itself.job.model,
         "model_versions": counted.versions,
         "requests": counted.summary.outcomes.total(),
@@ -110,6 +141,16 @@ fn manifest(app: &App, args: &ResultsArgs, done: &Done, sha256: &str) -> Result<
         "parts": family.members.iter().map(|member| part_told(&member.job, member.number)).collect::<Vec<_>>(),
         "options": options(args),
     }))
+}
+
+/// What was asked for, in the word of a build.
+pub(in crate::ops) fn kind_told(app: &App, job: &JobRecord) -> &'static str {
+    let kind = match app.models().get(&job.model).map(|model| model.makes) {
+        Some(Makes::Images) => BuildKind::Image,
+        Some(Makes::Speech) => BuildKind::Speech,
+        _ => return job.kind.as_str(),
+    };
+    kind.as_str()
 }
 
 /// What the requests were built from.

@@ -164,6 +164,9 @@ impl fmt::Display for ResultsReply {
         if let (Some(path), Some(bytes)) = (&self.path, self.bytes) {
             writeln!(f, "answers in {path} ({} bytes)", grouped(bytes))?;
         }
+        if !self.retries.is_empty() {
+            writeln!(f, "with those of its retries: {}", self.retries.join(", "))?;
+        }
         if let Some(media) = &self.media {
             writeln!(f, "pictures and sounds in {media}")?;
         }

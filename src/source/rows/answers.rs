@@ -17,8 +17,9 @@ const PARSED: &str = "parsed";
 /// Columns that are the job's own, whatever its data set has.
 const OWN: [&str; 4] = ["key", "answer", PARSED, "response"];
 
-/// The columns of a data set that are called otherwise in the rows of a next stage: the name there, and the name here.
-/// Where a column of the data set is the `key`, it is the job's own.
+/// The columns of a data set that are called otherwise in the rows of a next stage: the name there, and the name here,
+/// `source_answer`. It is none that a file of the job's answers gives to anything else. Where a column of the data set is
+/// the `key`, it is the job's own.
 pub fn renamed(columns: &[String], key: Option<&str>) -> Vec<(String, String)> {
     let mut renamed: Vec<(String, String)> = Vec::new();
     for name in columns.iter().filter(|name| OWN.contains(&name.as_str()) && key != Some(name)) {
@@ -27,7 +28,7 @@ pub fn renamed(columns: &[String], key: Option<&str>) -> Vec<(String, String)> {
                 || columns.iter().any(|column| column == free)
                 || renamed.iter().any(|(_, taken)| taken == free)
         };
-        let free = free_name(name, is_taken);
+        let free = free_name(&format!("source_{name}"), is_taken);
         renamed.push((name.clone(), free));
     }
     renamed
@@ -42,8 +43,8 @@ pub fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
 /// Rows of a file in our answers format, those that hold an answer.
 ///
 /// A row has the columns of the data set that the earlier job was made of, where they are known, called
-/// [otherwise](renamed) where they would hide one of its own: `key`; `answer`, its text; `parsed`, what the text says if
-/// it is JSON; and `response`, the answer with its details.
+/// [otherwise](renamed) where they would hide one of its own: `key`; `answer`, its text, of a single string in JSON
+/// without the quotes; `parsed`, what the text says if it is JSON; and `response`, the answer with its details.
 pub(in crate::source) struct AnswerRows {
     lines: JsonlRows,
     row: Map<String, Value>,
@@ -162,8 +163,9 @@ fn flattened(mut line: Map<String, Value>, renamed: &[(String, String)]) -> Map<
         Some(Value::Object(source)) => source.into_iter().map(|(name, value)| (here(name), value)).collect(),
         _ => Map::new(),
     };
-    let answer = line.get("response").map(answer);
-    let parsed = answer.as_ref().and_then(Value::as_str).and_then(parsed);
+    let asked_for = line.get("response").and_then(|response| response.get(PARSED)).cloned();
+    let answer = asked_for.clone().filter(Value::is_string).or_else(|| line.get("response").map(answer));
+    let parsed = asked_for.or_else(|| answer.as_ref().and_then(Value::as_str).and_then(parsed));
     for (name, value) in [
         ("key", line.shift_remove("key")),
         ("answer", answer),
