@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Ledger;
 use super::moment::{text, time};
@@ -71,6 +71,14 @@ impl Ledger {
     /// Notes that all answers of a job are in this file.
     pub fn written(&self, handle: &Handle, file: &str) -> Result<()> {
         self.write("recording where answers are", |tx| append(tx, Some(handle), WRITTEN, file))
+    }
+
+    /// The file that all answers of a job were written to last.
+    pub fn last_written(&self, handle: &Handle) -> Result<Option<String>> {
+        self.read("looking for answers that were written", |connection| {
+            let sql = "SELECT detail FROM events WHERE handle = ?1 AND event = ?2 ORDER BY at DESC LIMIT 1";
+            connection.query_row(sql, params![handle.as_str(), WRITTEN], |row| row.get(0)).optional()
+        })
     }
 
     /// The jobs whose answers were written to some file.

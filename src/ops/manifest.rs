@@ -29,7 +29,7 @@ pub async fn manifest(app: &App, job: &str, monitor: &dyn Monitor) -> Result<Val
         "run": job.run,
         "prices_as_of": app.models().as_of.to_string(),
         "source": origin.as_ref().map(origin_told),
-        "written": last_written(app, &job.handle),
+        "written": last_written(app, &job.handle)?,
         "parts": (0..).zip(parts).map(|(number, job)| part_told(job, number)).collect::<Vec<_>>(),
     });
     if let Some(fields) = manifest.as_object_mut().filter(|_| job.state().is_terminal() && job.collected_at.is_some()) {

@@ -12,7 +12,7 @@ pub use crate::answers::Format;
 pub(super) use account::Keys;
 pub(super) use answer_file::{NextStage, write_rows};
 pub(super) use family::{Family, Member, checker_of};
-pub(super) use manifest::{kind_told, last_written, origin_told, part_told};
+pub(super) use manifest::{job_of, kind_told, last_written, origin_told, part_told};
 pub(super) use settle::{Costs, settle};
 pub use words::{Failure, ResultsArgs, ResultsReply, Sample};
 
@@ -36,7 +36,6 @@ use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
 use account::{Counted, Unasked, Wanted};
 use answer_file::{Done, Join, View, account, join, prepare};
-pub(super) use manifest::job_of;
 
 const USUAL_SAMPLES: i64 = 3;
 const MOST_SAMPLES: i64 = 50;
@@ -92,7 +91,7 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         }
         reply.whole = Some(whole.to_string());
     }
-    if let Some(path) = last_written(app, &job.handle).filter(|_| reply.path.is_none() && !is_about_answers(&args)) {
+    if let Some(path) = last_written(app, &job.handle)?.filter(|_| reply.path.is_none() && !is_about_answers(&args)) {
         reply.warnings.push(format!("the answers were last written to {path}"));
     }
     budget::fit(&mut reply, &args.outcomes);

@@ -16,14 +16,11 @@ use crate::ops::App;
 use crate::ops::build::BuildKind;
 use crate::ops::off_thread::off_thread;
 use crate::ops::retry::sha256_of;
-use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
 use crate::progress::Monitor;
 
 /// Names what a manifest is of; tells ours from other files.
 const OF: &str = "manifest_of";
-/// The file beside the ledger that names the last file of answers.
-const LAST: &str = "written.txt";
 /// No manifest of ours is longer.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -51,35 +48,16 @@ pub(super) async fn write(app: &App, args: &ResultsArgs, done: &Done, monitor: &
         off_thread(monitor, move |_| sha256_of(&mut file.open()?).map_err(|e| Error::io(format!("reading {file}"), e)))
             .await?;
     let manifest = manifest(app, args, done, &sha256)?;
-    if is_of_all(args) {
-        // Told to whoever asks later; the answers are there without it.
-        let _ = remember(app, done, output);
-    }
     match put(&path, &manifest) {
         Ok(()) => Ok(Written { path: Some(path.to_string()), warning: None }),
         Err(e) => Ok(not_written(&e)),
     }
 }
 
-/// Whether nothing was left out of the file.
-fn is_of_all(args: &ResultsArgs) -> bool {
-    args.outcomes.is_empty() && args.keys.is_empty() && args.search.is_none() && args.fields.is_empty()
-}
-
-/// Keeps where all answers of a job were written last.
-fn remember(app: &App, done: &Done, output: &AllowedPath) -> Result<()> {
-    let Some(itself) = done.family.members.first() else { return Ok(()) };
-    let note = Vault::open(app, &itself.job.handle)?.file(LAST)?;
-    let mut file = note.temporary()?;
-    write!(file, "{output}").map_err(|e| Error::io(format!("writing {note}"), e))?;
-    note.persist(file, true)
-}
-
 /// The file that all answers of a job were written to last, if it is still there.
-pub(in crate::ops) fn last_written(app: &App, job: &Handle) -> Option<String> {
-    let mut path = String::new();
-    Vault::open(app, job).ok()?.file(LAST).ok()?.open().ok()?.take(MOST_BYTES).read_to_string(&mut path).ok()?;
-    app.roots().existing(&path).ok().map(|path| path.to_string())
+pub(in crate::ops) fn last_written(app: &App, job: &Handle) -> Result<Option<String>> {
+    let path = app.ledger()?.last_written(job)?;
+    Ok(path.and_then(|path| app.roots().existing(&path).ok()).map(|path| path.to_string()))
 }
 
 /// The answers are there: that is told rather than a failure.
