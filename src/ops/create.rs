@@ -407,8 +407,8 @@ fn next_step(job: &JobRecord, submission: Submission) -> String {
     match job.state() {
         JobState::Succeeded => format!("get_results {{\"job\": \"{}\"}}", job.handle),
         state if state.is_terminal() && submission == Submission::Found => format!(
-            "this job ended as {state}: get_results {{\"job\": \"{0}\"}} shows what came back, retry_batch {{\"job\": \"{0}\"}} \
-             submits the rest again",
+            "this job ended as {state}: get_results {{\"job\": \"{}\"}} shows what came back, and which call asks for the \
+             rest",
             job.handle
         ),
         _ if submission == Submission::Queued => format!(

@@ -227,7 +227,7 @@ fn which_model(app: &App, usual: &CreateReply) -> Result<Question> {
         takes: Takes::OneOf(names),
         act: "choosing a model",
         hint: format!(
-            "nothing was sent; ask the user for a model. Where they leave it to you, or nobody is there to be asked: the same call \
+            "nothing was sent; ask the user for a model and pass it as model. Where they leave it to you, or nobody is there: the same call \
              with \"model\": \"{model}\""
         ),
         in_the_call: "pass the model that they named",

@@ -197,7 +197,12 @@ pub(super) fn cancel(server: &BatchServer, id: &str, context: &RequestContext<Ro
     let task = known(server, id, context)?;
     let words =
         "stopped as asked; the same call goes on where it stopped. Jobs go on at the API: cancel_batch stops one";
-    tasks::end(&server.app, &task.id, &TaskState::Cancelled, words).map_err(|e| internal(&e.to_string()))?;
+    let ended =
+        tasks::end(&server.app, &task.id, &TaskState::Cancelled, words).map_err(|e| internal(&e.to_string()))?;
+    // Whoever works on it elsewhere finds out within a moment.
+    if let Some(course) = server.courses.of(id).filter(|_| ended) {
+        course.stop.cancel();
+    }
     Ok(())
 }
 
@@ -213,7 +218,7 @@ pub(super) fn update(
         let words = format!("who may not call {} cannot answer what it asks", task.tool);
         return Err(ErrorData::invalid_request(words, None));
     }
-    if let Some(course) = server.courses.of(id) {
+    if let Some(course) = server.courses.of(id).filter(|_| task.state == TaskState::Working) {
         course.questions.answer(answers);
     }
     Ok(())

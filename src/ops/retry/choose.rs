@@ -1,5 +1,6 @@
 //! The request file of a retry: the lines whose outcome is wanted, with other settings where there are any.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use crate::answers::Checker;
 use crate::answers::summary::Summary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::id::hex;
-use crate::job::{Handle, Outcome, OutcomeCounts};
+use crate::job::{Handle, JobState, Outcome, OutcomeCounts};
 use crate::jsonl::keys::KeySet;
 use crate::jsonl::lines::LineReader;
 use crate::jsonl::result::key_of;
@@ -297,9 +298,14 @@ fn copy(
     let (mut repeated, mut elsewhere) = (OutcomeCounts::default(), 0);
     let mut settings = Settings::new(task.asked.clone(), task.most_output);
     let (mut paid, mut costs, mut is_missing) = (Summary::new(0), Costs::default(), false);
+    // Requests that were done, by whose line tells it.
+    let mut here = BTreeMap::<u32, i64>::new();
     while let Some(line) = lines.next_line().map_err(|e| Error::io(act.clone(), e))? {
         let Some(key) = key_of(line.bytes).ok().flatten() else { continue };
-        let found = merged.get(&key, |answer, price| costs.add(answer.generation, paid.pay(answer, price)))?;
+        let found = merged.get(&key, |answer, price| {
+            costs.add(answer.generation, paid.pay(answer, price));
+            *here.entry(answer.generation).or_default() += i64::from(answer.outcome != Outcome::Failed);
+        })?;
         is_missing |= found.answer.outcome == Outcome::Missing;
         if wanted.contains(&found.answer.outcome) && is_answered_elsewhere(&key)? {
             elsewhere += 1;
@@ -316,8 +322,11 @@ fn copy(
             monitor.check(&act)?;
         }
     }
-    // Where other lines stand in the place of those that are missing, these may be billed as well.
-    let may_come = is_missing && merged.unclear(true).next().is_some();
+    // Where other lines stand in the place of those that are missing, these may be billed as well: as many as the API
+    // says to have done more than are here.
+    let is_short = |member: &&Member| succeeded(&member.job) > here.get(&member.number).copied().unwrap_or_default();
+    let short: Vec<_> = members.iter().filter(is_short).map(|member| member.number).collect();
+    let may_come = is_missing && merged.unclear(true).any(|number| short.contains(&number));
     costs.leave_out(merged.unclear(is_missing));
     let sha256 = writer.finish()?.sha256;
     // The very same retry is found, not made again.
@@ -327,6 +336,11 @@ fn copy(
         Some(retry) => Err(still_running(&task.job, retry)),
         None => Ok(Copied { sha256, repeated, elsewhere, settings, costs, may_come, model: None }),
     }
+}
+
+/// Requests that the API did well, as it counts them. A success of which it counts nothing is of all.
+fn succeeded(job: &JobRecord) -> i64 {
+    if job.state() == JobState::Succeeded && job.done() == 0 { job.requests } else { job.done() - job.failed() }
 }
 
 /// How many retries, one of the other, led to this generation.
