@@ -9,9 +9,9 @@ NODE_FOLDER is where package.json was installed. What the model does is what the
 import json
 import pathlib
 import re
-import subprocess
 import sys
 
+import clients
 import scripted_model
 import story
 
@@ -73,27 +73,15 @@ class OpenCode:
 AGENTS = [ClaudeCode, GeminiCli, Codex, OpenCode]
 
 
-def put(folder, agent, address):
-    for name, text in agent.files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text.replace("$ADDRESS", address).replace("$PROJECT", str(folder / "project")), encoding="utf-8")
-
-
 def run_agent(agent, folder, binary, node_folder, address):
     """What the agent prints."""
-    (folder / "bin").mkdir()
-    # The server is found as README's settings name it: in the PATH.
-    (folder / "bin/gemini-batch-mcp").symlink_to(binary)
-    node_programs = pathlib.Path(node_folder).resolve() / "node_modules/.bin"
-    env = {"HOME": str(folder / "home"), "PATH": f"{folder}/bin:{node_programs}:/usr/bin:/bin", **agent.own}
-    if agent.address:
-        env[agent.address] = address
-    command = [str(node_programs / agent.command[0]), *(part.replace("$ADDRESS", address) for part in agent.command[1:])]
-    done = subprocess.run(
-        command, cwd=folder / "project", env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False, text=True
-    )
-    return done.stdout + done.stderr
+    def filled_in(text):
+        return text.replace("$ADDRESS", address).replace("$PROJECT", str(folder / "project"))
+
+    for name, text in agent.files.items():
+        clients.put(folder / name, filled_in(text))
+    own = {**agent.own, **({agent.address: address} if agent.address else {})}
+    return clients.run(list(map(filled_in, agent.command)), folder, binary, node_folder, own, PATIENCE)
 
 
 def check(agent, binary, node_folder):
@@ -102,7 +90,6 @@ def check(agent, binary, node_folder):
         folder = pathlib.Path(folder).resolve()
         (folder / "project").mkdir()
         (folder / "planets.csv").rename(folder / "project/planets.csv")
-        put(folder, agent, address)
         said = run_agent(agent, folder, binary, node_folder, address)
     tools = [tool for tool, _arguments in model.calls]
     told = "\n".join([said, *map(str, model.calls), *model.replies[-1:]])

@@ -8,9 +8,9 @@ removed afterwards. Prints one line a check; exits with 1 if any failed.
 
 import json
 import pathlib
-import subprocess
 import sys
 
+import clients
 import story
 
 PATIENCE = 120
@@ -27,8 +27,7 @@ def servers(address):
 
 
 def write(file, data):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(data), encoding="utf-8")
+    clients.put(file, json.dumps(data))
 
 
 def trust(home, project):
@@ -39,17 +38,8 @@ def trust(home, project):
 
 def ask(client, folder, binary, node_folder):
     """What the client prints. It exits with 0 whatever became of the servers."""
-    (folder / "bin").mkdir()
-    # The server is found as mcp.json names it: in the PATH.
-    (folder / "bin/gemini-batch-mcp").symlink_to(binary)
-    node_programs = pathlib.Path(node_folder).resolve() / "node_modules/.bin"
-    path = f"{folder}/bin:{node_programs}:/usr/bin:/bin"
-    env = {"HOME": str(folder / "home"), "PATH": path, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
-    command = [str(node_programs / client), "mcp", "list"]
-    done = subprocess.run(
-        command, cwd=folder / "project", env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False, text=True
-    )
-    return done.stdout + done.stderr
+    own = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    return clients.run([client, "mcp", "list"], folder, binary, node_folder, own, PATIENCE)
 
 
 def check(client, binary, node_folder):
