@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::ledger;
 use support::world::World;
 
@@ -289,4 +289,34 @@ fn a_cap_that_is_no_sum_is_refused() {
         (&"found".into(), 1),
         "what is paid costs nothing more"
     );
+}
+
+#[test]
+fn what_waited_until_it_became_dearer_counts_at_the_new_price() {
+    let world = world(&["one"]);
+    let high = high(&world, "a.jsonl");
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
+    assert_eq!(under(&world, high * 1.5, &["create", "a.jsonl"])["submission"], "queued");
+    ledger::time_passes(&world, Duration::from_secs(25 * 3600));
+
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    let priced = table["models"].as_array_mut().unwrap().iter_mut().filter(|model| model["prices"][0].is_object());
+    for model in priced {
+        let mut dearer = model["prices"][0].clone();
+        for (_, usd) in dearer.as_object_mut().unwrap().iter_mut().filter(|(_, usd)| usd.is_number()) {
+            *usd = (usd.as_f64().unwrap() * 2.0).into();
+        }
+        dearer["from"] = chrono::Utc::now().date_naive().to_string().into();
+        model["prices"] = json!([model["prices"][0], dearer]);
+    }
+    world.write("models.json", &table.to_string());
+    let run = |budget: f64| under(&world, budget, &["--models", "models.json", "run"]);
+    run(high * 1.5);
+    assert_eq!(world.jobs_at_the_api(), 0, "it costs twice as much by now");
+    let sent_usd = || world.reply(&["list", "--local"])["today"]["sent_usd"].as_f64().unwrap();
+    assert_eq!(sent_usd(), 0.0);
+    ledger::time_passes(&world, Duration::from_secs(25 * 3600));
+    run(high * 2.5);
+    assert_eq!(world.jobs_at_the_api(), 1);
+    assert!((sent_usd() - high * 2.0).abs() < 1e-6, "{} for {high}", sent_usd());
 }

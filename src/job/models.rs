@@ -208,9 +208,7 @@ impl ModelTable {
     pub fn all(&self) -> &[Model] {
         &self.models
     }
-}
 
-impl ModelTable {
     /// The longest answer of a model, in tokens; of one that is not in the table, that of most models.
     pub fn most_output(&self, model: &str) -> i64 {
         self.get(model).map_or(OUTPUT_LIMIT, Model::most_output)
@@ -226,6 +224,15 @@ impl Model {
     /// The batch price on a day, if it is known.
     pub fn price_on(&self, day: NaiveDate) -> Option<&Price> {
         self.prices.iter().rfind(|price| price.from.is_none_or(|from| from <= day))
+    }
+
+    /// How many times as dear it is on one day as on another, by the tokens that became dearer most; `None` if the price is the
+    /// same, or unknown.
+    pub fn dearer(&self, on: NaiveDate, than: NaiveDate) -> Option<f64> {
+        let (now, then) = (self.price_on(on)?, self.price_on(than)?);
+        let ratios =
+            now.all().into_iter().zip(then.all()).filter(|(_, then)| *then > 0.0).map(|(now, then)| now / then);
+        ratios.reduce(f64::max).filter(|_| now.from != then.from)
     }
 
     /// Input tokens that a project of this tier may have enqueued at a time, if that is known.
@@ -257,6 +264,13 @@ impl Model {
 const LIVE: f64 = 2.0;
 
 impl Price {
+    /// What each kind of token costs.
+    fn all(&self) -> [f64; 6] {
+        let [audio, image, video] =
+            [self.audio_input, self.image_input, self.video_input].map(|usd| usd.unwrap_or(self.input));
+        [self.input, audio, image, video, self.output, self.image_output.unwrap_or(self.output)]
+    }
+
     /// What the same tokens cost in single calls.
     #[must_use]
     pub fn live(&self) -> Self {

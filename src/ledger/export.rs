@@ -77,6 +77,7 @@ const PARTS: Table = Table {
         "requests",
         "tokens",
         "high_usd",
+        "priced_on",
         "step",
         "step_at",
         "remote_file",

@@ -1,6 +1,6 @@
 //! What the ledger knows of one job and of its parts.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rusqlite::{Connection, Params, Row};
 
 use super::moment::moment;
@@ -246,6 +246,8 @@ pub struct PartRecord {
     pub next_poll_at: Option<DateTime<Utc>>,
     /// How far the API's clock is ahead of this machine's, as far as that is known.
     pub api_ahead: TimeDelta,
+    /// The day of the price behind `high_usd`, if not that on which the job was made.
+    pub priced_on: Option<NaiveDate>,
 }
 
 impl PartRecord {
@@ -389,7 +391,7 @@ pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests,
      input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, cancelled, \
      part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
      remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
-     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at, (SELECT ahead_s FROM clock) \
+     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at, (SELECT ahead_s FROM clock), priced_on \
      FROM jobs JOIN parts ON parts.handle = jobs.handle";
 
 /// The jobs that a query of [`SELECT`] gives, the rows of each job one after the other.
@@ -465,6 +467,7 @@ impl PartRecord {
             polled_at: moment(row, 43)?,
             next_poll_at: moment(row, 44)?,
             api_ahead: TimeDelta::seconds(row.get::<_, Option<i64>>(45)?.unwrap_or(0)),
+            priced_on: row.get::<_, Option<String>>(46)?.and_then(|day| day.parse().ok()),
         })
     }
 }

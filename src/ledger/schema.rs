@@ -9,6 +9,7 @@
 //! 4. `tasks`; since when the API says that it does not know a batch.
 //! 5. Jobs that were cancelled while they waited.
 //! 6. Of what a job's own requests were made, whatever is built later; `clock`.
+//! 7. On which day a part was priced, if not when its job was made.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -20,7 +21,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-pub(super) const VERSION: u32 = 6;
+pub(super) const VERSION: u32 = 7;
 
 /// Every table, and whether its rows are numbered.
 pub(super) const TABLES: &str =
@@ -209,6 +210,10 @@ const STEPS: [&str; VERSION as usize] = [
         one           INTEGER PRIMARY KEY CHECK (one = 1),
         ahead_s       INTEGER NOT NULL
     ) STRICT;
+",
+    "
+    -- The day of the price behind high_usd, where that is not the day on which the job was made.
+    ALTER TABLE parts ADD COLUMN priced_on TEXT;
 ",
 ];
 

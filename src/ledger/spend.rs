@@ -55,6 +55,23 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Notes what a part that waits costs at most by the price of another day.
+    pub fn reprice(&self, part: PartId<'_>, usd: f64, day: NaiveDate) -> Result<()> {
+        self.write("recording a price", |tx| {
+            let sql =
+                "UPDATE parts SET high_usd = ?3, priced_on = ?4 WHERE handle = ?1 AND part = ?2 AND sent_at IS NULL";
+            tx.execute(sql, params![part.handle.as_str(), part.number, usd, day.to_string()])?;
+            super::events::append(
+                tx,
+                Some(part.handle),
+                "priced",
+                &part.named(&format!("{usd:.6} USD at most, by the price of {day}")),
+            )
+        })
+    }
+}
+
 /// What is spent on a day, and what waits, without what waits of one job.
 pub(super) fn spending(
     connection: &Connection,

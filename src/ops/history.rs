@@ -140,6 +140,7 @@ fn words(event: &Event) -> String {
         "adopted" => format!("recorded anew {detail}"),
         "state" => format!("now {detail}"),
         "settled" => format!("it cost {detail}"),
+        "priced" => detail.to_owned(),
         "collected" => "all answers are on this machine".to_owned(),
         "deleted" => "deleted at the API".to_owned(),
         "pruned" => format!("removed from the ledger: {detail}"),

@@ -174,6 +174,7 @@ impl Sending<'_> {
             priority: self.job.priority,
             webhook_uris: &self.job.webhook_urls,
         };
+        self.at_the_price_of_today()?;
         let budget = self.app.config().daily_budget_usd;
         match ledger.creating(self.id(), self.lease.holder(), budget)? {
             Turn::OverBudget => return self.waits(tomorrow(self.app)),
@@ -186,6 +187,16 @@ impl Sending<'_> {
                 self.resolve().await
             }
             Err(e) => self.refused(e),
+        }
+    }
+
+    /// What waited may be dearer by now than when it was asked for.
+    fn at_the_price_of_today(&self) -> Result<()> {
+        let (priced, today) = (self.part.priced_on.unwrap_or(self.job.created_at.date_naive()), self.app.today());
+        let dearer = self.app.models().get(&self.job.model).and_then(|model| model.dearer(today, priced));
+        match (dearer, self.part.high_usd) {
+            (Some(times), Some(usd)) => self.app.ledger()?.reprice(self.id(), usd * times, today),
+            _ => Ok(()),
         }
     }
 
