@@ -15,7 +15,7 @@
 //!   `mcp/stop.rs` the signals that end them.
 //!   - `mcp/resources/` is what can be read, `mcp/subscriptions.rs` tells of its changes, `mcp/completion.rs` offers
 //!     what may be typed, `mcp/consent/` asks the user first, `mcp/tasks/` answers later what takes long, where the
-//!     client knows how to ask.
+//!     client knows how to ask, and asks its user meanwhile (`mcp/tasks/questions.rs`).
 //!   - Over HTTP a request passes `mcp/http/connections.rs` (limits, `mcp/http/tls.rs`), `mcp/http/guard.rs` (names,
 //!     pages), `mcp/http/rate.rs` (whose it is: `mcp/http/household.rs`), `mcp/http/login.rs` and `mcp/http/oauth.rs`
 //!     (for as long as `mcp/http/expiry.rs` says), `mcp/http/message.rs` (its body, in bounds) and
@@ -92,8 +92,8 @@
 //!   be enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when
 //!   damaged (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it
 //!   (`ledger/gate.rs`); looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`),
-//!   tried (`ledger/trial.rs`). What happens, and each call of the API, is an event (`ledger/events.rs`,
-//!   `ledger/calls.rs`).
+//!   tried (`ledger/trial.rs`). What happens, each call of the API, and where answers were written, is an event
+//!   (`ledger/events.rs`, `ledger/calls.rs`).
 //! - [`source`]: data sets in: one format a file in `source/rows/`, templates (`source/template.rs`; with logic,
 //!   `source/logic.rs`, of which `source/uses.rs` tells the columns and `source/unknown.rs` what is not there; with
 //!   columns that are no names, `source/odd_names.rs`) filled into requests (`source/skeleton.rs`), keys

@@ -181,7 +181,7 @@ fn a_look_at_answers_is_not_about_those_that_failed() {
     let counted = results(&world, &[&handle, "--count-by", "kind", "--limit", "2"]);
     assert_eq!(counted["counts"], json!({"(failed)": 9, "toy": 9}), "{counted}");
     // The next page is of the same look.
-    assert!(counted["next"].as_str().unwrap().contains(r#""count_by":"kind""#), "{counted}");
+    assert!(counted["next"].as_str().unwrap().contains(r#""count_by": "kind""#), "{counted}");
     for flags in [vec!["--count-by", "kind"], vec!["--where", "kind=toy"], vec!["--search", "TOY"], vec!["--key", "a1"]]
     {
         let reply = results(&world, &[&[handle.as_str()], flags.as_slice()].concat());
@@ -210,7 +210,7 @@ fn a_reply_stays_small_however_large_the_answers_and_says_what_is_missing() {
     let looked = results(&world, &[&handle, "--search", "QUOTED", "--limit", "50"]);
     let shown = keys(&looked).len();
     assert!((5..50).contains(&shown), "{shown} are shown");
-    assert!(looked["next"].as_str().unwrap().contains(&format!("\"offset\":{shown}")), "{}", looked["next"]);
+    assert!(looked["next"].as_str().unwrap().contains(&format!("\"offset\": {shown}")), "{}", looked["next"]);
     let one = results(&world, &[&handle, "--key", &texts[7].0]);
     let text = one["samples"][0]["text"].as_str().unwrap();
     let bytes = texts[7].1.len();

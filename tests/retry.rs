@@ -193,7 +193,7 @@ fn blocked_requests_are_repeated_with_a_warning_that_names_the_others() {
     };
     let plain = warnings(&[]);
     assert!(plain.contains("1 blocked request repeated unchanged"), "{plain}");
-    assert!(plain.contains(&format!(r#"retry_batch {{"job":"{job}","outcomes":["failed"]}}"#)), "{plain}");
+    assert!(plain.contains(&format!(r#"retry_batch {{"job": "{job}", "outcomes": ["failed"]}}"#)), "{plain}");
     for otherwise in
         [["--outcome", "failed"], ["--model", "gemini-3.8-flash"], ["--generation-config", r#"{"seed": 2}"#]]
     {

@@ -154,7 +154,7 @@ fn monitoring_from_another_process_without_waiting() {
     let wait = status["next_check_after_s"].as_i64().unwrap();
     assert_eq!(
         status["next"].as_str().unwrap(),
-        format!("check_status {{\"jobs\":[\"{handle}\"]}} in {wait} s; do other work meanwhile")
+        format!("check_status {{\"jobs\": [\"{handle}\"]}} in {wait} s; do other work meanwhile")
     );
     let shell = format!("next: gemini-batch-mcp status {handle} in ");
     let text = world.run(&["status", &handle]).stdout;

@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
-use support::ledger::time_passes;
+use support::ledger::{open, time_passes};
 use support::program::Server;
 use support::world::{Ran, World};
 
@@ -240,6 +241,41 @@ fn a_slip_in_the_model_is_not_answered_by_giving_up_the_limit() {
     assert!(world.simulator.log().entries().is_empty());
     let warned = world.reply(&["build", "--prompt", "one", "--output", "s.jsonl", "--model", "gemini-3.8-flahs"]);
     assert!(warned["warnings"].to_string().contains("(did you mean gemini-3.8-flash"), "{warned}");
+}
+
+#[test]
+fn who_asks_with_another_key_takes_no_job_from_whoever_sends_it() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
+    world.simulator.faults().next(Call::Finalize, Fault::Delay(Duration::from_secs(3)));
+    let create = |key: &str| {
+        let mut command = world.command();
+        command.env("GOOGLE_API_KEY", key).args(["create", "r.jsonl", "--json"]);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let sender = create("a-key");
+    let started = std::time::Instant::now();
+    while std::fs::read_dir(world.path("api").join("files")).unwrap().count() == 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "no upload was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let other = Ran::of(create("another-key").wait_with_output().unwrap());
+    let sender = Ran::of(sender.wait_with_output().unwrap()).json();
+    assert_eq!((&sender["submission"], world.jobs_at_the_api()), (&"created".into(), 1), "{sender}");
+    assert_eq!(other.json()["submission"], "found", "{other:?}");
+    let owners = |sql: &str| -> i64 { open(&world).query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(owners("SELECT count(DISTINCT owner) FROM jobs"), 1);
+    let with = |key: &str, arguments: &[&str]| {
+        let mut command = world.command();
+        Ran::of(command.env("GOOGLE_API_KEY", key).args(arguments).arg("--json").output().unwrap())
+    };
+    let job = sender["job"].as_str().unwrap();
+    assert_eq!(with("a-key", &["status", job, "--wait"]).code, 0, "it is the sender's");
+    // The answers are to be had with that key only: who collects with the other one is not held up by them.
+    let idle = with("another-key", &["run", "--collect", "theirs"]);
+    assert_eq!((idle.code, idle.json()["collected"].as_array().unwrap().len()), (0, 0), "{idle:?}");
+    let collected = with("a-key", &["run", "--collect", "ours"]);
+    assert_eq!((collected.code, collected.json()["collected"].as_array().unwrap().len()), (0, 1), "{collected:?}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub struct Glance {
     pub running: i64,
     /// Jobs of which nothing is sent yet, and which go out by themselves.
     pub waiting: i64,
-    /// Requests in both.
+    /// Requests in those that run.
     pub requests: i64,
     /// Those that are done.
     pub done: i64,
@@ -78,7 +78,8 @@ fn read(connection: &Connection, folder: &Path, now: DateTime<Utc>) -> rusqlite:
     (glance.running, glance.waiting, glance.requests, glance.done) = connection.query_row(
         "SELECT count(DISTINCT CASE WHEN jobs.state <> 'JOB_STATE_UNSUBMITTED' THEN jobs.handle END), \
          count(DISTINCT CASE WHEN jobs.state = 'JOB_STATE_UNSUBMITTED' THEN jobs.handle END), \
-         coalesce(sum(parts.requests), 0), coalesce(sum(parts.done), 0) \
+         coalesce(sum(CASE WHEN jobs.state <> 'JOB_STATE_UNSUBMITTED' THEN parts.requests END), 0), \
+         coalesce(sum(CASE WHEN jobs.state <> 'JOB_STATE_UNSUBMITTED' THEN parts.done END), 0) \
          FROM jobs JOIN parts ON parts.handle = jobs.handle WHERE jobs.state IN \
          ('JOB_STATE_PENDING', 'JOB_STATE_RUNNING', 'JOB_STATE_UNKNOWN', 'JOB_STATE_UNSUBMITTED') \
          AND NOT (held AND jobs.state = 'JOB_STATE_UNSUBMITTED')",

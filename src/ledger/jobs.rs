@@ -244,8 +244,8 @@ impl Ledger {
         })
     }
 
-    /// Whose it is at the API: of the key that its first part goes out with. What was uploaded with another key is nothing
-    /// to this one.
+    /// Whose it is at the API: of the key that its first part goes out with, while nobody else sends it. What was uploaded
+    /// with another key is nothing to this one.
     pub fn owned_by(&self, handle: &Handle, owner: &str) -> Result<()> {
         self.write("recording whose job it is", |tx| {
             let is_sent = "EXISTS (SELECT 1 FROM parts WHERE handle = ?1 AND step NOT IN ('intended', 'uploaded'))";

@@ -58,11 +58,11 @@ impl Ledger {
     pub fn prune(&self, handles: &[Handle], before: DateTime<Utc>) -> Result<Pruned> {
         self.write("forgetting old jobs", |tx| {
             let going = prunable(tx, before, Some(handles))?;
-            let before = inputs(tx)?;
+            let there = inputs(tx)?;
             forget(tx, &going)?;
-            let after = inputs(tx)?;
+            let left = inputs(tx)?;
             let handles = going.into_iter().map(|job| job.handle).collect();
-            Ok(Pruned { handles, inputs: before.difference(&after).cloned().collect() })
+            Ok(Pruned { handles, inputs: there.difference(&left).cloned().collect() })
         })
     }
 }

@@ -141,6 +141,7 @@ fn words(event: &Event) -> String {
         "state" => format!("now {detail}"),
         "settled" => format!("it cost {detail}"),
         "priced" => detail.to_owned(),
+        "written" => format!("all answers written to {detail}"),
         "collected" => "all answers are on this machine".to_owned(),
         "deleted" => "deleted at the API".to_owned(),
         "pruned" => format!("removed from the ledger: {detail}"),

@@ -197,7 +197,7 @@ fn next_page(args: &ListArgs, cursor: &str) -> String {
         ("cursor", Some(cursor.into())),
     ];
     let call: Map<_, _> = asked.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    format!("list_batches {}", Value::Object(call))
+    super::next::call("list_batches", Value::Object(call))
 }
 
 /// What to do where nothing is listed: there may be other jobs.

@@ -77,6 +77,10 @@ fn is_due(job: &JobRecord, now: DateTime<Utc>) -> bool {
 /// Sends what can be sent of one job, unless another process is at it.
 async fn send_one(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<Option<Submission>> {
     let Some(lease) = Lease::of_job_if_free(app, handle)? else { return Ok(None) };
+    // It may have been asked for with another key since the queue was read.
+    if app.is_foreign(&app.ledger()?.job(handle)?) {
+        return Ok(None);
+    }
     match send_under_lease(app, handle, &lease, monitor).await {
         Ok(submission) => Ok(Some(submission)),
         Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::UnclearOutcome) => Err(e),

@@ -351,8 +351,8 @@ fn nothing_selected(args: &ResultsArgs, kind: Kind, reply: &mut ResultsReply) {
     }
     if let Some(field) = args.fields.keys().next() {
         warn("no answer has these values in where; columns of the data set are not looked at");
-        let call = json!({"job": reply.job, "count_by": field});
-        reply.next = format!("get_results {call} shows which values it has in the answers");
+        let call = call("get_results", json!({"job": reply.job, "count_by": field}));
+        reply.next = format!("{call} shows which values it has in the answers");
     } else if is_done {
         "done: every request has its answer, and none was selected".clone_into(&mut reply.next);
     }
@@ -428,8 +428,8 @@ fn unanswered_step(job: &Handle, family: &Family, outcomes: &OutcomeCounts, is_w
             format!("done, as far as can be: {hopeless} (retry_batch {{\"job\": \"{job}\", \"model\": \"…\"}})")
         }
         _ => format!(
-            "retry_batch {} submits the others without an answer again, as a new job that is paid; {hopeless}",
-            json!({"job": job.as_str(), "outcomes": others})
+            "{} submits the others without an answer again, as a new job that is paid; {hopeless}",
+            call("retry_batch", json!({"job": job.as_str(), "outcomes": others}))
         ),
     }
 }
@@ -451,25 +451,23 @@ fn next_page(args: &ResultsArgs, reply: &ResultsReply) -> Option<String> {
     if shown == 0 || end >= selected {
         return None;
     }
-    let mut call = json!({"job": reply.job});
-    if let Some(call) = call.as_object_mut() {
-        let mut add = |name: &str, value: Option<Value>| {
-            call.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        add("outcomes", (!args.outcomes.is_empty()).then(|| json!(args.outcomes)));
-        add("keys", (!args.keys.is_empty()).then(|| json!(args.keys)));
-        add("search", args.search.clone().map(Value::from));
-        add("where", (!args.fields.is_empty()).then(|| args.fields.clone().into()));
-        add("count_by", args.count_by.clone().map(Value::from));
-        add("schema", args.schema.clone().map(Value::from));
-        add("merge_retries", args.merge_retries.map(Value::from));
-        add("limit", args.limit.map(Value::from));
-        add("offset", Some(end.into()));
-    }
-    let call = call.to_string();
+    // What is null is not given.
+    let page = json!({
+        "job": reply.job,
+        "outcomes": (!args.outcomes.is_empty()).then_some(&args.outcomes),
+        "keys": (!args.keys.is_empty()).then_some(&args.keys),
+        "search": args.search,
+        "where": (!args.fields.is_empty()).then_some(&args.fields),
+        "count_by": args.count_by,
+        "schema": args.schema,
+        "merge_retries": args.merge_retries,
+        "limit": args.limit,
+        "offset": end,
+    });
+    let page = call("get_results", page);
     let left = grouped(selected - end);
-    Some(if call.len() <= MOST_CALL_BYTES {
-        format!("get_results {call} shows more: {left} of {} selected are left", grouped(selected))
+    Some(if page.len() <= MOST_CALL_BYTES {
+        format!("{page} shows more: {left} of {} selected are left", grouped(selected))
     } else {
         format!("the same call with offset {end} shows more: {left} of {} selected are left", grouped(selected))
     })

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::App;
 use super::create::{CreateArgs, CreateReply};
 use super::lease::Lease;
+use super::next::call;
 use super::requests::as_submitted;
 use super::results::Family;
 use super::unfinished::refuse_unfinished;
@@ -172,8 +173,8 @@ fn blocked(job: &JobRecord, repeated: &OutcomeCounts) -> String {
     let way_out = match others.is_empty() {
         true => "another model or other prompts may help".to_owned(),
         false => format!(
-            "another model or other prompts may help; retry_batch {} leaves them out",
-            json!({"job": job.handle.as_str(), "outcomes": others})
+            "another model or other prompts may help; {} leaves them out",
+            call("retry_batch", json!({"job": job.handle.as_str(), "outcomes": others}))
         ),
     };
     format!(

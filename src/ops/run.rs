@@ -152,8 +152,7 @@ impl<'a> Run<'a> {
             // What ended while nobody was there, or whose results could not be written so far.
             let ended = app.ledger()?.list(&ENDED, None, MOST_JOBS)?;
             let written = app.ledger()?.written_jobs()?;
-            let is_over = |job: &JobRecord| job.deleted_at.is_some() || job.is_withdrawn();
-            let left = ended.into_iter().filter(|job| !is_over(job) && !written.contains(&job.handle));
+            let left = ended.into_iter().filter(|job| has_answers(app, job) && !written.contains(&job.handle));
             run.wanted.extend(left.map(|job| (job, 0, Instant::now())));
         }
         Ok(run)
@@ -212,7 +211,7 @@ impl<'a> Run<'a> {
             }
             (self.tell)(&status.to_string());
             *told = Some(seen);
-            if self.folder.is_some() && watched.job.state().is_terminal() && !watched.job.is_withdrawn() {
+            if self.folder.is_some() && watched.job.state().is_terminal() && has_answers(self.app, &watched.job) {
                 self.wanted.push((watched.job.clone(), 0, Instant::now()));
             }
         }
@@ -282,6 +281,12 @@ impl<'a> Run<'a> {
         let Self { collected, not_collected, warnings, .. } = self;
         Ok(RunReply { jobs, all_ended, collected, not_collected, warnings, next })
     }
+}
+
+/// Whether the results of a job that has ended are to be had here: on this machine, or with this key.
+fn has_answers(app: &App, job: &JobRecord) -> bool {
+    let is_out_of_sight = job.collected_at.is_none() && app.is_foreign(job);
+    job.deleted_at.is_none() && !job.is_withdrawn() && !is_out_of_sight
 }
 
 fn is_over(deadline: Option<Instant>) -> bool {

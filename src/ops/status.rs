@@ -13,6 +13,7 @@ pub use words::{JobStatus, StatusArgs, StatusReply, span};
 
 use super::App;
 use super::mover::Mover;
+use super::next::call;
 use super::watch::{Watch, Watched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Handle, JobState};
@@ -182,8 +183,8 @@ fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_af
     if let Some(status) = described.iter().find(|status| !status.next.is_empty()) {
         return Ok(format!("{}: these calls keep what is done and submit the rest", status.next.join(", then ")));
     }
-    let later = next_check_after_s
-        .map(|seconds| format!("check_status{} in {seconds} s; do other work meanwhile", named(described)));
+    let later =
+        next_check_after_s.map(|seconds| format!("{} in {seconds} s; do other work meanwhile", look_at(described)));
     let mut ended = Vec::new();
     for job in jobs.filter(|job| job.state().is_terminal() && !job.is_withdrawn()) {
         // The answers of a retry are merged into those of the job that it repeats.
@@ -213,10 +214,11 @@ fn others_told(others: &[Handle]) -> String {
     }
 }
 
-/// These jobs as arguments of a call; without any it tells of all that have not ended.
-fn named(jobs: &[JobStatus]) -> String {
+/// The call that tells of these jobs; of all that have not ended, if they are many.
+fn look_at(jobs: &[JobStatus]) -> String {
     let handles: Vec<_> = jobs.iter().map(|status| status.job.as_str()).collect();
-    if handles.len() > MOST_NAMED { String::new() } else { format!(" {}", json!({ "jobs": handles })) }
+    let jobs = (handles.len() <= MOST_NAMED).then_some(handles);
+    call("check_status", json!({ "jobs": jobs }))
 }
 
 /// Nothing of it is at the API, and nobody sends it.

@@ -38,7 +38,7 @@ pub(super) async fn submit(
     let job = NewJob { owner: Some(owner), ..job };
     let known = app.ledger()?.by_hash(job.handle.hash())?;
     if let Some(known) = &known {
-        take_over(app, known, job.owner.as_deref().unwrap_or_default())?;
+        refuse_half_sent(app, known).await?;
     }
     let budget = app.config().daily_budget_usd;
     // Nobody who moves the queue on is quicker than who makes the job.
@@ -61,13 +61,18 @@ pub(super) async fn submit(
     Ok((app.ledger()?.job(&job.handle)?, submission))
 }
 
-/// What is to be sent of a known job is sent with this key from now on. Not if some of it was sent with another.
-fn take_over(app: &App, known: &JobRecord, owner: &str) -> Result<()> {
-    match known.is_sent() {
-        true if known.parts.iter().any(|part| part.step != Step::Created) => refuse_foreign(known, owner),
-        true => Ok(()),
-        false => app.ledger()?.owned_by(&known.handle, owner),
-    }
+/// Refuses the rest of a job of which some was sent with another key.
+async fn refuse_half_sent(app: &App, job: &JobRecord) -> Result<()> {
+    let is_half_sent = job.is_sent() && job.parts.iter().any(|part| part.step != Step::Created);
+    if is_half_sent { refuse_foreign(job, &app.gemini().await?.owner()) } else { Ok(()) }
+}
+
+/// What is to be sent of a job is sent with this key from now on, as it is asked for with it. Only whoever holds its lease
+/// may do that: nobody else is sending it.
+async fn take_over(app: &App, handle: &Handle) -> Result<()> {
+    let ledger = app.ledger()?;
+    ledger.owned_by(handle, &app.gemini().await?.owner())?;
+    refuse_half_sent(app, &ledger.job(handle)?).await
 }
 
 /// The job as it would be remembered, about to be submitted. Fails as [`submit`] would.
@@ -110,6 +115,7 @@ async fn send_parts(
     if is_wanted {
         // Who held the lease before may have given up after this call was made.
         app.ledger()?.want_still(handle)?;
+        take_over(app, handle).await?;
     }
     match send_under_lease(app, handle, &lease, monitor).await {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),

@@ -214,7 +214,9 @@ impl Interview {
 
     /// Asks, unless the same was answered in a round before. Fails if the user does not agree.
     pub(in crate::mcp) async fn ask(&mut self, question: &Question) -> Result<Heard> {
-        if let Some(answer) = self.standing.settled.get(question.name) {
+        if let Some((about, answer)) = self.standing.settled.get(question.name)
+            && *about == question.about
+        {
             return Ok(Heard::Answer(answer.clone()));
         }
         match &mut self.way {
@@ -232,7 +234,7 @@ impl Interview {
                     };
                 };
                 let value = question.brought(answer)?;
-                self.standing.settled.insert(question.name.to_owned(), value.clone());
+                self.standing.settled.insert(question.name.to_owned(), (question.about.clone(), value.clone()));
                 Ok(Heard::Answer(value))
             }
         }
@@ -270,13 +272,14 @@ async fn within_the_call(
 /// Asks while the task of the call waits.
 pub(in crate::mcp) async fn by_the_task(course: &Course, question: &Question) -> Result<Value> {
     tokio::select! {
+        biased;
+        () = course.stopped() => {
+            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
+        }
         answer = tokio::time::timeout(PATIENCE_OF_TASK, course.ask(question.name, question.request())) => match answer {
             Ok(answer) => question.brought(answer),
             Err(_) => Err(question.declined("the user gave no answer in time")),
         },
-        () = course.stopped() => {
-            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
-        }
     }
 }
 

@@ -32,8 +32,8 @@ pub(super) struct Standing {
     pub(super) asked: String,
     /// Exactly what it is about.
     pub(super) about: String,
-    /// Questions that were answered, and how.
-    pub(super) settled: BTreeMap<String, Value>,
+    /// Questions that were answered: exactly what each was about, and the answer.
+    pub(super) settled: BTreeMap<String, (String, Value)>,
 }
 
 /// A call to which a standing belongs.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use rmcp::model::InputRequest;
 use serde_json::Value;
@@ -13,9 +12,6 @@ use super::questions::Questions;
 use crate::mcp::progress;
 use crate::ops::Ending;
 use crate::progress::Progress;
-
-/// How long such a call is answered as any other.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Shared by the call and whoever watches it.
 #[derive(Debug)]
@@ -102,11 +98,6 @@ impl Course {
     /// When it is told to stop.
     pub(in crate::mcp) async fn stopped(&self) {
         self.stop.cancelled().await;
-    }
-
-    /// When it has taken too long for an answer.
-    pub(super) async fn takes_long(&self) {
-        tokio::time::sleep(PATIENCE).await;
     }
 
     /// How far it is, in words.

@@ -16,6 +16,7 @@ mod owner;
 mod questions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rmcp::RoleServer;
@@ -33,6 +34,9 @@ use super::{BatchServer, only_reads, unguessable};
 use crate::error::Error;
 use crate::ops::tasks::{self, Hold, NewTask, TaskRecord, TaskState};
 use keeper::{Work, failed, keep};
+
+/// How long a call that may take long is answered as any other.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whose tasks this request is about, if its client declares with it that it knows tasks.
 fn declared(server: &BatchServer, context: &RequestContext<RoleServer>) -> Option<Owner> {
@@ -74,7 +78,7 @@ pub(super) async fn call(
         biased;
         answer = &mut work => return answer.unwrap_or_else(|e| Err(internal(&e.to_string()))),
         () = given_up.cancelled() => {}
-        () = course.takes_long() => match course.leave(|| remembered(server, owner, &tool, &arguments, &course)) {
+        () = tokio::time::sleep(PATIENCE) => match course.leave(|| remembered(server, owner, &tool, &arguments, &course)) {
             Ok(Some((task, hold))) => {
                 server.courses.add(&task.id, &course);
                 stops_with_the_call.disarm();

@@ -16,6 +16,7 @@ use crate::ops::App;
 use crate::ops::build::problems_file;
 use crate::ops::dataset::{Dataset, is_made_of};
 use crate::ops::off_thread::off_thread;
+use crate::ops::trouble::may_pass;
 use crate::paths::{AllowedFolder, AllowedPath};
 use crate::progress::Monitor;
 use crate::source::{Cell, ColumnType, KeyRule, Source, Style, free_name, renamed};
@@ -104,7 +105,16 @@ pub(in crate::ops) async fn write_rows(
 ) -> Result<NextStage> {
     let (join, lost) = match join(app, job, monitor).await {
         Ok(join) => (Some(join), None),
-        Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+        // What passes, or is none of the data set's, does not make poorer rows.
+        Err(e)
+            if may_pass(&e)
+                || matches!(
+                    e.kind(),
+                    ErrorKind::Cancelled | ErrorKind::Auth | ErrorKind::KeyMissing | ErrorKind::Ledger
+                ) =>
+        {
+            return Err(e);
+        }
         // There never was one: rows were given in the call, or the requests come from elsewhere.
         Err(e) if e.kind() == ErrorKind::InvalidArgument => (None, None),
         Err(e) => (None, Some(e.cause().to_owned())),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::job::JobState;
 use crate::job::outcome::grouped;
+use crate::ops::next::call;
 
 /// Which jobs, and whether to wait for them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -99,10 +100,10 @@ impl StatusReply {
             let kind = if shown.len() < of_interest { "" } else { ", which go on as they should" };
             let named: Vec<_> = left.iter().take(MOST_SHOWN).collect();
             self.next.push_str(&format!(
-                "; {} of {} jobs are not shown here{kind}: check_status {} shows {}",
+                "; {} of {} jobs are not shown here{kind}: {} shows {}",
                 grouped(signed(left.len())),
                 grouped(signed(all)),
-                json!({ "jobs": named }),
+                call("check_status", json!({ "jobs": named })),
                 if named.len() < left.len() { "the first of them, list_batches all" } else { "them" }
             ));
         }
