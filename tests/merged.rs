@@ -43,7 +43,7 @@ fn answers_of_retries_stand_in_for_what_failed_and_all_is_paid_for_once() {
     assert_eq!(alone["outcomes"], json!({"answered": 1, "blocked": 1, "truncated": 2}));
     assert_eq!(
         alone["next"].as_str().unwrap().split(" submits").next().unwrap(),
-        format!(r#"retry_batch {{"job":"{first}","outcomes":["truncated"]}}"#),
+        format!(r#"retry_batch {{"job": "{first}", "outcomes": ["truncated"]}}"#),
         "what is blocked is not asked again without thought: {alone}"
     );
     let second = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
