@@ -291,3 +291,39 @@ fn later(seal: &Seal, standing: &mut Standing, question: &Question) -> Result<He
     let requests = [(question.name.to_owned(), question.request())].into();
     Ok(Heard::Later(Box::new(InputRequiredResult::new(Some(requests), Some(sealed)))))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ops::Ending;
+
+    fn about(what: &str) -> Question {
+        Question {
+            name: "pay",
+            about: what.to_owned(),
+            message: String::new(),
+            form: ElicitationSchema::builder().build().unwrap(),
+            takes: Takes::Yes,
+            act: "submitting the job",
+            hint: String::new(),
+            in_the_call: "",
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_that_was_brought_holds_for_what_it_was_about() {
+        let brought = [("pay".to_owned(), json!({"action": "accept", "content": {"pay": true}}))].into();
+        let seal = Seal::of(None, "create_batch", &serde_json::Map::new());
+        let course = Some(Arc::new(Course::of_task(&Ending::default())));
+        let standing = Standing { asked: "pay".to_owned(), about: "a job".to_owned(), ..Standing::default() };
+        let mut interview = Interview { way: Way::Rounds { seal, brought, course }, standing };
+        for _ in 0..2 {
+            assert!(matches!(interview.ask(&about("a job")).await, Ok(Heard::Answer(Value::Bool(true)))));
+        }
+        let another = about("another job");
+        let asked = tokio::time::timeout(Duration::from_millis(50), interview.ask(&another)).await;
+        assert!(asked.is_err(), "the task asks anew, and waits: {asked:?}");
+    }
+}

@@ -50,7 +50,7 @@ impl Course {
     }
 
     /// That of a call which is a task already.
-    pub(super) fn of_task(ending: &Ending) -> Self {
+    pub(in crate::mcp) fn of_task(ending: &Ending) -> Self {
         let course = Self::new(ending);
         *course.stage() = Stage::Task;
         course.left.cancel();
