@@ -6,10 +6,10 @@ NODE_FOLDER is where package.json was installed. What the model does is what the
 (scripted_model.py). Prints one line an agent; exits with 1 if any failed.
 """
 
+import functools
 import json
 import pathlib
 import re
-import sys
 
 import clients
 import scripted_model
@@ -101,14 +101,5 @@ def check(agent, binary, node_folder):
     assert re.search(rf"{story.ROWS} answered|\"answered\":\s*{story.ROWS}\b", model.replies[-1]), told
 
 
-def run(binary, node_folder):
-    failed = 0
-    for agent in AGENTS:
-        failed += story.report(f"{agent.__name__} does the job", lambda: check(agent, binary, node_folder))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    sys.exit(run(str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]))
+    clients.main(__doc__, {f"{agent.__name__} does the job": functools.partial(check, agent) for agent in AGENTS})

@@ -2,6 +2,9 @@
 
 import pathlib
 import subprocess
+import sys
+
+import story
 
 
 def put(file, text):
@@ -26,3 +29,12 @@ def run(command, folder, binary, node_folder, own, patience):
         text=True,
     )
     return done.stdout + done.stderr
+
+
+def main(doc, checks):
+    """Makes each check with the binary and the folder that the command line names, and exits with 1 if any failed."""
+    if len(sys.argv) != 3:
+        sys.exit(doc)
+    binary, node_folder = str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]
+    failed = [story.report(label, lambda: check(binary, node_folder)) for label, check in checks.items()]
+    sys.exit(1 if any(failed) else 0)

@@ -6,9 +6,9 @@ NODE_FOLDER is where package.json was installed. Neither client has an account h
 removed afterwards. Prints one line a check; exits with 1 if any failed.
 """
 
+import functools
 import json
 import pathlib
-import sys
 
 import clients
 import story
@@ -53,14 +53,5 @@ def check(client, binary, node_folder):
             assert len(lines) == 1 and lines[0].strip().endswith(("✔ Connected", "- Connected")), said
 
 
-def run(binary, node_folder):
-    failed = 0
-    for client in CLIENTS:
-        failed += story.report(f"{client} mcp list", lambda: check(client, binary, node_folder))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    sys.exit(run(str(pathlib.Path(sys.argv[1]).resolve()), sys.argv[2]))
+    clients.main(__doc__, {f"{client} mcp list": functools.partial(check, client) for client in CLIENTS})

@@ -122,16 +122,7 @@ mod tests {
         let origin = BuildOrigin {
             source: Some("a.csv".into()),
             reading: serde_json::json!({"format": "csv"}),
-            source_hash: None,
-            key: None,
-            model: None,
-            kind: Kind::Embed,
-            expects_json: false,
-            response_schema: None,
-            media_expires: None,
-            counted: None,
-            sample_of: None,
-            retry_call: None,
+            ..BuildOrigin::unknown(Kind::Embed)
         };
         ledger.remember_build("aa", &origin).unwrap();
         assert_eq!(ledger.build_origin("aa").unwrap(), Some(origin));

@@ -76,7 +76,7 @@ impl Ledger {
     /// The file that all answers of a job were written to last.
     pub fn last_written(&self, handle: &Handle) -> Result<Option<String>> {
         self.read("looking for answers that were written", |connection| {
-            let sql = "SELECT detail FROM events WHERE handle = ?1 AND event = ?2 ORDER BY at DESC LIMIT 1";
+            let sql = "SELECT detail FROM events WHERE handle = ?1 AND event = ?2 ORDER BY id DESC LIMIT 1";
             connection.query_row(sql, params![handle.as_str(), WRITTEN], |row| row.get(0)).optional()
         })
     }

@@ -78,3 +78,19 @@ impl Ledger {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        assert!(ledger.lease("job", "one").unwrap());
+        assert!(!ledger.lease("job", "two").unwrap());
+        let far = "UPDATE leases SET until = '2999-01-01T00:00:00.000000Z'";
+        ledger.write("setting the clock back", |tx| tx.execute(far, [])).unwrap();
+        assert!(ledger.lease("job", "two").unwrap());
+    }
+}

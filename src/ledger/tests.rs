@@ -496,14 +496,3 @@ fn a_refusal_teaches_how_much_may_be_enqueued_and_a_success_that_it_may() {
     ledger.observe(id(&first.handle), &seen(JobState::Failed, 0)).unwrap();
     assert_eq!(ledger.enqueued(model, "me").unwrap(), Enqueued::default());
 }
-
-#[test]
-fn a_lease_of_a_clock_that_was_set_back_holds_nobody_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(folder.path()).unwrap();
-    assert!(ledger.lease("job", "one").unwrap());
-    assert!(!ledger.lease("job", "two").unwrap());
-    let far = "UPDATE leases SET until = '2999-01-01T00:00:00.000000Z'";
-    ledger.write("setting the clock back", |tx| tx.execute(far, [])).unwrap();
-    assert!(ledger.lease("job", "two").unwrap());
-}

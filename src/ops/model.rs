@@ -62,8 +62,8 @@ fn did_you_mean(names: &[String]) -> String {
 /// The models that are called nearly so, of those that make what the name says.
 fn near(app: &App, model: &str) -> Vec<String> {
     let model = bare_name(model);
-    let makes = models::said_to_make(model);
-    let suits = |name: &String| makes.is_none_or(|makes| app.models().get(name).map(models::makes) == Some(makes));
+    let said = models::said_to_be_for(model);
+    let suits = |name: &String| said.is_none() || app.models().get(name).map(|known| (known.kind, known.makes)) == said;
     let usable = models::usable(app);
     let others = usable.iter().filter(|name| *name != model && suits(name));
     nearest::of(model, others.map(|name| (name.as_str(), name))).into_iter().cloned().collect()
@@ -92,9 +92,8 @@ pub(super) async fn takes_batches(app: &App, model: &str, kind: Kind) -> Result<
     if app.models().get(model).is_some() || model.contains('/') {
         return Ok(());
     }
-    let default = match models::said_to_make(model) {
-        Some("images") => app.models().default_to_make(Makes::Images),
-        Some("speech") => app.models().default_to_make(Makes::Speech),
+    let default = match models::said_to_be_for(model) {
+        Some((Kind::Generate, makes)) => app.models().default_to_make(makes),
         _ => app.models().default_for(kind),
     };
     let refuse = |meant: Option<String>, cause: String| {

@@ -157,14 +157,18 @@ fn known(app: &App, model: &Model, remote: Option<&[RemoteModel]>) -> KnownModel
     }
 }
 
-/// What a model that the table does not know makes, as far as its name says so.
-pub(super) fn said_to_make(name: &str) -> Option<&'static str> {
-    let words = [("image", "images"), ("tts", "speech"), ("embedding", "vectors")];
-    words.into_iter().find(|(word, _)| name.contains(word)).map(|(_, makes)| makes)
+/// What a model that the table does not know is for, as far as its name says so.
+pub(super) fn said_to_be_for(name: &str) -> Option<(Kind, Makes)> {
+    let words = [
+        ("image", (Kind::Generate, Makes::Images)),
+        ("tts", (Kind::Generate, Makes::Speech)),
+        ("embedding", (Kind::Embed, Makes::Text)),
+    ];
+    words.into_iter().find(|(word, _)| name.contains(word)).map(|(_, purpose)| purpose)
 }
 
 /// What a model makes, in a word.
-pub(super) fn makes(model: &Model) -> &'static str {
+fn makes(model: &Model) -> &'static str {
     match (model.kind, model.makes) {
         (Kind::Embed, _) => "vectors",
         (Kind::Generate, Makes::Text) => "text",

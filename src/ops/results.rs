@@ -91,7 +91,10 @@ pub async fn results(app: &App, args: ResultsArgs, monitor: &dyn Monitor) -> Res
         }
         reply.whole = Some(whole.to_string());
     }
-    if let Some(path) = last_written(app, &job.handle)?.filter(|_| reply.path.is_none() && !is_about_answers(&args)) {
+    if reply.path.is_none()
+        && !is_about_answers(&args)
+        && let Some(path) = last_written(app, &job.handle)?
+    {
         reply.warnings.push(format!("the answers were last written to {path}"));
     }
     budget::fit(&mut reply, &args.outcomes);

@@ -83,6 +83,15 @@ impl Question {
         Error::new(ErrorKind::Declined, self.act, why).hint(&self.hint)
     }
 
+    fn too_late(&self) -> Error {
+        self.declined("the user gave no answer in time")
+    }
+
+    /// Nobody waits for the answer any more.
+    fn given_up(&self) -> Error {
+        Error::new(ErrorKind::Cancelled, self.act, BY_THE_CALLER).hint(&self.hint)
+    }
+
     fn unheard(&self) -> Error {
         let hint = format!(
             "{}; {}, or let the user connect this server again, then they are asked",
@@ -260,12 +269,10 @@ async fn within_the_call(
     tokio::select! {
         answer = peer.create_elicitation_with_timeout(question.form(), Some(PATIENCE)) => match answer {
             Ok(answer) => question.heard(&answer),
-            Err(ServiceError::Timeout { .. }) => Err(question.declined("the user gave no answer in time")),
+            Err(ServiceError::Timeout { .. }) => Err(question.too_late()),
             Err(e) => Err(question.declined(format!("the client could not ask the user: {e}"))),
         },
-        () = cancellation.cancelled() => {
-            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
-        }
+        () = cancellation.cancelled() => Err(question.given_up()),
     }
 }
 
@@ -273,12 +280,10 @@ async fn within_the_call(
 pub(in crate::mcp) async fn by_the_task(course: &Course, question: &Question) -> Result<Value> {
     tokio::select! {
         biased;
-        () = course.stopped() => {
-            Err(Error::new(ErrorKind::Cancelled, question.act, BY_THE_CALLER).hint(&question.hint))
-        }
+        () = course.stopped() => Err(question.given_up()),
         answer = tokio::time::timeout(PATIENCE_OF_TASK, course.ask(question.name, question.request())) => match answer {
             Ok(answer) => question.brought(answer),
-            Err(_) => Err(question.declined("the user gave no answer in time")),
+            Err(_) => Err(question.too_late()),
         },
     }
 }
