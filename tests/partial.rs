@@ -156,6 +156,33 @@ fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
 }
 
 #[test]
+fn as_many_answers_may_still_come_as_the_api_says_to_have_given() {
+    // Those of any half of them came, some of them twice, some of them failures: none of the rest was given.
+    let [twice, failed] = [["[[simulate:duplicate]] a"; 8], ["[[simulate:failed]] b"; 8]];
+    let half = [&twice[..], &failed, &["[[simulate:job-failed]] c", PARTIAL]].concat();
+    // All are said to be given, and one did not come.
+    let whole = ["[[simulate:duplicate]] a", "[[simulate:missing]] b"].to_vec();
+    for (prompts, is_counted, may_come) in
+        [(&half, true, false), (&half, false, false), (&whole, true, true), (&whole, false, true)]
+    {
+        let world = World::new();
+        let job = submitted(&world, prompts, &[]);
+        if !is_counted {
+            world.simulator.faults().always(Call::GetBatch, Fault::WithoutCounters);
+        }
+        world.run(&["status", &job, "--wait"]);
+        let outcomes = world.results(&[&job, "--limit", "1"])["outcomes"].clone();
+        let told = format!("{prompts:?}, counted: {is_counted}: {outcomes}");
+        let retried = world.run(&["retry", &job, "--json"]).json();
+        if may_come {
+            assert!(retried["error"]["cause"].as_str().unwrap().contains("may still come"), "{told}: {retried}");
+        } else {
+            assert_eq!(retried["repeated"]["missing"], 9, "{told}: {retried}");
+        }
+    }
+}
+
+#[test]
 fn what_is_done_has_ended_whatever_the_word_for_its_state() {
     let world = World::new();
     let job = submitted(&world, &["a", "b"], &[]);

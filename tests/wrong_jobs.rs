@@ -279,6 +279,30 @@ fn who_asks_with_another_key_takes_no_job_from_whoever_sends_it() {
 }
 
 #[test]
+fn the_rest_of_a_job_is_left_to_the_key_that_sent_some_of_it() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    let create = ["create", "r.jsonl", "--max-part-requests", "1"];
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let created = world.reply(&create);
+    assert_eq!((&created["parts"]["running"], &created["parts"]["waiting"]), (&1.into(), &1.into()), "{created}");
+    let before = world.simulator.log().entries().len();
+    let other = |arguments: &[&str]| {
+        let mut command = world.command();
+        Ran::of(command.env("GOOGLE_API_KEY", "another-key").args(arguments).arg("--json").output().unwrap())
+    };
+    let refused = other(&create).json();
+    assert!(text(&refused["error"], "cause").contains("some of it was sent with another key"), "{refused}");
+    assert_eq!(world.simulator.log().entries().len(), before, "nothing is asked with the other key");
+    // It was nobody's to give up: it goes out by itself.
+    assert_eq!(world.run(&["run", "--watch"]).code, 0);
+    assert_eq!(world.jobs_at_the_api(), 2);
+    // What is sent is found, whoever asks; it is nothing to be refused.
+    assert_eq!(other(&create).json()["submission"], "found");
+}
+
+#[test]
 fn a_job_is_of_the_key_that_it_was_sent_with() {
     let world = World::new();
     world.reply(&["build", "--prompt", "one", "--output", "r.jsonl"]);
