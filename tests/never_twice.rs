@@ -676,3 +676,16 @@ fn an_upload_that_is_gone_before_the_create_is_made_again() {
     assert_eq!(world.simulator.log().count("POST", "/upload/"), 4, "two starts, two chunks");
     all_is_well(&world);
 }
+
+#[test]
+fn a_create_of_unknown_outcome_is_not_repeated_because_its_upload_is_gone() {
+    let world = world();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(world.reply(&["create", "r.jsonl"])["submission"], "queued");
+    world.simulator.faults().next(Call::CreateBatch, OVERLOADED);
+    world.simulator.faults().always(Call::GetFile, Fault::Status { code: 404, body: ErrorBody::Empty });
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
+}

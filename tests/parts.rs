@@ -221,6 +221,17 @@ fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
 }
 
 #[test]
+fn a_job_of_which_some_was_found_and_some_had_to_be_made_is_created() {
+    let world = world();
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    lose_first_batch(&world, &created);
+    std::fs::remove_dir_all(world.path("home")).unwrap();
+    let again = world.reply(&["create", "r.jsonl", "--max-part-requests", "2"]);
+    assert_eq!((&again["submission"], world.jobs_at_the_api()), (&"created".into(), 3), "{again}");
+    all_answers(&world, handle(&again));
+}
+
+#[test]
 fn a_process_killed_between_two_parts_is_continued_by_whoever_runs_next() {
     let world = world();
     world.simulator.faults().nth(Call::CreateBatch, 2, Fault::Delay(Duration::from_secs(20)));
@@ -496,6 +507,8 @@ fn what_cannot_be_sent_behind_a_call_for_a_while_is_not_given_up() {
     world.comes_back();
     let status = world.run(&["status", handle, "--json"]).json();
     assert_eq!(status["jobs"][0]["verdict"], "waiting", "{status}");
+    world.run(&["status", handle, "--wait", "--timeout", "3"]);
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 0, "it was to wait a minute");
     time_passes(&world, Duration::from_secs(120));
     all_answers(&world, handle);
 }
