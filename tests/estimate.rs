@@ -226,6 +226,21 @@ fn tokens_counted_by_the_api_put_the_estimate_right() {
 }
 
 #[test]
+fn what_was_counted_of_all_requests_is_not_taken_for_those_that_are_repeated() {
+    let world = World::new();
+    let long = json!({"text": "漢字".repeat(600)});
+    world.write("rows.jsonl", &format!("{long}\n{long}\n{}", json!({"text": "[[simulate:failed]] one"})));
+    world.reply(&["build", "rows.jsonl", "--template", "{{ text }}", "--count-tokens"]);
+    let created = world.reply(&["create", "rows.requests.jsonl"]);
+    assert!(basis(&created["estimate"]).contains("countTokens"), "{created}");
+    let job = created["job"].as_str().unwrap();
+    world.run(&["status", job, "--wait"]);
+    let planned = world.reply(&["retry", job, "--dry-run"]);
+    assert!(planned["estimate"]["input_tokens"].as_i64().unwrap() < 20, "{planned}");
+    assert!(planned["job"].as_str().unwrap().starts_with("rows-"), "it has the name of what it repeats: {planned}");
+}
+
+#[test]
 fn tokens_of_embeddings_are_counted_too() {
     let world = World::new();
     chinese(&world);

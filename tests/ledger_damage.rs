@@ -155,6 +155,27 @@ fn one_page_of_garbage_costs_no_more_than_the_jobs_on_it() {
 }
 
 #[test]
+fn a_row_of_which_a_value_cannot_be_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    ledger_of(folder.path(), 3);
+    let file = folder.path().join("ledger.sqlite3");
+    // The tables take no such value as long as they are what they are.
+    let as_if = |from: &str, to: &str, then: &str| {
+        let connection = Connection::open(&file).unwrap();
+        connection.pragma_update(None, "writable_schema", true).unwrap();
+        let sql = "UPDATE sqlite_schema SET sql = replace(sql, ?1, ?2) WHERE type = 'table'";
+        connection.execute(sql, [from, to]).unwrap();
+        drop(connection);
+        Connection::open(&file).unwrap().execute_batch(then).unwrap();
+    };
+    as_if(") STRICT", ") ", "UPDATE jobs SET requests = 'many' WHERE handle LIKE 'job1-%'");
+    as_if(") ", ") STRICT", "PRAGMA user_version = 0");
+    let ledger = Ledger::open(folder.path()).unwrap();
+    assert_eq!((ledger.take_notes().len(), jobs_in(&ledger)), (1, 2));
+    assert!(matches!(ledger.intend(&job("job1"), None).unwrap(), Intended::New(_)));
+}
+
+#[test]
 fn a_job_of_which_half_is_lost_can_be_recorded_again() {
     let folder = tempfile::tempdir().unwrap();
     ledger_of(folder.path(), 2);

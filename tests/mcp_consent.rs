@@ -371,11 +371,18 @@ fn a_yes_to_a_file_that_changed_under_the_question_pays_for_nothing() {
     assert_eq!(world.jobs_at_the_api(), 1);
 }
 
+/// Takes a model out of the table of the server, which asks the API about such.
+fn forget_model(world: &World) {
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    table["models"].as_array_mut().unwrap().retain(|model| model["name"] != UNPRICED);
+    world.write("models.json", &table.to_string());
+}
+
 /// Makes a call while the API is slow to say what it knows of a model, which it is asked last before the job is made, and
 /// does something meanwhile.
 fn while_it_is_looked_at(world: &World, call: impl FnOnce() -> Value + Send, act: impl FnOnce()) -> Value {
     let before = world.simulator.log().calls(Call::Models);
-    world.simulator.faults().next(Call::Models, Fault::Delay(Duration::from_millis(400)));
+    world.simulator.faults().next(Call::Models, Fault::Delay(Duration::from_secs(2)));
     std::thread::scope(|threads| {
         let called = threads.spawn(call);
         let start = Instant::now();
@@ -391,10 +398,7 @@ fn while_it_is_looked_at(world: &World, call: impl FnOnce() -> Value + Send, act
 #[test]
 fn a_file_that_changes_behind_a_yes_is_not_submitted() {
     let world = world();
-    // The API is asked only about models that the table does not know.
-    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
-    table["models"].as_array_mut().unwrap().retain(|model| model["name"] != UNPRICED);
-    world.write("models.json", &table.to_string());
+    forget_model(&world);
     let mut server = server(&world, "0");
     let arguments = json!({"input": "planets.requests.jsonl", "model": UNPRICED});
     let question = round(&mut server, "create_batch", &arguments, &json!({}));
@@ -410,6 +414,33 @@ fn a_file_that_changes_behind_a_yes_is_not_submitted() {
     world.write("planets.requests.jsonl", &lines);
     let created = round(&mut server, "create_batch", &arguments, &agreed);
     assert_eq!(created["structuredContent"]["submission"], "created", "{created}");
+}
+
+#[test]
+fn a_retry_that_is_another_one_behind_a_yes_is_not_submitted() {
+    let world = world();
+    forget_model(&world);
+    let line = |key: &str, prompt: &str| {
+        let config = json!({"maxOutputTokens": 2048});
+        json!({"key": key, "request": {"contents": [{"parts": [{"text": prompt}]}], "generationConfig": config}})
+            .to_string()
+    };
+    world.write("two.jsonl", &[line("a", "[[simulate:tight]] x"), line("b", "[[simulate:blocked]] y")].join("\n"));
+    let job = world.reply(&["create", "two.jsonl", "--model", "gemini-3.8-flash"])["job"].clone();
+    let job = job.as_str().unwrap();
+    world.run(&["status", job, "--wait"]);
+    let mut server = server(&world, "0");
+    let arguments = json!({"job": job, "model": UNPRICED});
+    let question = round(&mut server, "retry_batch", &arguments, &json!({}));
+    let agreed = bring(&question, "pay", yes("pay"));
+    let answered = || {
+        let retry = world.reply(&["retry", job, "--outcome", "truncated"])["job"].clone();
+        world.reply(&["status", retry.as_str().unwrap(), "--wait"]);
+    };
+    let result = while_it_is_looked_at(&world, || round(&mut server, "retry_batch", &arguments, &agreed), answered);
+    is_declined(&result);
+    assert!(result["content"][0]["text"].as_str().unwrap().contains("what was agreed to is the job"), "{result}");
+    assert_eq!(world.jobs_at_the_api(), 2);
 }
 
 #[test]

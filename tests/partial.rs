@@ -157,16 +157,15 @@ fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
 
 #[test]
 fn as_many_answers_may_still_come_as_the_api_says_to_have_given() {
-    // Those of any half of them came, some of them twice, some of them failures: none of the rest was given.
-    let [twice, failed] = [["[[simulate:duplicate]] a"; 8], ["[[simulate:failed]] b"; 8]];
-    let half = [&twice[..], &failed, &["[[simulate:job-failed]] c", PARTIAL]].concat();
+    // One of the first part failed, one came twice; the second part gave nothing.
+    let half = ["[[simulate:failed]] a", "[[simulate:duplicate]] b", "[[simulate:job-failed]] c", "d"];
     // All are said to be given, and one did not come.
-    let whole = ["[[simulate:duplicate]] a", "[[simulate:missing]] b"].to_vec();
+    let whole = ["[[simulate:duplicate]] a", "[[simulate:missing]] b"];
     for (prompts, is_counted, may_come) in
-        [(&half, true, false), (&half, false, false), (&whole, true, true), (&whole, false, true)]
+        [(&half[..], true, false), (&half, false, false), (&whole, true, true), (&whole, false, true)]
     {
         let world = World::new();
-        let job = submitted(&world, prompts, &[]);
+        let job = submitted(&world, prompts, &["--max-part-requests", "2"]);
         if !is_counted {
             world.simulator.faults().always(Call::GetBatch, Fault::WithoutCounters);
         }
@@ -177,8 +176,22 @@ fn as_many_answers_may_still_come_as_the_api_says_to_have_given() {
         if may_come {
             assert!(retried["error"]["cause"].as_str().unwrap().contains("may still come"), "{told}: {retried}");
         } else {
-            assert_eq!(retried["repeated"]["missing"], 9, "{told}: {retried}");
+            assert_eq!(retried["repeated"], json!({"answered": 0, "failed": 1, "missing": 2}), "{told}: {retried}");
         }
+    }
+    // What surely did not answer is repeated without it.
+    let world = World::new();
+    let job = submitted(&world, &["[[simulate:duplicate]] a", "[[simulate:missing]] b", "[[simulate:failed]] c"], &[]);
+    world.run(&["status", &job, "--wait"]);
+    let failed = json!({"answered": 0, "failed": 1});
+    for (asked, repeated, is_told) in [
+        (&[][..], &failed, true),
+        (&["--outcome", "failed"], &failed, false),
+        (&["--outcome", "missing"], &json!({"answered": 0, "missing": 1}), false),
+    ] {
+        let planned = world.reply(&[&["retry", &job, "--dry-run"], asked].concat());
+        assert_eq!(&planned["repeated"], repeated, "{asked:?}: {planned}");
+        assert_eq!(warnings(&planned).contains("may still come"), is_told, "{asked:?}: {planned}");
     }
 }
 

@@ -329,6 +329,11 @@ fn a_result_file_that_cannot_be_had_holds_back_no_other_answers() {
     world.simulator.faults().next(Call::Download, refused);
     let error = world.refusal(&["results", handle(&created), "--output", "out.jsonl"]);
     assert_eq!(error["kind"], "auth", "so soon after the end it is another trouble: {error}");
+    assert!(!error["hint"].as_str().unwrap().contains("make the same call again later"), "{error}");
+    let gone = Fault::Status { code: 404, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::Download, gone);
+    let error = world.refusal(&["results", handle(&created), "--output", "out.jsonl"]);
+    assert!(error["hint"].as_str().unwrap().contains("make the same call again later"), "{error}");
     let kept = std::fs::read_dir(world.path("home").join("jobs").join(handle(&created))).unwrap();
     let kept = kept.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("results"));
     assert_eq!(kept.count(), 2, "the other two are here");

@@ -360,6 +360,25 @@ fn a_clock_that_is_wrong_makes_no_job_look_old() {
 }
 
 #[test]
+fn an_output_is_waited_for_by_the_clock_of_the_api() {
+    let clock = ManualClock::new(chrono::Utc::now() - chrono::TimeDelta::hours(7));
+    let world = World::with(|options| {
+        options.clock = Arc::new(clock.clone());
+        options.tells_its_time = true;
+    });
+    let handle = job(&world, &["one"], &[]);
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    assert_eq!(status(&world, &handle)["state"], "JOB_STATE_RUNNING", "it ended a moment ago");
+    clock.advance(Duration::from_secs(31 * 60));
+    // The first look sees what time it is there.
+    let looks = [0, 1].map(|_| {
+        age(&world, &handle, 600);
+        status(&world, &handle)["state"].clone()
+    });
+    assert_eq!(looks, ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]);
+}
+
+#[test]
 fn a_call_that_waits_is_answered_in_time_although_an_upload_takes_long() {
     let world = slow_world();
     world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);

@@ -276,6 +276,10 @@ fn who_asks_with_another_key_takes_no_job_from_whoever_sends_it() {
     assert_eq!((idle.code, idle.json()["collected"].as_array().unwrap().len()), (0, 0), "{idle:?}");
     let collected = with("a-key", &["run", "--collect", "ours"]);
     assert_eq!((collected.code, collected.json()["collected"].as_array().unwrap().len()), (0, 1), "{collected:?}");
+    // Written once, wherever that was moved since.
+    std::fs::rename(world.path("ours"), world.path("elsewhere")).unwrap();
+    let again = with("a-key", &["run", "--collect", "ours"]);
+    assert_eq!((again.code, &again.json()["collected"]), (0, &json!([])), "{again:?}");
 }
 
 #[test]

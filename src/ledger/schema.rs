@@ -246,3 +246,67 @@ pub(super) fn migrate(connection: &mut Connection, to: u32) -> rusqlite::Result<
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
+
+/// An empty ledger as an older program left it.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn of_version(folder: &Path, version: u32) -> Connection {
+    let mut old = Connection::open(folder.join("ledger.sqlite3")).unwrap();
+    migrate(&mut old, version).unwrap();
+    old
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+    use crate::job::JobState;
+    use crate::ledger::Ledger;
+
+    /// Overwrites the page where an index begins.
+    fn damage(old: Connection, index: &str) {
+        let file = old.path().unwrap().to_owned();
+        let sql = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+        let (page, size): (u32, u32) = old.query_row(sql, [index], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        drop(old);
+        let mut file = std::fs::File::options().write(true).open(file).unwrap();
+        file.seek(SeekFrom::Start(u64::from((page - 1) * size))).unwrap();
+        file.write_all(&vec![0xA5; size as usize]).unwrap();
+    }
+
+    #[test]
+    fn jobs_of_an_older_ledger_are_whole_and_what_was_not_sent_stays_so() {
+        for is_damaged in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let old = of_version(folder.path(), 2);
+            for (handle, step, state) in [
+                ("sent-00000000000a", "created", "JOB_STATE_RUNNING"),
+                ("not-00000000000b", "uploaded", "JOB_STATE_UNSUBMITTED"),
+            ] {
+                let now = "2026-11-01T00:00:00.000000Z";
+                old.execute_batch(&format!(
+                    "INSERT INTO jobs (handle, content_hash, run, model, kind, requests, input_sha256, origin, high_usd, created_at) \
+                     VALUES ('{handle}', '{handle}', 1, 'm', 'generate', 7, 'aa', 'created', 0.5, '{now}'); \
+                     INSERT INTO parts (handle, part, display_name, step, step_at, state) \
+                     VALUES ('{handle}', 1, '{handle}', '{step}', '{now}', '{state}')"
+                ))
+                .unwrap();
+            }
+            if is_damaged {
+                damage(old, "sqlite_autoindex_builds_1");
+            }
+            let ledger = Ledger::open(folder.path()).unwrap();
+            assert_eq!(ledger.take_notes().is_empty(), !is_damaged);
+            let sent = ledger.find("sent").unwrap().unwrap();
+            assert_eq!(
+                (sent.state(), sent.held, sent.requests, sent.parts[0].requests),
+                (JobState::Running, false, 7, 7)
+            );
+            assert_eq!(ledger.list(&[JobState::Running], None, 9).unwrap().len(), 1);
+            assert!(ledger.find("not").unwrap().unwrap().held);
+            assert!(ledger.to_be_sent().unwrap().is_empty());
+        }
+    }
+}

@@ -334,7 +334,7 @@ fn a_ledger_of_a_newer_version_is_refused() {
 #[test]
 fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too() {
     let folder = tempfile::tempdir().unwrap();
-    drop(of_version(folder.path(), 1));
+    drop(schema::of_version(folder.path(), 1));
     let ledger = Ledger::open(folder.path()).unwrap();
     let now = chrono::Utc::now();
     let hours = chrono::TimeDelta::hours;
@@ -361,38 +361,6 @@ fn an_upload_is_found_by_content_and_owner_while_it_lives_in_an_older_ledger_too
     assert_eq!(found(content, now), None);
     ledger.forget_upload("files/3").unwrap();
     assert_eq!(found(other, now), None);
-}
-
-/// An empty ledger as an older program left it.
-fn of_version(folder: &Path, version: u32) -> Connection {
-    let mut old = Connection::open(folder.join("ledger.sqlite3")).unwrap();
-    schema::migrate(&mut old, version).unwrap();
-    old
-}
-
-#[test]
-fn jobs_of_an_older_ledger_are_whole_and_what_was_not_sent_stays_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let old = of_version(folder.path(), 2);
-    for (handle, step, state) in [
-        ("sent-00000000000a", "created", "JOB_STATE_RUNNING"),
-        ("not-00000000000b", "uploaded", "JOB_STATE_UNSUBMITTED"),
-    ] {
-        old.execute_batch(&format!(
-            "INSERT INTO jobs (handle, content_hash, run, model, kind, requests, origin, high_usd, created_at) \
-             VALUES ('{handle}', '{handle}', 1, 'm', 'generate', 7, 'created', 0.5, '2026-11-01T00:00:00.000000Z'); \
-             INSERT INTO parts (handle, part, display_name, step, step_at, state) \
-             VALUES ('{handle}', 1, '{handle}', '{step}', '2026-11-01T00:00:00.000000Z', '{state}')"
-        ))
-        .unwrap();
-    }
-    drop(old);
-    let ledger = Ledger::open(folder.path()).unwrap();
-    let sent = ledger.find("sent").unwrap().unwrap();
-    assert_eq!((sent.state(), sent.held, sent.requests, sent.parts[0].requests), (JobState::Running, false, 7, 7));
-    assert_eq!(ledger.list(&[JobState::Running], None, 9).unwrap().len(), 1);
-    assert!(ledger.find("not").unwrap().unwrap().held);
-    assert!(ledger.to_be_sent().unwrap().is_empty());
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn had(app: &App, part: &PartRecord, fetched: Result<Fetched>) -> Result<Fetched
             tracing::warn!("the results of {} are lost: {e}", part.display_name);
             Ok(Fetched { complete: false, lacking: true })
         }
-        Err(e) if e.kind() == ErrorKind::NotFound && part.ended_at.is_some() => Err(e.hint(
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(e.hint(
             "make the same call again later. A day after the job has ended they count as lost: retry_batch with outcomes \
              [\"missing\"] then asks for them again, and pays again",
         )),

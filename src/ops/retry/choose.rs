@@ -236,7 +236,7 @@ fn choose(task: &Task, monitor: &dyn Monitor) -> Result<Copied> {
     let mut copied = copy(task, &task.wanted, &task.members, &task.running, monitor)?;
     if copied.may_come && copied.repeated.missing > 0 && !task.outcomes_are_asked {
         let certain: Vec<_> = task.wanted.iter().copied().filter(|outcome| *outcome != Outcome::Missing).collect();
-        copied = Copied { may_come: true, ..copy(task, &certain, &task.members, &task.running, monitor)? };
+        copied = copy(task, &certain, &task.members, &task.running, monitor)?;
     }
     if copied.repeated.total() > 0 {
         return Ok(copied);
