@@ -482,6 +482,45 @@ fn answers_that_are_gone_before_they_were_fetched_hold_back_no_others() {
 }
 
 #[test]
+fn a_new_run_goes_on_with_what_was_begun_unless_that_is_over() {
+    let create = ["create", "r.jsonl", "--max-part-requests", "2"];
+    let new_run = |world: &World| world.reply(&[&create[..], &["--new-run"]].concat());
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(60)) } };
+    // Given up after its first part: the rest of it is what is lacking.
+    let world = self::world();
+    world.simulator.faults().nth(Call::CreateBatch, 2, refused);
+    world.refusal(&create);
+    let begun = world.reply(&["list"])["jobs"][0].clone();
+    let again = new_run(&world);
+    assert_eq!((&again["job"], world.jobs_at_the_api()), (&begun["job"], 3), "{again}");
+    // Cancelled after its first part: nobody wants the rest of it.
+    let world = self::world();
+    world.simulator.faults().nth(Call::CreateBatch, 2, full);
+    let begun = world.reply(&create);
+    world.reply(&["cancel", handle(&begun)]);
+    time_passes(&world, Duration::from_secs(3600));
+    let again = new_run(&world);
+    assert_ne!(again["job"], begun["job"]);
+    assert_eq!((&again["parts"]["total"], world.jobs_at_the_api()), (&3.into(), 4), "{again}");
+    // Cancelled before anything was sent: there is no run but this.
+    let world = self::world();
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let begun = world.reply(&create);
+    world.reply(&["cancel", handle(&begun)]);
+    time_passes(&world, Duration::from_secs(3600));
+    let again = new_run(&world);
+    assert_eq!((&again["job"], world.jobs_at_the_api()), (&begun["job"], 3), "{again}");
+    // Cancelled when nobody knew what became of its second part: that is found out first.
+    let world = self::world();
+    world.simulator.faults().nth(Call::CreateBatch, 2, Fault::ResetBeforeActing);
+    assert_eq!(world.refusal(&create)["kind"], "unclear_outcome");
+    world.run(&["cancel", "r"]);
+    assert_eq!(world.refusal(&[&create[..], &["--new-run"]].concat())["kind"], "unclear_outcome");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused_before_anything_is_sent() {
     let world = world();
     for (flag, value) in [("--max-part-requests", "0"), ("--max-part-bytes", "-3")] {

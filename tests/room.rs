@@ -70,6 +70,12 @@ fn after_a_refusal_nothing_is_asked_until_it_may_pass() {
         assert_eq!(create(&world, file, &[])["submission"], "queued");
     }
     assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
+    let page = ["list", "--local", "--state", "queued", "--limit", "1"];
+    let newest = world.reply(&page);
+    let older = world.reply(&[&page[..], &["--cursor", newest["cursor"].as_str().unwrap()]].concat());
+    let jobs = [&newest, &older].map(|page| page["jobs"].as_array().unwrap());
+    assert_eq!((jobs[0].len(), jobs[1].len(), &older["cursor"]), (1, 1, &Value::Null), "{newest} {older}");
+    assert_ne!(jobs[0][0]["job"], jobs[1][0]["job"]);
     std::thread::sleep(Duration::from_millis(1100));
     world.run(&["status", "--wait", "--timeout", "5"]);
     assert_eq!(world.jobs_at_the_api(), 2, "nothing was learned of how much is too much");

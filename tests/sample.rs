@@ -120,6 +120,13 @@ fn a_sample_as_large_as_the_file_is_refused_and_a_bad_file_is_found_before() {
     let ran = world.run(&["create", "products.requests.jsonl", "--sample", "400"]);
     assert!(ran.code == 2 && ran.stderr.contains("has 400 requests"), "{ran:?}");
     assert!(ran.stderr.contains("hint: ask for 1 to 399, or leave sample out"), "{ran:?}");
+    for none in ["0", "-1"] {
+        let ran = world.run(&["create", "products.requests.jsonl", &format!("--sample={none}")]);
+        assert_eq!(ran.code, 2, "{none}: {ran:?}");
+    }
+    world.write("one.jsonl", world.read("products.requests.jsonl").lines().next().unwrap());
+    let ran = world.run(&["create", "one.jsonl", "--sample", "1"]);
+    assert!(ran.code == 2 && ran.stderr.contains("hint: leave sample out"), "{ran:?}");
     let mut text = world.read("products.requests.jsonl");
     text.push_str("{\"key\":\"x\"}\n");
     world.write("bad.jsonl", &text);
@@ -149,6 +156,45 @@ fn a_sample_that_took_nothing_tells_nothing_of_the_whole() {
     let whole = reply["whole"].as_str().unwrap();
     assert!(
         whole.starts_with("this sample answered 0 of 5; no tokens were counted") && !whole.contains('$'),
+        "{whole}"
+    );
+}
+
+#[test]
+fn one_request_is_a_sample_too_and_tells_no_margin() {
+    let world = world();
+    let created = sampled(&world, "1");
+    assert_eq!(created["requests"], 1, "{created}");
+    let reply = results(&world, &created, &["--output", "out.jsonl"]);
+    let whole = reply["whole"].as_str().unwrap();
+    assert!(
+        whole.contains("this sample answered 1 of 1; the whole of 400 requests") && !whole.contains("95 of 100"),
+        "{whole}"
+    );
+}
+
+#[test]
+fn what_did_not_come_back_counts_for_nothing_in_the_whole() {
+    let world = World::new();
+    // The first and the last are the sample.
+    world.write("products.csv", "id,name\na,x\nb,x\nc,x\nd,[[simulate:missing]] x\n");
+    world.reply(&["build", "products.csv", "--template", "{{ name }}", "--key", "id"]);
+    let reply = results(&world, &sampled(&world, "2"), &["--output", "out.jsonl"]);
+    let output = reply["usage"]["output_tokens"].as_i64().unwrap();
+    let whole = reply["whole"].as_str().unwrap();
+    assert!(whole.contains(&format!(" and {} output tokens", 4 * output)), "{whole}");
+}
+
+#[test]
+fn embeddings_are_told_of_the_whole_without_output() {
+    let world = World::new();
+    let rows: String = (0..9).map(|n| format!("k{n},name {n}\n")).collect();
+    world.write("products.csv", &format!("id,name\n{rows}"));
+    world.reply(&["build", "products.csv", "--template", "{{ name }}", "--key", "id", "--kind", "embed"]);
+    let reply = results(&world, &sampled(&world, "3"), &["--output", "out.jsonl"]);
+    let whole = reply["whole"].as_str().unwrap();
+    assert!(
+        whole.contains("the whole of 9 requests would take about") && whole.contains(" 0 output tokens"),
         "{whole}"
     );
 }

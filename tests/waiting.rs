@@ -449,6 +449,48 @@ fn run_sends_what_waits_follows_it_to_the_end_and_brings_the_answers_home() {
 }
 
 #[test]
+fn run_sends_what_waits_to_its_end_although_nobody_watches() {
+    let world = World::new();
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    job(&world, &["one"], &[]);
+    let_go(&world);
+    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_secs(2)));
+    let once = world.run(&["run", "--json"]);
+    assert_eq!(world.jobs_at_the_api(), 1, "{once:?}");
+    assert_eq!(once.json()["jobs"][0]["waits_for"], Value::Null, "{once:?}");
+}
+
+#[test]
+fn results_that_break_off_are_asked_for_three_times_half_a_minute_apart() {
+    let world = World::new();
+    let handle = job(&world, &["one"], &[]);
+    world.simulator.faults().always(Call::Download, Fault::EndBodyAfter(40));
+    let start = Instant::now();
+    let ran = world.run(&["run", "--watch", "--collect", "answers", "--timeout", "90", "--json"]);
+    assert_eq!((ran.code, &ran.json()["not_collected"]), (1, &json!([handle])), "{ran:?}");
+    assert_eq!(world.simulator.log().calls(Call::Download), 3);
+    assert!((55..85).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    world.simulator.faults().clear();
+    let again = world.run(&["run", "--collect", "answers", "--json"]);
+    assert_eq!((again.code, again.json()["collected"].as_array().unwrap().len()), (0, 1), "{again:?}");
+}
+
+#[test]
+fn run_collects_nothing_of_jobs_without_answers() {
+    let world = World::new();
+    let deleted = job(&world, &["one"], &[]);
+    world.reply(&["status", &deleted, "--wait"]);
+    world.reply(&["delete", &deleted]);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(60)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    let withdrawn = job(&world, &["two"], &[]);
+    world.reply(&["cancel", &withdrawn]);
+    let ran = world.run(&["run", "--collect", "answers", "--json"]);
+    assert_eq!((ran.code, &ran.json()["collected"]), (0, &json!([])), "{ran:?}");
+}
+
+#[test]
 fn run_collects_what_ended_unseen_replaces_nothing_and_tells_a_bad_end() {
     let world = World::new();
     let good = job(&world, &["one"], &[]);

@@ -256,4 +256,10 @@ mod tests {
         assert!((apart.margin - 3250.3).abs() < 1.0, "{apart:?}");
         assert_eq!(Total::of(50.0, 500.0, 10, 10).margin, 0.0);
     }
+
+    #[test]
+    fn many_tokens_are_told_in_thousands() {
+        let told = |expected| Total { expected, margin: 0.0 }.tokens();
+        assert_eq!([99_999.4, 123_456.0].map(told), ["99,999", "123,000"]);
+    }
 }
