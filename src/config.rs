@@ -35,7 +35,7 @@ pub struct Flags {
     /// Refuse what goes beyond this in a day (UTC), over all jobs and processes [env: GEMINI_BATCH_DAILY_BUDGET_USD]
     #[arg(long, global = true, value_name = "USD", value_parser = budget)]
     pub daily_budget_usd: Option<f64>,
-    /// Refuse a retry of a retry beyond this many, one of the other [default: 5] [env: GEMINI_BATCH_MAX_GENERATIONS]
+    /// Refuse a retry after so many, one of the other [default: 5] [env: GEMINI_BATCH_MAX_GENERATIONS]
     #[arg(long, global = true, value_name = "N", value_parser = generations)]
     pub max_generations: Option<u32>,
     /// Leave uploaded request files at the API when their job has ended, for the 48 hours that it keeps them.

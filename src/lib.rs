@@ -66,7 +66,7 @@
 //!     (`ops/retry/again.rs`), which requests (`ops/retry/choose.rs`), with which settings (`ops/retry/settings.rs`).
 //!   - `ops/tidy.rs`, `ops/storage.rs`: uploads removed when they are of no more use; what lies at the API.
 //!     `ops/unfinished.rs`: what has not ended is neither repeated nor deleted.
-//!   - `ops/list.rs`, `ops/cancel.rs`, `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found;
+//!   - `ops/list.rs`, `ops/cancel.rs` (by `ops/stop.rs`), `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found;
 //!     `ops/import.rs`: those that only the API knew.
 //!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
 //!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
@@ -88,7 +88,7 @@
 //!   - Batches (`gemini/batches.rs`) are what `gemini/operation.rs` reads of them; `gemini/inline.rs` takes out the
 //!     results that some hold, `gemini/files.rs` downloads those of the others.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
-//!   (`ledger/record.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may
+//!   (`ledger/record.rs`), that it is wanted (`ledger/intent.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may
 //!   be enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when
 //!   damaged (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it
 //!   (`ledger/gate.rs`); looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`),
@@ -128,7 +128,8 @@
 //! # Direction
 //!
 //! `main -> {cli, mcp} -> ops -> {gemini, ledger, source, answers, jsonl} -> {job, paths, progress} -> error`.
-//! `source` and `answers` may use `jsonl`, `answers` may use `source`. `simulator` uses only `error`.
+//! `source` and `answers` may use `jsonl`, `answers` may use `source`. `main`, `cli`, `mcp` and `ops` read `config`, `cli` and
+//! `ops` start `simulator`; both use only `error`.
 //!
 //! # The life of a job
 //!
@@ -148,7 +149,8 @@
 //!
 //! # Where to add
 //!
-//! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs`;
+//! - a tool: a verb in `ops/`, a file in `mcp/tools/` and its line in `mcp/tools/mod.rs`, a command in `cli/commands.rs` and its
+//!   spelling in `cli/spelling.rs`;
 //! - a prompt: a file in `mcp/prompts/` and its line in `mcp/prompts/mod.rs`;
 //! - a source format: a file in `source/rows/`, its name in `source/format.rs`, where it is opened in `source/mod.rs`;
 //! - an answer format: a file such as `answers/csv_format.rs`, and its name in `answers/write.rs`;

@@ -10,6 +10,7 @@ use chrono::{TimeDelta, Utc};
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
 use support::ledger;
+use support::remembered::change;
 use support::world::World;
 
 /// A world with request files of one prompt each, all of the same length.
@@ -252,21 +253,41 @@ fn four_processes_at_once_keep_to_one_budget() {
 
 #[test]
 fn what_waits_goes_out_on_the_next_day_if_the_budget_was_lowered_meanwhile() {
-    let world = world(&["one"]);
+    let world = world(&["one", "two"]);
+    let usd = high(&world, "a.jsonl");
+    created(&world, 2.5 * usd, "b.jsonl");
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().next(Call::CreateBatch, full);
+    assert_eq!(under(&world, 2.5 * usd, &["create", "a.jsonl"])["submission"], "queued");
+    let tomorrow = || (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%dT00:00").to_string();
+    let before = tomorrow();
+    under(&world, usd * 1.5, &["status", "--wait", "--timeout", "10"]);
+    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 2);
+    let waits = "SELECT not_before FROM parts WHERE not_before IS NOT NULL";
+    let until: String = ledger::open(&world).query_row(waits, [], |row| row.get(0)).unwrap();
+    assert!(until.starts_with(&before) || until.starts_with(&tomorrow()), "{until}");
+    ledger::time_passes(&world, Duration::from_secs(24 * 60 * 60));
+    let sent = under(&world, 1.5 * usd, &["status", "--wait", "--timeout", "30"]);
+    assert_eq!(sent["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{sent}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn what_is_dearer_than_the_budget_of_any_day_does_not_wait_for_one() {
+    let world = world(&["one", "two"]);
     let usd = high(&world, "a.jsonl");
     let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
     world.simulator.faults().next(Call::CreateBatch, full);
     assert_eq!(under(&world, 2.0 * usd, &["create", "a.jsonl"])["submission"], "queued");
-    let tomorrow = || (Utc::now() + TimeDelta::days(1)).format("%Y-%m-%dT00:00").to_string();
-    let before = tomorrow();
-    under(&world, usd / 2.0, &["status", "--wait", "--timeout", "10"]);
-    assert_eq!(world.simulator.log().calls(Call::CreateBatch), 1);
-    let until: String = ledger::open(&world).query_row("SELECT not_before FROM parts", [], |row| row.get(0)).unwrap();
-    assert!(until.starts_with(&before) || until.starts_with(&tomorrow()), "{until}");
-    ledger::time_passes(&world, Duration::from_secs(24 * 60 * 60));
-    let sent = under(&world, 2.0 * usd, &["status", "--wait", "--timeout", "30"]);
-    assert_eq!(sent["jobs"][0]["state"], "JOB_STATE_SUCCEEDED", "{sent}");
-    assert_eq!(world.jobs_at_the_api(), 1);
+    under(&world, usd / 2.0, &["run"]);
+    std::thread::sleep(Duration::from_millis(1100));
+    under(&world, usd / 2.0, &["run"]);
+    let held = world.run(&["status", "a", "--json"]).json()["jobs"][0].clone();
+    assert_eq!(held["verdict"], "refused", "{held}");
+    assert!(held["error"].as_str().unwrap().contains("and the daily budget is"), "{held}");
+    // It keeps no other from being sent, and goes out when it is asked for under a budget that it fits into.
+    created(&world, 2.0 * usd, "b.jsonl");
+    assert_eq!(under(&world, 2.5 * usd, &["create", "a.jsonl"])["submission"], "created");
 }
 
 #[test]
@@ -291,14 +312,8 @@ fn a_cap_that_is_no_sum_is_refused() {
     );
 }
 
-#[test]
-fn what_waited_until_it_became_dearer_counts_at_the_new_price() {
-    let world = world(&["one"]);
-    let high = high(&world, "a.jsonl");
-    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
-    assert_eq!(under(&world, high * 1.5, &["create", "a.jsonl"])["submission"], "queued");
-    ledger::time_passes(&world, Duration::from_secs(25 * 3600));
-
+/// A table of models that all cost twice as much from today on.
+fn dearer(world: &World) {
     let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
     let priced = table["models"].as_array_mut().unwrap().iter_mut().filter(|model| model["prices"][0].is_object());
     for model in priced {
@@ -310,13 +325,74 @@ fn what_waited_until_it_became_dearer_counts_at_the_new_price() {
         model["prices"] = json!([model["prices"][0], dearer]);
     }
     world.write("models.json", &table.to_string());
-    let run = |budget: f64| under(&world, budget, &["--models", "models.json", "run"]);
-    run(high * 1.5);
+}
+
+/// A world with a job that waits since yesterday, for which this much was allowed, and its high estimate then.
+fn waiting_since_yesterday(prompts: &[&str], more: &[&str]) -> (World, f64) {
+    let world = world(prompts);
+    let high = high(&world, "a.jsonl");
+    world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
+    let created = under(&world, high * 1.5, &[&["create", "a.jsonl"], more].concat());
+    assert_eq!(created["submission"], "queued", "{created}");
+    ledger::time_passes(&world, Duration::from_secs(25 * 3600));
+    dearer(&world);
+    (world, high)
+}
+
+#[test]
+fn a_cap_holds_for_what_waited_until_it_became_dearer() {
+    let cap = high(&world(&["one"]), "a.jsonl") * 1.5;
+    let (world, high) = waiting_since_yesterday(&["one"], &["--max-cost-usd", &cap.to_string()]);
+    world.run(&["--models", "models.json", "run"]);
     assert_eq!(world.jobs_at_the_api(), 0, "it costs twice as much by now");
+    let held = world.run(&["status", "a", "--json"]).json()["jobs"][0].clone();
+    assert_eq!(held["verdict"], "refused", "{held}");
+    assert!(held["error"].as_str().unwrap().contains("prices rose while it waited"), "{held}");
+    let create = ["--models", "models.json", "create", "a.jsonl", "--max-cost-usd"];
+    assert_eq!(world.refusal(&[&create[..], &[&cap.to_string()]].concat())["kind"], "budget");
+    let allowed = world.reply(&[&create[..], &[&(high * 2.1).to_string()]].concat());
+    assert_eq!((&allowed["submission"], world.jobs_at_the_api()), (&"created".into(), 1), "{allowed}");
+    // Below the cap it goes out, however dear it became.
+    let (world, high) = waiting_since_yesterday(&["one"], &["--max-cost-usd", &(cap * 2.0).to_string()]);
+    world.run(&["--models", "models.json", "run"]);
+    assert_eq!(world.jobs_at_the_api(), 1, "{high}");
+}
+
+#[test]
+fn what_waited_until_it_became_dearer_counts_at_the_new_price() {
+    let (world, high) = waiting_since_yesterday(&["one", "two"], &[]);
+    created(&world, 10.0 * high, "b.jsonl");
+    assert_eq!(world.jobs_at_the_api(), 1);
+    let run = |budget: f64| under(&world, budget, &["--models", "models.json", "run"]);
+    run(high * 2.5);
+    assert_eq!(world.jobs_at_the_api(), 1, "it costs twice as much by now");
     let sent_usd = || world.reply(&["list", "--local"])["today"]["sent_usd"].as_f64().unwrap();
-    assert_eq!(sent_usd(), 0.0);
+    assert!((sent_usd() - high).abs() < 1e-6);
     ledger::time_passes(&world, Duration::from_secs(25 * 3600));
     run(high * 2.5);
-    assert_eq!(world.jobs_at_the_api(), 1);
+    assert_eq!(world.jobs_at_the_api(), 2);
     assert!((sent_usd() - high * 2.0).abs() < 1e-6, "{} for {high}", sent_usd());
+}
+
+#[test]
+fn each_part_costs_what_it_cost_on_the_day_on_which_it_was_sent() {
+    let world = World::new();
+    world.reply(&["build", "--prompt", "one", "--prompt", "one more", "--output", "a.jsonl"]);
+    let job = world.reply(&["create", "a.jsonl", "--max-part-requests", "1"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["status", &job, "--wait"]);
+    let cost = |more: &[&str]| {
+        let results = world.reply(&[more, &["results", &job, "--limit", "2"]].concat());
+        results["cost_usd"].as_f64().unwrap()
+    };
+    let first = cost(&[]);
+    dearer(&world);
+    let all_dearer = cost(&["--models", "models.json"]);
+    assert!((all_dearer / first - 2.0).abs() < 1e-6, "{first} {all_dearer}");
+    change(
+        &world,
+        "UPDATE parts SET submitted_at = ?1 WHERE part = 1",
+        [(Utc::now() - TimeDelta::days(1)).to_rfc3339()],
+    );
+    let one_dearer = cost(&["--models", "models.json"]);
+    assert!(first * 1.1 < one_dearer && one_dearer < all_dearer * 0.95, "{first} {one_dearer} {all_dearer}");
 }

@@ -235,3 +235,80 @@ fn what_waited_to_be_sent_and_is_forgotten_is_named() {
     let ran = world.run(&["status"]);
     assert!(ran.stderr.contains("what of toys-0123456789ab waited to be sent was lost: create it again"), "{ran:?}");
 }
+
+#[test]
+fn what_the_same_call_proves_of_a_job_that_came_back_is_known_again() {
+    let world = World::new();
+    world.write("planets.csv", "id,name\na,Mars\nb,[[simulate:tight]] Venus\n");
+    let build = [
+        "build",
+        "planets.csv",
+        "--template",
+        "{{ name }}",
+        "--key",
+        "id",
+        "--request",
+        r#"{"generationConfig": {"maxOutputTokens": 2048}}"#,
+    ];
+    world.reply(&build);
+    let create = ["create", "planets.requests.jsonl"];
+    let job = world.reply(&create)["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job, "--wait"]);
+    let retry = world.reply(&["retry", &job])["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &retry, "--wait"]);
+    assert_eq!(world.results(&[&job, "--limit", "2"])["outcomes"]["answered"], 2);
+    fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
+    // By the API's list and the answers here, nobody can tell of which rows and requests they are.
+    assert_eq!(world.refusal(&["retry", &job])["kind"], "not_found");
+    assert_eq!(world.reply(&create)["submission"], "found");
+    // The rows are known once they are built again.
+    world.reply(&[&build[..], &["--overwrite"]].concat());
+    assert_eq!(world.reply(&create)["submission"], "found");
+    let again = world.reply(&["retry", &job]);
+    assert_eq!((&again["job"], &again["submission"]), (&json!(retry), &json!("found")), "{again}");
+    assert_eq!(world.jobs_at_the_api(), 2);
+    // The retry is one of this job again, and its answers stand beside the rows.
+    let results = world.reply(&["results", &job, "--join", "--output", "out.csv"]);
+    assert_eq!(results["outcomes"]["answered"], 2, "{results}");
+    assert!(world.read("out.csv").starts_with("id,name,"), "{}", world.read("out.csv"));
+}
+
+#[test]
+fn a_part_that_is_known_by_its_answers_alone_is_not_paid_again() {
+    let world = World::new();
+    let prompts = ["--prompt", "one", "--prompt", "two", "--prompt", "three"];
+    world.reply(&[&["build", "--output", "r.jsonl"][..], &prompts].concat());
+    let create = ["create", "r.jsonl", "--max-part-requests", "1"];
+    let created = world.reply(&create);
+    let job = created["job"].as_str().unwrap();
+    world.run(&["status", job, "--wait"]);
+    world.reply(&["results", job, "--output", "out.jsonl"]);
+    let first = created["remote_name"].as_str().unwrap();
+    fs::remove_dir_all(world.path("api").join(first)).unwrap();
+    fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
+    assert_eq!(world.reply(&create)["submission"], "found");
+    assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 3);
+    let results = world.results(&[job, "--output", "again.jsonl"]);
+    assert_eq!(results["outcomes"], json!({"answered": 3}), "{results}");
+}
+
+#[test]
+fn a_daily_budget_lets_nothing_new_out_before_it_is_known_what_was_sent_today() {
+    let (world, _) = world();
+    fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
+    world.reply(&["build", "--prompt", "new", "--output", "new.jsonl"]);
+    let create = |file: &str| {
+        let mut command = world.command();
+        command.env("GEMINI_BATCH_DAILY_BUDGET_USD", "20").args(["create", file, "--json"]);
+        serde_json::from_slice::<Value>(&command.output().unwrap().stdout).unwrap()
+    };
+    let down = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::ListBatches, down);
+    let refused = create("new.jsonl")["error"].clone();
+    assert_eq!(refused["kind"], "budget", "{refused}");
+    assert!(refused["cause"].as_str().unwrap().contains("not all known again"), "{refused}");
+    assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 0);
+    // The next one looks first: those of today count, at a price that nobody knows.
+    let refused = create("new.jsonl")["error"].clone();
+    assert!(refused["cause"].as_str().unwrap().contains("is unknown"), "{refused}");
+}

@@ -587,3 +587,42 @@ fn as_many_parts_cut_in_other_places_ask_no_request_twice() {
     all_answers(&world, handle(&created));
     assert_eq!(world.jobs_at_the_api(), 2);
 }
+
+#[test]
+fn a_job_that_is_cancelled_while_its_create_is_under_way_is_stopped_when_it_arrives() {
+    let slow = || World::with(|options| options.pace = Pace::realistic());
+    let hidden = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    let cancelled = |world: &World| {
+        assert_eq!(world.simulator.log().calls(Call::CancelBatch), 1);
+        let status = world.run(&["status", "r", "--wait", "--timeout", "20", "--json"]).json();
+        assert_eq!(status["jobs"][0]["state"], "JOB_STATE_CANCELLED", "{status}");
+        assert_eq!(world.jobs_at_the_api(), 1);
+    };
+    // The call that makes it is still there.
+    let world = slow();
+    world.write("r.jsonl", &requests(2, "one of two"));
+    world.simulator.faults().next(Call::CreateBatch, Fault::Delay(Duration::from_secs(3)));
+    let create = world.command().args(["create", "r.jsonl"]).spawn().unwrap();
+    let start = Instant::now();
+    while world.simulator.log().calls(Call::CreateBatch) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "no create was sent");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    world.simulator.faults().always(Call::ListBatches, hidden);
+    assert_eq!(world.refusal(&["cancel", "r"])["kind"], "unclear_outcome");
+    world.simulator.faults().clear();
+    create.wait_with_output().unwrap();
+    cancelled(&world);
+    // Its answer was lost, and a look finds it.
+    let world = slow();
+    world.write("r.jsonl", &requests(2, "one of two"));
+    world.simulator.faults().next(Call::CreateBatch, Fault::ResetAfterActing);
+    (2..=4).for_each(|look| world.simulator.faults().nth(Call::ListBatches, look, hidden));
+    assert_eq!(world.refusal(&["create", "r.jsonl"])["kind"], "unclear_outcome");
+    world.simulator.faults().always(Call::ListBatches, hidden);
+    world.run(&["cancel", "r"]);
+    world.simulator.faults().clear();
+    assert_eq!(world.simulator.log().calls(Call::CancelBatch), 0, "nobody knew that it was there");
+    world.run(&["status", "r"]);
+    cancelled(&world);
+}

@@ -3,8 +3,11 @@
 
 mod support;
 
-use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, Pace};
+use std::sync::Arc;
+
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault, ManualClock, Pace};
 use serde_json::{Value, json};
+use support::remembered::age;
 use support::world::{Ran, World};
 
 /// A request line with this generationConfig.
@@ -346,4 +349,48 @@ fn what_a_retry_on_another_model_answered_is_not_paid_again_without_naming_it() 
     let again = world.reply(&[&["retry", job.as_str()][..], &config].concat());
     assert_eq!((&again["job"], &again["submission"]), (&retry["job"], &json!("found")));
     assert_eq!(world.jobs_at_the_api(), 2);
+}
+
+#[test]
+fn the_same_call_finds_its_retry_of_a_whole_file_too() {
+    let clock = ManualClock::default();
+    let time = clock.clone();
+    let world = World::with(move |options| {
+        options.clock = Arc::new(time);
+        options.pace = Pace::realistic();
+    });
+    let lines = [line("a", "say something", json!({})), line("b", "[[simulate:failed]] oh", json!({}))];
+    world.write("r.jsonl", &(lines.join("\n") + "\n"));
+    let job = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+    world.reply(&["cancel", &job]);
+    world.run(&["status", &job, "--wait"]);
+    let retry = world.reply(&["retry", &job]);
+    assert_eq!((&retry["submission"], &retry["requests"]), (&json!("created"), &json!(2)), "all of it: {retry}");
+    clock.advance(std::time::Duration::from_secs(25 * 3600));
+    age(&world, retry["job"].as_str().unwrap(), 600);
+    world.run(&["status", retry["job"].as_str().unwrap(), "--wait"]);
+    let again = world.reply(&["retry", &job]);
+    assert_eq!((&again["submission"], &again["job"]), (&json!("found"), &retry["job"]), "{again}");
+    let further = world.reply(&["retry", retry["job"].as_str().unwrap()]);
+    assert_eq!((&further["submission"], &further["requests"]), (&json!("created"), &json!(1)), "{further}");
+}
+
+#[test]
+fn what_the_first_job_answered_late_is_not_asked_by_a_retry_of_its_retry() {
+    let past = ManualClock::new(chrono::Utc::now() - chrono::TimeDelta::minutes(31));
+    let world = World::with(|options| options.clock = Arc::new(past));
+    let lines = ["a", "b"].map(|key| line(key, "[[simulate:tight]] say something", json!({"maxOutputTokens": 4096})));
+    world.simulator.faults().always(Call::GetBatch, Fault::SucceededWithoutOutput);
+    let job = ended(&world, &lines);
+    world.results(&[&job, "--limit", "1"]);
+    let asked = ["--outcome", "missing", "--generation-config", r#"{"maxOutputTokens": 100}"#];
+    world.simulator.faults().clear();
+    world.simulator.faults().nth(Call::GetBatch, 1, Fault::SucceededWithoutOutput);
+    let retry = retried(&world, &[&[job.as_str()][..], &asked].concat())["job"].as_str().unwrap().to_owned();
+    let outcomes = world.results(&[&retry, "--limit", "1"])["outcomes"].clone();
+    assert_eq!(outcomes, json!({"answered": 0, "truncated": 2}));
+    age(&world, &job, 3600);
+    assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 2, "they came after all");
+    let refused = world.refusal(&["retry", &retry]);
+    assert!(refused["cause"].as_str().unwrap().contains("answered since"), "{refused}");
 }

@@ -114,6 +114,8 @@ fn a_job_that_waits_can_be_cancelled_and_asked_for_after_all() {
         "{again}"
     );
     assert_eq!(world.run(&["status", "--json"]).json()["jobs"][0]["verdict"], "waiting");
+    let history = world.reply(&["history", &job, "--all"])["events"].to_string();
+    assert!(history.contains("asked for again"), "{history}");
 }
 
 #[test]

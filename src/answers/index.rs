@@ -157,13 +157,18 @@ impl ResultIndex {
 
     /// The result line of a key, which counts as asked for from now on.
     pub fn get<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<&'w [u8]>> {
+        Ok(self.find_line(key, window)?.map(|(line, _file)| line))
+    }
+
+    /// The same, with which of the files it is in, from 0.
+    pub(super) fn find_line<'w>(&mut self, key: &str, window: &'w mut Window) -> Result<Option<(&'w [u8], usize)>> {
         let Ok(number) = self.find(xxh3_128(key.as_bytes()))? else { return Ok(None) };
         let Some(entry) = self.entries.get(number).map_err(kept)? else { return Ok(None) };
         self.asked.add(number);
         let line = read(&self.files, entry, window)?;
         // The hash found the line; the key in it has the last word.
         if key_of(line).is_ok_and(|found| found.as_deref() == Some(key)) {
-            return Ok(Some(line));
+            return Ok(Some((line, entry.file())));
         }
         Err(Error::new(ErrorKind::Io, ACT, "a result file changed while it was read").hint("call again"))
     }

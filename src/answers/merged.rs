@@ -9,27 +9,27 @@ use crate::job::models::Price;
 use super::index::Strangers;
 use super::{Answer, Checker, ResultIndex, Window};
 
-/// The result lines of one job, at its price.
+/// The result lines of one job, each file of them at its price.
 #[derive(Debug)]
 pub struct Generation {
     number: u32,
     index: ResultIndex,
-    price: Option<Price>,
+    prices: Vec<Option<Price>>,
     window: Window,
     /// Lines of keys that this job never asked for are passed over.
     strict: bool,
 }
 
 impl Generation {
-    /// The job itself.
-    pub fn original(index: ResultIndex, price: Option<Price>) -> Self {
-        Self { number: 0, index, price, window: Window::new(), strict: false }
+    /// The job itself, and the price of each of its files, where it is known.
+    pub fn original(index: ResultIndex, prices: Vec<Option<Price>>) -> Self {
+        Self { number: 0, index, prices, window: Window::new(), strict: false }
     }
 
     /// The retry of this number, from 1. With `strict` only lines of keys that the index
     /// [expects](ResultIndex::expect) count.
-    pub fn retry(number: u32, index: ResultIndex, price: Option<Price>, strict: bool) -> Self {
-        Self { number, strict, ..Self::original(index, price) }
+    pub fn retry(number: u32, index: ResultIndex, prices: Vec<Option<Price>>, strict: bool) -> Self {
+        Self { number, strict, ..Self::original(index, prices) }
     }
 }
 
@@ -77,10 +77,10 @@ impl Merged {
             if generation.strict && !generation.index.has_expected(key)? {
                 continue;
             }
-            let Some(line) = generation.index.get(key, &mut generation.window)? else { continue };
+            let Some((line, file)) = generation.index.find_line(key, &mut generation.window)? else { continue };
             let (mut answer, json) = self.checker.check(Answer::read(line, false));
             answer.generation = generation.number;
-            paid(&answer, generation.price.as_ref());
+            paid(&answer, generation.prices.get(file).and_then(Option::as_ref));
             let better = best.as_ref().is_none_or(|best| worth(&answer) > worth(&best.answer));
             if better {
                 best = Some(Found { answer, line: Some(line), json });
@@ -182,8 +182,8 @@ mod tests {
             lines in prop::collection::vec(prop::collection::btree_map(0u8..10, 0usize..3, 0..10), 1..4),
         ) {
             let one = |(number, lines): (usize, &BTreeMap<u8, usize>)| match number {
-                0 => Generation::original(index(0, lines), None),
-                _ => Generation::retry(number as u32, index(number, lines), None, true),
+                0 => Generation::original(index(0, lines), Vec::new()),
+                _ => Generation::retry(number as u32, index(number, lines), Vec::new(), true),
             };
             let mut merged = Merged::new(lines.iter().enumerate().map(one).collect(), Checker::default());
             for key in 0u8..10 {

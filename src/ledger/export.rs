@@ -52,6 +52,7 @@ const JOBS: Table = Table {
         "state",
         "held",
         "cancelled",
+        "cap_usd",
         "input_modified",
         "priority",
         "high_usd",

@@ -105,7 +105,6 @@ fn import_one(tx: &Transaction<'_>, found: &Found<'_>, owner: &str) -> rusqlite:
 
 fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
     let handle = match job_with_hash(tx, &job.handle)? {
-        Some(handle) if is_sent(tx, &handle)? => return Ok(false),
         Some(handle) => handle,
         None => {
             add_job(tx, &job.handle, job.handle.as_str(), "unknown", Kind::Generate, Utc::now(), None)?;
@@ -114,6 +113,7 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
     };
     let now = text(Utc::now());
     let all_there = job.parts.iter().map(|part| part.lines).sum::<i64>() >= job.requests;
+    let mut is_news = false;
     for kept in &job.parts {
         let part = PartId { handle: &handle, number: kept.number };
         match known(tx, part, kept.of, 0)? {
@@ -127,9 +127,14 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
              collected_at = CASE WHEN ?5 THEN coalesce(collected_at, ?3) END WHERE handle = ?1 AND part = ?2",
             params![handle.as_str(), kept.number, now, JobState::Succeeded.as_str(), all_there],
         )?;
+        is_news = true;
+    }
+    if !is_news {
+        return Ok(false);
     }
     tx.execute(
-        "UPDATE jobs SET origin = 'adopted', deleted_at = coalesce(deleted_at, ?2), \
+        "UPDATE jobs SET origin = 'adopted', deleted_at = CASE WHEN EXISTS (SELECT 1 FROM parts WHERE parts.handle = ?1 \
+         AND remote_name IS NOT NULL) THEN deleted_at ELSE coalesce(deleted_at, ?2) END, \
          collected_at = CASE WHEN ?3 THEN coalesce(collected_at, ?2) END WHERE handle = ?1",
         params![handle.as_str(), now, all_there],
     )?;
@@ -211,9 +216,4 @@ fn known(tx: &Transaction<'_>, part: PartId<'_>, of: u32, requests: i64) -> rusq
         Some(false) => Part::Unsent,
         Some(true) => Part::Other,
     })
-}
-
-fn is_sent(tx: &Transaction<'_>, handle: &Handle) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM parts WHERE handle = ?1 AND step = 'created'";
-    Ok(tx.query_row(sql, [handle.as_str()], |_| Ok(())).optional()?.is_some())
 }

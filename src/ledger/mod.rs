@@ -15,6 +15,7 @@ mod gate;
 pub mod glance;
 pub mod history;
 pub mod import;
+pub mod intent;
 pub mod jobs;
 pub mod lease;
 pub mod limits;
@@ -40,7 +41,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-pub use jobs::Intended;
+pub use intent::Intended;
 pub use record::{JobRecord, NewJob, NewPart, PartId, PartRecord, Step};
 pub use steps::{Adoption, Turn};
 

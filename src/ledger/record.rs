@@ -83,6 +83,10 @@ pub struct NewJob {
     pub webhook_urls: Vec<String>,
     /// Whose it is at the API; see [`Gemini::owner`](crate::gemini::Gemini::owner).
     pub owner: Option<String>,
+    /// More than this it may not cost, whatever the price is when it is sent.
+    pub cap_usd: Option<f64>,
+    /// Of what it was made, as JSON, where that is not what was built under its file's hash.
+    pub build: Option<String>,
     /// Its parts in the order of the file; one, unless it is too large for one.
     pub parts: Vec<NewPart>,
 }
@@ -103,6 +107,8 @@ impl NewJob {
             priority: None,
             webhook_urls: Vec::new(),
             owner: None,
+            cap_usd: None,
+            build: None,
             parts,
         }
     }
@@ -183,6 +189,8 @@ pub struct JobRecord {
     pub owner: Option<String>,
     /// What it cost, once that is known.
     pub settled_usd: Option<f64>,
+    /// More than this it may not cost, whatever the price is when it is sent.
+    pub cap_usd: Option<f64>,
     /// Its parts, in order; one, unless it was too large for one.
     pub parts: Vec<PartRecord>,
 }
@@ -391,7 +399,7 @@ pub(super) const SELECT: &str = "SELECT jobs.handle, model, kind, jobs.requests,
      input_modified, created_at, jobs.collected_at, deleted_at, retry_of, held, priority, webhook_urls, owner, settled_usd, cancelled, \
      part, parts_in_all, display_name, first_byte, bytes, parts.requests, tokens, parts.high_usd, step, step_at, upload_session, \
      remote_file, file_expires, remote_name, parts.state, wire_state, done, failed, error, submitted_at, ended_at, \
-     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at, (SELECT ahead_s FROM clock), priced_on \
+     moved_at, not_before, waits_for, parts.collected_at, polled_at, next_poll_at, (SELECT ahead_s FROM clock), priced_on, cap_usd \
      FROM jobs JOIN parts ON parts.handle = jobs.handle";
 
 /// The jobs that a query of [`SELECT`] gives, the rows of each job one after the other.
@@ -431,6 +439,7 @@ impl JobRecord {
             owner: row.get(15)?,
             settled_usd: row.get(16)?,
             cancelled: row.get(17)?,
+            cap_usd: row.get(47)?,
             parts: Vec::new(),
         })
     }

@@ -10,6 +10,7 @@
 //! 5. Jobs that were cancelled while they waited.
 //! 6. Of what a job's own requests were made, whatever is built later; `clock`.
 //! 7. On which day a part was priced, if not when its job was made.
+//! 8. What a job may cost at most.
 //!
 //! A ledger of an older version is brought up to date when it is opened; a newer one is refused, so
 //! that an old program cannot drop what it does not know.
@@ -21,7 +22,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The newest version.
-pub(super) const VERSION: u32 = 7;
+pub(super) const VERSION: u32 = 8;
 
 /// Every table, and whether its rows are numbered.
 pub(super) const TABLES: &str =
@@ -214,6 +215,10 @@ const STEPS: [&str; VERSION as usize] = [
     "
     -- The day of the price behind high_usd, where that is not the day on which the job was made.
     ALTER TABLE parts ADD COLUMN priced_on TEXT;
+",
+    "
+    -- What was agreed to when it was asked for; the price may rise while it waits.
+    ALTER TABLE jobs ADD COLUMN cap_usd REAL;
 ",
 ];
 

@@ -108,7 +108,7 @@ pub(super) fn leaves_no_room(connection: &Connection, part: PartId<'_>, budget: 
 }
 
 /// Sums of many small prices are off by less than this.
-pub(super) const ROUNDING: f64 = 1e-9;
+pub(crate) const ROUNDING: f64 = 1e-9;
 
 /// What a job is expected to cost at most, and what it did cost where that is known.
 impl JobRecord {

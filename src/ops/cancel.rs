@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::gone::explained;
 use super::lease::Lease;
 use super::send::still_unclear;
+use super::stop::stop;
 use super::submit::send_under_lease;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::Handle;
 use crate::ledger::{JobRecord, Step};
 use crate::progress::Monitor;
@@ -59,10 +59,10 @@ pub async fn cancel(app: &App, args: CancelArgs, monitor: &dyn Monitor) -> Resul
         app.ledger()?.cancel_waiting(&job.handle)?;
     }
     let job = app.ledger()?.job(&job.handle)?;
-    let mut troubles = cancel_parts(app, &job).await?;
+    let mut troubles = stop(app, &job).await?;
     if job.unclear().is_some() {
         settle(app, &job.handle, monitor).await?;
-        troubles.extend(cancel_parts(app, &app.ledger()?.job(&job.handle)?).await?);
+        troubles.extend(stop(app, &app.ledger()?.job(&job.handle)?).await?);
     }
     let job = as_it_stands(app, job).await?;
     let goes_on = |number: u32| job.parts.iter().any(|part| part.number == number && part.is_active());
@@ -87,20 +87,6 @@ async fn as_it_stands(app: &App, job: JobRecord) -> Result<JobRecord> {
         tracing::debug!("looking at {handle} while it is cancelled: {e}");
     }
     app.ledger()?.job(&handle)
-}
-
-/// Has every part stopped that the API works on. What went wrong counts only where the part goes on all the same: it may
-/// have ended meanwhile, or be there no more.
-async fn cancel_parts(app: &App, job: &JobRecord) -> Result<Vec<(u32, Error)>> {
-    let mut troubles = Vec::new();
-    for part in job.parts.iter().filter(|part| part.is_active()) {
-        let Some(name) = part.remote_name.as_deref() else { continue };
-        let gemini = app.gemini().await?;
-        if let Err(e) = gemini.cancel_batch(name).await {
-            troubles.push((part.number, explained(e, job, &gemini.owner())));
-        }
-    }
-    Ok(troubles)
 }
 
 /// Finds out whether a create arrived, as far as that can be told yet: what did not is not sent any more.

@@ -180,11 +180,19 @@ pub async fn refuse_impossible(app: &App, planned: &CreateReply) -> Result<()> {
     if planned.sends { takes_batches(app, &planned.estimate.model, planned.kind).await } else { Ok(()) }
 }
 
-/// Submits this file as a job; `retry_of` is the job whose requests it repeats.
+/// What a retry repeats.
+pub(super) struct Repeat<'r> {
+    /// The job whose requests are repeated.
+    pub(super) job: &'r JobRecord,
+    /// Of what those of them that are repeated were made, by which call.
+    pub(super) origin: &'r BuildOrigin,
+}
+
+/// Submits this file as a job.
 pub(super) async fn submit_file(
     app: &App,
     input: AllowedPath,
-    retry_of: Option<&JobRecord>,
+    repeat: Option<Repeat<'_>>,
     args: &CreateArgs,
     monitor: &dyn Monitor,
 ) -> Result<CreateReply> {
@@ -205,7 +213,7 @@ pub(super) async fn submit_file(
 
     let limits = AskedLimits { requests: args.max_part_requests, bytes: args.max_part_bytes };
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
-    let job = new_job(app, args, &input, &checked, retry_of, &model, parts)?;
+    let job = new_job(app, args, &input, &checked, repeat.as_ref(), &model, parts)?;
     if let Some(agreed) = &args.agreed {
         refuse_another(agreed, &job)?;
     }
@@ -332,12 +340,13 @@ fn new_job(
     args: &CreateArgs,
     input: &AllowedPath,
     checked: &Checked,
-    retry_of: Option<&JobRecord>,
+    repeat: Option<&Repeat<'_>>,
     model: &str,
     parts: Vec<NewPart>,
 ) -> Result<NewJob> {
     let (kind, sha256) = (checked.kind, checked.validation.sha256.as_str());
-    let of_run = |run: u32| content_of(sha256, retry_of.map(|job| &job.handle), (model, kind), run);
+    let retry_of = repeat.map(|repeat| &repeat.job.handle);
+    let of_run = |run: u32| content_of(sha256, retry_of, (model, kind), run);
     let content = of_run(1);
     let run = run_to_use(app, of_run, args.new_run)?;
     let name = args.name.as_deref().unwrap_or_else(|| default_name(args, input));
@@ -350,10 +359,12 @@ fn new_job(
         input_path: Some(input.to_string()),
         input_sha256: Some(sha256.to_owned()),
         input_modified: checked.modified,
-        retry_of: retry_of.map(|job| job.handle.clone()),
+        retry_of: retry_of.cloned(),
         priority: args.priority,
         webhook_urls: args.webhook_urls.clone(),
         owner: None,
+        cap_usd: args.max_cost_usd,
+        build: repeat.and_then(|repeat| serde_json::to_string(repeat.origin).ok()),
         parts,
     })
 }

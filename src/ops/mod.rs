@@ -57,6 +57,7 @@ mod send;
 pub mod signing_keys;
 pub mod status;
 pub mod statusline;
+mod stop;
 mod storage;
 mod submit;
 pub mod tasks;

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::lookup::{self, Known};
+use super::stop::stop_if_cancelled;
 use super::trouble::{may_pass, retry_after};
 use super::{App, gone};
 use crate::error::{Error, Result};
@@ -112,7 +113,9 @@ impl Drop for Turn<'_> {
 async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
     let Some(name) = part.remote_name.as_deref() else {
         let known = Known::of(app, job).await?;
-        return lookup::adopt_what_is_there(app, job, &known).map(drop);
+        lookup::adopt_what_is_there(app, job, &known)?;
+        stop_if_cancelled(app, &job.handle).await;
+        return Ok(());
     };
     let gemini = app.gemini().await?;
     let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;

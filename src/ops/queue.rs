@@ -12,6 +12,7 @@ use super::App;
 use super::collect::what_has_ended;
 use super::create::Submission;
 use super::lease::Lease;
+use super::stop::stop_if_cancelled;
 use super::submit::send_under_lease;
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
@@ -81,7 +82,9 @@ async fn send_one(app: &App, handle: &Handle, monitor: &dyn Monitor) -> Result<O
     if app.is_foreign(&app.ledger()?.job(handle)?) {
         return Ok(None);
     }
-    match send_under_lease(app, handle, &lease, monitor).await {
+    let sent = send_under_lease(app, handle, &lease, monitor).await;
+    stop_if_cancelled(app, handle).await;
+    match sent {
         Ok(submission) => Ok(Some(submission)),
         Err(e) if matches!(e.kind(), ErrorKind::Cancelled | ErrorKind::UnclearOutcome) => Err(e),
         Err(e) => set_back(app, handle, &lease, &e).and(Err(e)),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::App;
-use super::create::{CreateArgs, CreateReply};
+use super::create::{CreateArgs, CreateReply, Repeat};
 use super::lease::Lease;
 use super::next::call;
 use super::requests::as_submitted;
@@ -110,11 +110,11 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
     let is_lacking = family.misses_results();
     let (model, change) = again::model_of(app, &job, args.model.as_deref());
     let chosen = write_requests(app, &args, (family, &root), origin.as_ref(), &model, monitor).await?;
+    // The rows are the same: the answers of the retry can be joined to them as well.
+    let origin = origin.unwrap_or_else(|| BuildOrigin::unknown(job.kind));
+    let retry_call = Some(chosen.call.clone());
+    let origin = BuildOrigin { model: None, counted: None, sample_of: None, retry_call, ..origin };
     if job.input_sha256.as_ref() != Some(&chosen.sha256) {
-        // The rows are the same: the answers of the retry can be joined to them as well.
-        let origin = origin.unwrap_or_else(|| BuildOrigin::unknown(job.kind));
-        let retry_call = Some(chosen.call.clone());
-        let origin = BuildOrigin { model: None, counted: None, sample_of: None, retry_call, ..origin };
         app.ledger()?.remember_build(&chosen.sha256, &origin)?;
     }
     let create = CreateArgs {
@@ -126,7 +126,8 @@ pub async fn retry(app: &App, args: RetryArgs, monitor: &dyn Monitor) -> Result<
         agreed: args.agreed.clone(),
         ..CreateArgs::default()
     };
-    let mut created = super::create::submit_file(app, chosen.path.clone(), Some(&job), &create, monitor).await?;
+    let repeat = Repeat { job: &job, origin: &origin };
+    let mut created = super::create::submit_file(app, chosen.path.clone(), Some(repeat), &create, monitor).await?;
     let may_come = args.outcomes.is_empty() && (is_lacking || chosen.may_come);
     created.warnings.extend(may_come.then(|| STILL_TO_COME.to_owned()));
     created.warnings.extend(warnings(&args, &job, &chosen, &created, change.is_some()));

@@ -18,7 +18,8 @@ use super::room::{Wait, wait_for_room};
 use super::trouble::{may_pass, retry_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gemini::{FileRange, NewBatch, NewFile, RemoteBatch, UploadSession};
-use crate::job::Handle;
+use crate::job::{Cost, Handle};
+use crate::ledger::spend::ROUNDING;
 use crate::ledger::{Adoption, JobRecord, PartId, PartRecord, Step, Turn};
 use crate::progress::{Monitor, Progress};
 
@@ -92,7 +93,7 @@ pub(super) fn refuse_foreign(job: &JobRecord, owner: &str) -> Result<()> {
     let what = if job.is_sent() { "some of it was sent" } else { "it was asked for" };
     let cause = format!("{what} with another key, or at another address, than is set now");
     Err(Error::new(ErrorKind::WrongState, format!("submitting {}", job.handle), cause).hint(
-        "start this program with a key of that project: what is there cannot be seen with this one. Nothing was sent",
+        "start this program with that very key to send the rest: whose it is, is known by the key. Nothing was sent",
     ))
 }
 
@@ -174,10 +175,11 @@ impl Sending<'_> {
             priority: self.job.priority,
             webhook_uris: &self.job.webhook_urls,
         };
-        self.at_the_price_of_today()?;
+        super::model::availability(self.app, &self.job.model)?;
+        let usd = self.at_the_price_of_today()?;
         let budget = self.app.config().daily_budget_usd;
         match ledger.creating(self.id(), self.lease.holder(), budget)? {
-            Turn::OverBudget => return self.waits(tomorrow(self.app)),
+            Turn::OverBudget => return self.tomorrow(usd, budget.unwrap_or_default()),
             turn => self.mine(turn)?,
         }
         match gemini.create_batch(&self.job.model, self.job.kind, batch).await {
@@ -190,14 +192,50 @@ impl Sending<'_> {
         }
     }
 
-    /// What waited may be dearer by now than when it was asked for.
-    fn at_the_price_of_today(&self) -> Result<()> {
+    /// What the part may cost. What waited may be dearer by now than when it was asked for: up to what was allowed then.
+    fn at_the_price_of_today(&self) -> Result<Option<f64>> {
         let (priced, today) = (self.part.priced_on.unwrap_or(self.job.created_at.date_naive()), self.app.today());
         let dearer = self.app.models().get(&self.job.model).and_then(|model| model.dearer(today, priced));
-        match (dearer, self.part.high_usd) {
-            (Some(times), Some(usd)) => self.app.ledger()?.reprice(self.id(), usd * times, today),
-            _ => Ok(()),
+        let (Some(times), Some(usd)) = (dearer, self.part.high_usd) else { return Ok(self.part.high_usd) };
+        let ledger = self.app.ledger()?;
+        ledger.reprice(self.id(), usd * times, today)?;
+        let job = ledger.job(&self.job.handle)?;
+        match (job.cap_usd, job.high_usd()) {
+            (Some(cap), Some(high)) if high > cap + ROUNDING => {
+                Err(self.not_to_be_sent(self.too_dear(Cost::Usd(high), Cost::Usd(cap)))?)
+            }
+            _ => Ok(Some(usd * times)),
         }
+    }
+
+    fn too_dear(&self, high: Cost, cap: Cost) -> Error {
+        let cause = format!(
+            "prices rose while it waited: all of it is up to {} now, and {} is the most that was allowed",
+            high.beside(cap),
+            cap.beside(high)
+        );
+        Error::new(ErrorKind::Budget, self.act(), cause)
+            .hint("the call that made it, with a higher max_cost_usd, sends what is not sent yet")
+    }
+
+    /// The budget of the day is used up. What does not fit into that of any day would wait for ever.
+    fn tomorrow(&self, usd: Option<f64>, budget: f64) -> Result<Sent> {
+        if usd.is_some_and(|usd| usd <= budget + ROUNDING) {
+            return self.waits(tomorrow(self.app));
+        }
+        let price = usd.map_or("an unknown price".to_owned(), |usd| Cost::Usd(usd).beside(Cost::Usd(budget)));
+        let cause = format!("it may cost {price}, and the daily budget is {}", Cost::Usd(budget));
+        let e = Error::new(ErrorKind::Budget, self.act(), cause).hint(
+            "let the user raise GEMINI_BATCH_DAILY_BUDGET_USD, then the call that made it sends what is not sent yet; \
+             max_part_requests cuts what was not sent at all into parts that fit",
+        );
+        Err(self.not_to_be_sent(e)?)
+    }
+
+    /// Notes why it is not to be sent, which nobody may be there to hear.
+    fn not_to_be_sent(&self, e: Error) -> Result<Error> {
+        self.mine(self.app.ledger()?.refused(self.id(), self.lease.holder(), &e.to_string())?)?;
+        Ok(e)
     }
 
     fn created(&self, remote: &RemoteBatch) -> Result<()> {

@@ -17,6 +17,7 @@ use super::rebuild::mind_what_was_lost;
 use super::relay::Relay;
 use super::requests;
 use super::send::{Sent, refuse_foreign, send};
+use super::stop::stop_if_cancelled;
 use super::unfinished::refuse_unfinished;
 use super::vault::Vault;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +42,9 @@ pub(super) async fn submit(
         refuse_half_sent(app, known).await?;
     }
     let budget = app.config().daily_budget_usd;
+    if known.is_none() && budget.is_some() && app.ledger()?.is_incomplete() {
+        return Err(unknown_day(&job));
+    }
     // Nobody who moves the queue on is quicker than who makes the job.
     let lease = if known.is_none() { Lease::of_job_if_free(app, &job.handle)? } else { None };
     let (job, is_new) = granted(&job, app.ledger()?.intend(&job, budget)?, budget)?;
@@ -117,7 +121,9 @@ async fn send_parts(
         app.ledger()?.want_still(handle)?;
         take_over(app, handle).await?;
     }
-    match send_under_lease(app, handle, &lease, monitor).await {
+    let sent = send_under_lease(app, handle, &lease, monitor).await;
+    stop_if_cancelled(app, handle).await;
+    match sent {
         Err(e) if e.kind() == ErrorKind::UnclearOutcome => Err(e),
         // The server ends: whoever runs next sends it.
         Err(e) if app.ending().stop().is_cancelled() => Err(e),
@@ -164,6 +170,14 @@ pub(super) async fn send_under_lease(
     }
     requests::let_go(app, &job)?;
     Ok(submission)
+}
+
+/// What was sent today, before the ledger was lost, counts as well.
+fn unknown_day(job: &NewJob) -> Error {
+    let cause =
+        "the ledger was lost, and what was sent today is not all known again, so the daily budget cannot be kept";
+    Error::new(ErrorKind::Budget, format!("submitting {}", job.handle), cause)
+        .hint("list_batches looks the jobs up at the API and says so; then make the same call again. Nothing was sent")
 }
 
 fn over_budget(job: &NewJob, today: Spending, budget: f64) -> Error {

@@ -34,7 +34,7 @@ Examples:
 pub struct ResultsFlags {
     /// Handle of the job, its unique beginning, or a batches/… name
     job: String,
-    /// File to write [default: HANDLE.results.jsonl; none for a look by key, search, page or count]
+    /// File to write [default: HANDLE.results.jsonl; none for a look by key, search, field, limit, page or count]
     #[arg(long, short, value_name = "FILE")]
     output: Option<String>,
     /// File format [default: by the output's extension, or jsonl]

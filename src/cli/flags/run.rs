@@ -21,8 +21,8 @@ Examples:
     run --watch --collect answers
   For eight hours at most:
     run --watch --timeout 28800
-Files in the folder are never replaced. Exit code 0: all is done; 3: something has not ended; 4: a job ended badly,
-or some requests have no usable answer.";
+Files in the folder are never replaced. Exit code 0: all is done; 1: an error, or answers could not be written;
+3: something has not ended; 4: a job ended badly, or some requests have no usable answer.";
 
 /// `run`.
 #[derive(Debug, Args)]

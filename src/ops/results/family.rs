@@ -2,6 +2,8 @@
 
 use std::fs::File;
 
+use chrono::{DateTime, Utc};
+
 use super::account::Keys;
 use crate::answers::index::Problems;
 use crate::answers::schema::has_templates;
@@ -10,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Handle;
 use crate::job::models::Price;
 use crate::job::text::{clip, one_line};
-use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
+use crate::ledger::{JobRecord, PartRecord};
 use crate::ops::App;
 use crate::ops::vault::Vault;
 use crate::paths::AllowedPath;
@@ -33,7 +35,8 @@ pub(in crate::ops) struct Member {
     pub(in crate::ops) keys: Option<AllowedPath>,
     /// Fewer results came than the API says that requests succeeded.
     pub(in crate::ops) lacking: bool,
-    price: Option<Price>,
+    /// The price of each of these files.
+    prices: Vec<Option<Price>>,
 }
 
 /// A job and those of its retries that have ended.
@@ -44,7 +47,7 @@ pub(in crate::ops) struct Family {
     pub(in crate::ops) unfinished: Vec<JobRecord>,
     /// Other retries of the first job of the line that have not ended, where that was asked for.
     pub(in crate::ops) others: Vec<JobRecord>,
-    /// Those that were made since and have ended.
+    /// Those that were made since, or had their results since, and have ended.
     pub(in crate::ops) elsewhere: Vec<Member>,
     /// Retries whose results could not be had, and why.
     unread: Vec<(Handle, Error)>,
@@ -98,23 +101,26 @@ impl Family {
         Ok(Retry::Ended(Box::new(Member::gather(app, job, number, monitor).await?)))
     }
 
-    /// Other retries of the same first job may be asking for the same keys, or have their answers since.
+    /// The first job and its other retries may be asking for the same keys, or have their answers since.
     pub(in crate::ops) async fn mind_others(&mut self, app: &App, root: &Handle, monitor: &dyn Monitor) -> Result<()> {
         let Some(job) = self.members.first().map(|member| member.job.clone()) else { return Ok(()) };
         let known: Vec<_> = self.members.iter().map(|member| &member.job).chain(&self.unfinished).collect();
         let known: Vec<_> = known.into_iter().map(|job| job.handle.clone()).collect();
-        let others = app.ledger()?.retries_of(root)?.into_iter().filter(is_wanted);
-        let others: Vec<_> = others.filter(|other| !known.contains(&other.handle)).collect();
+        let line = std::iter::once(app.ledger()?.job(root)?).chain(app.ledger()?.retries_of(root)?);
+        let others = line.filter(|other| is_wanted(other) && !known.contains(&other.handle));
         for (number, other) in (1..).zip(others) {
-            let is_since = other.created_at > job.created_at;
-            if !is_since && other.state().is_terminal() {
+            // What an earlier one had answered before is not asked for here.
+            let has_come_since = |at: Option<DateTime<Utc>>| at.is_none_or(|at| at > job.created_at);
+            let is_later = other.created_at > job.created_at;
+            let is_news = is_later || has_come_since(other.collected_at);
+            if !is_news && other.state().is_terminal() {
                 continue;
             }
             match Self::retry(app, other.clone(), number, monitor).await {
                 Ok(Retry::Unfinished(other)) => self.others.push(*other),
-                Ok(Retry::Ended(member)) => self.elsewhere.extend(is_since.then_some(*member)),
+                Ok(Retry::Ended(member)) => self.elsewhere.extend(is_news.then_some(*member)),
                 Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
-                Err(e) if is_since => self.unread.push((other.handle, e)),
+                Err(e) if is_later || other.state().is_terminal() => self.unread.push((other.handle, e)),
                 // As far as is known it goes on, and asks for its keys.
                 Err(_) => self.others.push(other),
             }
@@ -179,15 +185,15 @@ impl Family {
             let files = member.results.iter().map(AllowedPath::open).collect::<Result<Vec<_>>>()?;
             let mut index = ResultIndex::bounded(files, requests, Spill::beside(first), monitor)?;
             odd.extend(member.problems(&index.problems));
-            let price = member.price.clone();
+            let prices = member.prices.clone();
             if member.number == 0 {
-                generations.push(Generation::original(index, price));
+                generations.push(Generation::original(index, prices));
                 continue;
             }
             if let Some(keys) = &member.keys {
                 expect_all(&mut index, keys.open()?)?;
             }
-            generations.push(Generation::retry(member.number, index, price, member.keys.is_some()));
+            generations.push(Generation::retry(member.number, index, prices, member.keys.is_some()));
         }
         Ok((Merged::new(generations, checker), odd))
     }
@@ -207,12 +213,16 @@ impl Member {
     async fn gather(app: &App, job: JobRecord, number: u32, monitor: &dyn Monitor) -> Result<Self> {
         let collected = crate::ops::collect::collect(app, &job, monitor).await?;
         let keys = Some(Vault::open(app, &job.handle)?.keys()?).filter(AllowedPath::exists);
-        let day = job.submitted_at().unwrap_or(job.created_at).date_naive();
-        let price = app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned();
+        // What waited for room may have gone out when the price was another one.
+        let price_of = |part: &PartRecord| {
+            let day = part.submitted_at.unwrap_or(job.created_at).date_naive();
+            app.models().get(&job.model).and_then(|model| model.price_on(day)).cloned()
+        };
+        let prices = job.parts.iter().map(price_of).collect();
         // When it was collected is known only now.
         let job = app.ledger()?.job(&job.handle)?;
         crate::ops::tidy::tidy(app, &job).await;
-        Ok(Self { job, number, results: collected.paths, keys, lacking: collected.lacking, price })
+        Ok(Self { job, number, results: collected.paths, keys, lacking: collected.lacking, prices })
     }
 
     /// What is wrong with its result lines.
