@@ -173,9 +173,7 @@ fn a_file_the_api_would_not_take_is_an_error_unless_it_is_to_be_split() {
 fn a_line_of_many_megabytes_is_read_whole() {
     let long = GOOD.replace("hi", &"word".repeat(5_000_000));
     let found = check([long.as_str(), &line("b")].join("\n"));
-    assert_eq!((found.requests, found.errors, found.totals.longest_line_number), (2, 0, 1));
-    assert_eq!((found.totals.input_tokens, found.totals.longest_line), (5_000_001, long.len() as u64));
-    assert!(found.samples[0].len() < 3000);
+    assert_eq!((found.requests, found.errors, found.totals.input_tokens), (2, 0, 5_000_001));
 }
 
 #[test]

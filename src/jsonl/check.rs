@@ -39,8 +39,6 @@ pub struct LineFacts<'a> {
     pub input_tokens: u64,
     /// `maxOutputTokens`, where it is set.
     pub max_output_tokens: Option<u64>,
-    /// Bytes of media inside the line, decoded.
-    pub inline_bytes: u64,
     /// Tokens of the media inside, as far as they could be measured.
     pub media: MediaTokens,
     /// Media inside that could not be measured, and cached content.

@@ -71,8 +71,6 @@ pub struct Validation {
     pub duplicates: Duplicates,
     /// What the requests add up to.
     pub totals: Totals,
-    /// The first request lines, clipped.
-    pub samples: Vec<String>,
 }
 
 impl Validation {
@@ -211,7 +209,6 @@ impl<'c, 'k> Check<'c, 'k> {
             findings: total.findings.into_first(),
             duplicates,
             totals: total.totals,
-            samples: total.samples,
         })
     }
 }

@@ -1,8 +1,6 @@
 //! How each row is named, when its request is built and when its answer is joined to it.
 
-use std::fmt;
 use std::fmt::Write;
-use std::str::FromStr;
 
 use super::row::{Row, RowProblem, Slot, listed};
 use super::template::{Template, render_column};
@@ -11,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest key, in bytes.
 const LONGEST_KEY: usize = 1024;
 
-/// What the key of a row is made of. Written to text and read back, it makes the same keys.
+/// What the key of a row is made of.
 #[derive(Debug, Clone)]
 pub enum KeyRule {
     /// The text of a column.
@@ -86,30 +84,6 @@ fn fault(key: &str) -> Option<String> {
         Some("holds a line break or another control character".to_owned())
     } else {
         None
-    }
-}
-
-impl fmt::Display for KeyRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Column(slot) => write!(f, "column:{}", slot.name()),
-            Self::Template(template) => write!(f, "template:{}", template.text()),
-            Self::RowNumber { prefix } => write!(f, "number:{prefix}"),
-        }
-    }
-}
-
-impl FromStr for KeyRule {
-    type Err = Error;
-
-    /// Reads what `to_string` wrote.
-    fn from_str(text: &str) -> Result<Self> {
-        match text.split_once(':') {
-            Some(("column", name)) => Ok(Self::Column(Slot::new(name))),
-            Some(("template", template)) => Ok(Self::Template(Template::compile(template)?)),
-            Some(("number", prefix)) => Ok(Self::RowNumber { prefix: prefix.to_owned() }),
-            _ => Err(Error::internal("reading how keys are made", format!("{text:?} is no such rule"))),
-        }
     }
 }
 

@@ -52,7 +52,6 @@ fn a_full_request_in_mixed_spellings_is_read_without_errors_and_its_facts_are_to
         kind: Some(Kind::Generate),
         input_tokens: 5 + 1 + 2,
         max_output_tokens: Some(256),
-        inline_bytes: 6,
         media: MediaTokens::default(),
         unmeasured: 1,
         has_file_data: true,

@@ -174,7 +174,6 @@ impl<'a> Value<'_, '_, 'a> {
     }
 
     fn media(self, base64: &str) {
-        self.walk.facts.inline_bytes += base64.len() as u64 / 4 * 3;
         match media::measure(base64) {
             Some(medium) => self.walk.media.push(medium),
             None => self.walk.facts.unmeasured += u64::from(!base64.is_empty()),

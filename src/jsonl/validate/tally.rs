@@ -8,9 +8,6 @@ use crate::jsonl::finding::{Finding, Findings, Severity};
 use crate::jsonl::keys;
 use crate::jsonl::lines::{Line, Lines};
 
-const SAMPLES: usize = 2;
-const SAMPLE_BYTES: usize = 2000;
-
 /// What the requests of a file add up to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -28,14 +25,8 @@ pub struct Totals {
     pub with_max_output_tokens: u64,
     /// Answers asked for: `candidateCount`, or one, a request.
     pub candidates: u64,
-    /// Bytes of media inside the lines, decoded.
-    pub inline_bytes: u64,
-    /// Requests with media inside.
-    pub with_inline_media: u64,
     /// Tokens of the media inside, as far as they could be measured.
     pub media: MediaTokens,
-    /// Requests that refer to files kept elsewhere.
-    pub with_file_data: u64,
     /// Requests with media that could not be measured, with files kept elsewhere or cached content.
     pub unmeasured: u64,
     /// Requests that may use a search tool, which is billed apart.
@@ -46,10 +37,6 @@ pub struct Totals {
     pub wants_images: u64,
     /// Requests that ask for speech.
     pub wants_audio: u64,
-    /// The length of the longest line, in bytes.
-    pub longest_line: u64,
-    /// Which line that is.
-    pub longest_line_number: u64,
 }
 
 /// What was found in consecutive lines, numbered from 1 on.
@@ -58,7 +45,6 @@ pub(super) struct Tally {
     pub(super) requests: u64,
     pub(super) findings: Findings,
     pub(super) totals: Totals,
-    pub(super) samples: Vec<String>,
     /// The first line of each kind: generate, embed.
     pub(super) first_of: [Option<u64>; 2],
     /// The hash of each key, and its line.
@@ -76,7 +62,6 @@ impl Tally {
             requests: 0,
             findings: Findings::new(keep_findings),
             totals: Totals::default(),
-            samples: Vec::new(),
             first_of: [None; 2],
             hashes: Vec::new(),
             keys: Vec::new(),
@@ -110,9 +95,7 @@ impl Tally {
         }
         self.blank += later.blank;
         self.findings.append(later.findings, self.lines);
-        self.totals.add(&later.totals, self.lines);
-        let room = SAMPLES.saturating_sub(self.samples.len());
-        self.samples.extend(later.samples.into_iter().take(room));
+        self.totals.add(&later.totals);
         for (first, later) in self.first_of.iter_mut().zip(later.first_of) {
             *first = first.or(later.map(|line| line + self.lines));
         }
@@ -123,15 +106,11 @@ impl Tally {
     fn take(&mut self, line: &Line<'_>, facts: &LineFacts<'_>, with_keys: bool) {
         self.requests += 1;
         self.totals.count(facts);
-        self.totals.measure(line);
         let [generate, embed] = &mut self.first_of;
         match facts.kind {
             Some(Kind::Generate) => _ = generate.get_or_insert(line.number),
             Some(Kind::Embed) => _ = embed.get_or_insert(line.number),
             None => {}
-        }
-        if self.samples.len() < SAMPLES {
-            self.samples.push(clipped(line.bytes));
         }
         if let Some(key) = &facts.key {
             self.hashes.push((keys::hash(key.as_bytes()), line.number));
@@ -167,30 +146,18 @@ impl Totals {
             max_output_tokens: max_output.unwrap_or(0),
             with_max_output_tokens: u64::from(max_output.is_some()),
             candidates,
-            inline_bytes: facts.inline_bytes,
-            with_inline_media: u64::from(facts.inline_bytes > 0),
             media: facts.media,
-            with_file_data: u64::from(facts.has_file_data),
             unmeasured: u64::from(facts.has_file_data || facts.unmeasured > 0),
             grounded: u64::from(facts.grounded),
             without_modalities: u64::from(!facts.names_modalities),
             wants_images: u64::from(facts.wants_images),
             wants_audio: u64::from(facts.wants_audio),
-            longest_line: 0,
-            longest_line_number: 0,
         };
-        self.add(&one, 0);
+        self.add(&one);
     }
 
-    fn measure(&mut self, line: &Line<'_>) {
-        let length = line.bytes.len() as u64;
-        if length > self.longest_line {
-            (self.longest_line, self.longest_line_number) = (length, line.number);
-        }
-    }
-
-    /// Adds those of later lines, whose numbers start after `line`. A file can claim any number: no overflow.
-    fn add(&mut self, later: &Self, line: u64) {
+    /// A file can claim any number: no overflow.
+    fn add(&mut self, later: &Self) {
         for (sum, more) in [
             (&mut self.generate, later.generate),
             (&mut self.embed, later.embed),
@@ -198,9 +165,6 @@ impl Totals {
             (&mut self.max_output_tokens, later.max_output_tokens),
             (&mut self.with_max_output_tokens, later.with_max_output_tokens),
             (&mut self.candidates, later.candidates),
-            (&mut self.inline_bytes, later.inline_bytes),
-            (&mut self.with_inline_media, later.with_inline_media),
-            (&mut self.with_file_data, later.with_file_data),
             (&mut self.unmeasured, later.unmeasured),
             (&mut self.grounded, later.grounded),
             (&mut self.without_modalities, later.without_modalities),
@@ -211,20 +175,5 @@ impl Totals {
         }
         self.media += later.media;
         self.largest_input_tokens = self.largest_input_tokens.max(later.largest_input_tokens);
-        if later.longest_line > self.longest_line {
-            self.longest_line = later.longest_line;
-            self.longest_line_number = later.longest_line_number + line;
-        }
-    }
-}
-
-/// The start of a line, for showing.
-fn clipped(line: &[u8]) -> String {
-    match line.get(..SAMPLE_BYTES) {
-        Some(start) if line.len() > SAMPLE_BYTES => {
-            // Cutting inside a character leaves one replacement character at the end.
-            format!("{}…", String::from_utf8_lossy(start).trim_end_matches('\u{FFFD}'))
-        }
-        _ => String::from_utf8_lossy(line).into_owned(),
     }
 }
