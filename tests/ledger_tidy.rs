@@ -346,3 +346,13 @@ fn a_job_that_was_cancelled_before_it_was_sent_pins_nothing() {
     let shown = world.reply(&["prune", "--older-than", "30"]);
     assert_eq!(shown["jobs"].as_array().unwrap().len(), 2, "{shown}");
 }
+
+#[test]
+fn a_job_whose_files_are_gone_is_forgotten_all_the_same() {
+    let (world, job) = world();
+    world.results(&[&job, "--output", "out.jsonl"]);
+    age(&world.path("home").join("ledger.sqlite3"), 31);
+    fs::remove_dir_all(world.path("home/jobs").join(&job)).unwrap();
+    let pruned = world.reply(&["prune", "--older-than", "30", "--yes"]);
+    assert_eq!((&pruned["jobs"][0]["job"], &pruned["bytes"]), (&json!(job), &json!(0)), "{pruned}");
+}

@@ -464,6 +464,7 @@ fn a_part_that_is_gone_keeps_no_other_from_being_waited_for() {
     let waited = world.run(&["status", handle(&created), "--wait", "--timeout", "60", "--json"]);
     let job = &waited.json()["jobs"][0];
     assert_eq!((waited.code, &job["done"], &job["requests"]), (3, &3.into(), &5.into()), "{waited:?}");
+    assert_eq!(job["percent"], 60.0, "{job}");
     assert!(job["evidence"].as_str().unwrap().contains("cannot be looked at"), "{job}");
     let retried = others_answers_are_there(&world, handle(&created));
     assert_eq!((&retried["requests"], &retried["submission"]), (&2.into(), &"created".into()), "{retried}");

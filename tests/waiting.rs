@@ -108,6 +108,7 @@ fn own_progress_and_what_is_usual_make_the_time_left_and_parts_that_wait_count()
     let seen = status(&world, &running);
     assert_eq!((&seen["state"], &seen["done"]), (&json!("JOB_STATE_RUNNING"), &json!(10)));
     assert!((195..=215).contains(&seen["eta_s"].as_i64().unwrap()), "as long again, for all it knows: {seen}");
+    assert!((2.7..=3.0).contains(&seen["per_minute"].as_f64().unwrap()), "ten in three minutes and a half: {seen}");
     for _ in 0..3 {
         succeeded(&world, &job(&world, &prompts, &[]), 300);
     }
