@@ -327,40 +327,59 @@ fn dearer(world: &World) {
     world.write("models.json", &table.to_string());
 }
 
-/// A world with a job that waits since yesterday, for which this much was allowed, and its high estimate then.
-fn waiting_since_yesterday(prompts: &[&str], more: &[&str]) -> (World, f64) {
-    let world = world(prompts);
-    let high = high(&world, "a.jsonl");
+/// A job that waits since yesterday in this world, for which at most so many times its high estimate of then was allowed:
+/// that estimate.
+fn waits_since_yesterday(world: &World, cap: Option<f64>, more: &[&str]) -> f64 {
+    let high = high(world, "a.jsonl");
     world.simulator.faults().next(Call::CreateBatch, Fault::Status { code: 429, body: ErrorBody::HelpOnly });
-    let created = under(&world, high * 1.5, &[&["create", "a.jsonl"], more].concat());
+    let cap = cap.map(|times| format!("--max-cost-usd={}", high * times));
+    let cap: Vec<_> = cap.iter().map(String::as_str).collect();
+    let created = under(world, high * 2.5, &[&["create", "a.jsonl"], more, &cap].concat());
     assert_eq!(created["submission"], "queued", "{created}");
-    ledger::time_passes(&world, Duration::from_secs(25 * 3600));
-    dearer(&world);
-    (world, high)
+    ledger::time_passes(world, Duration::from_secs(25 * 3600));
+    dearer(world);
+    high
 }
 
 #[test]
 fn a_cap_holds_for_what_waited_until_it_became_dearer() {
-    let cap = high(&world(&["one"]), "a.jsonl") * 1.5;
-    let (world, high) = waiting_since_yesterday(&["one"], &["--max-cost-usd", &cap.to_string()]);
+    let error = |world: &World| {
+        let held = world.run(&["status", "a", "--json"]).json()["jobs"][0].clone();
+        assert_eq!(held["verdict"], "refused", "{held}");
+        held["error"].as_str().unwrap().to_owned()
+    };
+    let create = ["--models", "models.json", "create", "a.jsonl"];
+    let world = world(&["one"]);
+    let high = waits_since_yesterday(&world, Some(1.5), &[]);
     world.run(&["--models", "models.json", "run"]);
     assert_eq!(world.jobs_at_the_api(), 0, "it costs twice as much by now");
-    let held = world.run(&["status", "a", "--json"]).json()["jobs"][0].clone();
-    assert_eq!(held["verdict"], "refused", "{held}");
-    assert!(held["error"].as_str().unwrap().contains("prices rose while it waited"), "{held}");
-    let create = ["--models", "models.json", "create", "a.jsonl", "--max-cost-usd"];
-    assert_eq!(world.refusal(&[&create[..], &[&cap.to_string()]].concat())["kind"], "budget");
-    let allowed = world.reply(&[&create[..], &[&(high * 2.1).to_string()]].concat());
+    assert!(error(&world).contains("prices rose while it waited"), "{}", error(&world));
+    let capped = |times: f64| format!("--max-cost-usd={}", high * times);
+    assert_eq!(world.refusal(&[&create[..], &[&capped(1.5)]].concat())["kind"], "budget");
+    let allowed = world.reply(&[&create[..], &[&capped(2.1)]].concat());
     assert_eq!((&allowed["submission"], world.jobs_at_the_api()), (&"created".into(), 1), "{allowed}");
-    // Below the cap it goes out, however dear it became.
-    let (world, high) = waiting_since_yesterday(&["one"], &["--max-cost-usd", &(cap * 2.0).to_string()]);
+    // All parts are looked at, not one after the other; without a cap they all go out.
+    let world = World::new();
+    let prompts = ["--prompt", "one", "--prompt", "two", "--prompt", "six"];
+    world.reply(&[&["build", "--output", "a.jsonl"][..], &prompts].concat());
+    let cut = ["--max-part-requests", "1"];
+    waits_since_yesterday(&world, Some(1.5), &cut);
     world.run(&["--models", "models.json", "run"]);
-    assert_eq!(world.jobs_at_the_api(), 1, "{high}");
+    assert_eq!(world.jobs_at_the_api(), 0);
+    assert!(error(&world).contains("all of it is up to"), "{}", error(&world));
+    world.reply(&[&create[..], &cut].concat());
+    assert_eq!(world.jobs_at_the_api(), 3);
+    // Below the cap it goes out, however dear it became.
+    let world = self::world(&["one"]);
+    waits_since_yesterday(&world, Some(3.0), &[]);
+    world.run(&["--models", "models.json", "run"]);
+    assert_eq!(world.jobs_at_the_api(), 1);
 }
 
 #[test]
 fn what_waited_until_it_became_dearer_counts_at_the_new_price() {
-    let (world, high) = waiting_since_yesterday(&["one", "two"], &[]);
+    let world = world(&["one", "two"]);
+    let high = waits_since_yesterday(&world, None, &[]);
     created(&world, 10.0 * high, "b.jsonl");
     assert_eq!(world.jobs_at_the_api(), 1);
     let run = |budget: f64| under(&world, budget, &["--models", "models.json", "run"]);

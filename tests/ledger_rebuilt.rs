@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
+use support::ledger::open;
 use support::program::Server;
 use support::world::World;
 
@@ -223,6 +224,11 @@ fn a_job_that_was_asked_for_again_before_its_answers_were_found_is_not_sent() {
     let rebuilt = world.run(&["status"]);
     assert!(rebuilt.stderr.contains("1 more job by the answers"), "{rebuilt:?}");
     all_is_known(&world, &jobs);
+    // Its answers do not tell the model, the call that made it does.
+    assert_eq!(
+        world.reply(&["retry", &jobs[2], "--outcome", "answered"])["estimate"]["model"],
+        "gemini-3-flash-preview"
+    );
 }
 
 #[test]
@@ -290,6 +296,8 @@ fn a_part_that_is_known_by_its_answers_alone_is_not_paid_again() {
     assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 3);
     let results = world.results(&[job, "--output", "again.jsonl"]);
     assert_eq!(results["outcomes"], json!({"answered": 3}), "{results}");
+    let whole = "SELECT count(*) FROM jobs WHERE collected_at IS NOT NULL AND deleted_at IS NULL";
+    assert_eq!(open(&world).query_row(whole, [], |row| row.get::<_, i64>(0)).unwrap(), 1, "nothing of it is lacking");
 }
 
 #[test]
@@ -303,10 +311,11 @@ fn a_daily_budget_lets_nothing_new_out_before_it_is_known_what_was_sent_today() 
         serde_json::from_slice::<Value>(&command.output().unwrap().stdout).unwrap()
     };
     let down = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
-    world.simulator.faults().next(Call::ListBatches, down);
+    world.simulator.faults().always(Call::ListBatches, down);
     let refused = create("new.jsonl")["error"].clone();
     assert_eq!(refused["kind"], "budget", "{refused}");
-    assert!(refused["cause"].as_str().unwrap().contains("not all known again"), "{refused}");
+    assert!(refused["cause"].as_str().unwrap().contains("cannot be looked up"), "{refused}");
+    world.simulator.faults().clear();
     assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 0);
     // The next one looks first: those of today count, at a price that nobody knows.
     let refused = create("new.jsonl")["error"].clone();

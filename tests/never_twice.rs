@@ -174,7 +174,8 @@ fn a_create_of_unknown_outcome_is_repeated_only_after_it_settled() {
         "one start and one chunk: the upload was used again"
     );
     let history = world.reply(&["history", "r", "--all"]);
-    let count = |name: &str| history["events"].as_array().unwrap().iter().filter(|event| event["event"] == name).count();
+    let count =
+        |name: &str| history["events"].as_array().unwrap().iter().filter(|event| event["event"] == name).count();
     assert_eq!((count("unclear"), count("absent"), count("created")), (1, 1, 1), "{history}");
     all_is_well(&world);
 }

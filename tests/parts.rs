@@ -593,11 +593,10 @@ fn as_many_parts_cut_in_other_places_ask_no_request_twice() {
 fn a_job_that_is_cancelled_while_its_create_is_under_way_is_stopped_when_it_arrives() {
     let slow = || World::with(|options| options.pace = Pace::realistic());
     let hidden = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
-    let cancelled = |world: &World| {
-        assert_eq!(world.simulator.log().calls(Call::CancelBatch), 1);
+    let cancelled = |world: &World, calls: u64| {
         let status = world.run(&["status", "r", "--wait", "--timeout", "20", "--json"]).json();
         assert_eq!(status["jobs"][0]["state"], "JOB_STATE_CANCELLED", "{status}");
-        assert_eq!(world.jobs_at_the_api(), 1);
+        assert_eq!((world.jobs_at_the_api(), world.simulator.log().calls(Call::CancelBatch)), (1, calls));
     };
     // The call that makes it is still there.
     let world = slow();
@@ -613,7 +612,7 @@ fn a_job_that_is_cancelled_while_its_create_is_under_way_is_stopped_when_it_arri
     assert_eq!(world.refusal(&["cancel", "r"])["kind"], "unclear_outcome");
     world.simulator.faults().clear();
     create.wait_with_output().unwrap();
-    cancelled(&world);
+    cancelled(&world, 1);
     // Its answer was lost, and a look finds it.
     let world = slow();
     world.write("r.jsonl", &requests(2, "one of two"));
@@ -624,6 +623,10 @@ fn a_job_that_is_cancelled_while_its_create_is_under_way_is_stopped_when_it_arri
     world.run(&["cancel", "r"]);
     world.simulator.faults().clear();
     assert_eq!(world.simulator.log().calls(Call::CancelBatch), 0, "nobody knew that it was there");
+    // What cannot be stopped at once is stopped later.
+    world.simulator.faults().next(Call::CancelBatch, hidden);
     world.run(&["status", "r"]);
-    cancelled(&world);
+    assert_eq!(world.simulator.log().calls(Call::CancelBatch), 1);
+    age(&world, world.run(&["list", "--local", "--json"]).json()["jobs"][0]["job"].as_str().unwrap(), 120);
+    cancelled(&world, 2);
 }

@@ -132,3 +132,21 @@ fn addresses_to_be_notified_go_along_however_late_a_job_is_sent() {
     let batch = std::fs::read_dir(batches).unwrap().next().unwrap().unwrap().path().join("batch.json");
     assert!(world.read(batch.to_str().unwrap()).contains(address));
 }
+
+#[test]
+fn what_waits_is_not_sent_to_a_model_that_is_off_by_then() {
+    let world = world(1);
+    let full = Fault::Status { code: 429, body: ErrorBody::Google { retry_after: Some(Duration::from_secs(1)) } };
+    world.simulator.faults().nth(Call::CreateBatch, 1, full);
+    let job = create(&world, "0.jsonl", &[])["job"].as_str().unwrap().to_owned();
+    let mut table: Value = serde_json::from_str(include_str!("../src/job/models.json")).unwrap();
+    let mut models = table["models"].as_array_mut().unwrap().iter_mut();
+    models.find(|model| model["name"] == "gemini-embedding-001").unwrap()["shutdown"] = json!("2026-01-01");
+    world.write("models.json", &table.to_string());
+    std::thread::sleep(Duration::from_millis(1100));
+    world.run(&["--models", "models.json", "run"]);
+    assert_eq!(world.jobs_at_the_api(), 0);
+    let told = world.run(&["status", &job, "--json"]).json()["jobs"][0].clone();
+    assert_eq!(told["verdict"], "refused", "{told}");
+    assert!(told["error"].as_str().unwrap().contains("choosing the model gemini-embedding-001"), "{told}");
+}

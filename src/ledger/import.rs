@@ -51,6 +51,9 @@ pub struct KeptPart {
     pub lines: i64,
 }
 
+/// The model of a job of which only answers are left.
+pub(super) const UNKNOWN_MODEL: &str = "unknown";
+
 impl Ledger {
     /// Records batches found at the API, in one transaction. Those that are known already, or whose handle stands for
     /// another batch, are left alone. `owner` is whose they are at the API. How many were recorded.
@@ -64,7 +67,7 @@ impl Ledger {
         })
     }
 
-    /// Records jobs that are neither known as sent nor at the API any more, but have answers here. How many were recorded.
+    /// Records jobs, or parts of jobs, that are not known as sent and have answers here. Of how many jobs some were recorded.
     pub fn import_kept(&self, kept: &[Kept]) -> Result<i64> {
         self.write("recording jobs by their answers", |tx| {
             let mut recorded = 0;
@@ -107,12 +110,11 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
     let handle = match job_with_hash(tx, &job.handle)? {
         Some(handle) => handle,
         None => {
-            add_job(tx, &job.handle, job.handle.as_str(), "unknown", Kind::Generate, Utc::now(), None)?;
+            add_job(tx, &job.handle, job.handle.as_str(), UNKNOWN_MODEL, Kind::Generate, Utc::now(), None)?;
             job.handle.clone()
         }
     };
     let now = text(Utc::now());
-    let all_there = job.parts.iter().map(|part| part.lines).sum::<i64>() >= job.requests;
     let mut is_news = false;
     for kept in &job.parts {
         let part = PartId { handle: &handle, number: kept.number };
@@ -121,6 +123,8 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
             Part::Unsent => {}
             Part::Missing => add_part(tx, part, kept.of, if kept.of == 1 { job.requests } else { kept.lines })?,
         }
+        // How many requests one of several parts had is not known: more than is here cannot be had.
+        let all_there = kept.of > 1 || kept.lines >= job.requests;
         // Its answers came from the API, so it was there, and is to be paid for no second time.
         tx.execute(
             "UPDATE parts SET step = 'created', step_at = ?3, state = ?4, \
@@ -135,8 +139,9 @@ fn keep_one(tx: &Transaction<'_>, job: &Kept) -> rusqlite::Result<bool> {
     tx.execute(
         "UPDATE jobs SET origin = 'adopted', deleted_at = CASE WHEN EXISTS (SELECT 1 FROM parts WHERE parts.handle = ?1 \
          AND remote_name IS NOT NULL) THEN deleted_at ELSE coalesce(deleted_at, ?2) END, \
-         collected_at = CASE WHEN ?3 THEN coalesce(collected_at, ?2) END WHERE handle = ?1",
-        params![handle.as_str(), now, all_there],
+         collected_at = CASE WHEN (SELECT count(collected_at) = max(parts_in_all) FROM parts WHERE parts.handle = ?1) \
+         THEN coalesce(collected_at, ?2) END WHERE handle = ?1",
+        params![handle.as_str(), now],
     )?;
     super::jobs::bring_state_up_to_date(tx, &handle)?;
     super::events::append(tx, Some(&handle), "adopted", "by its answers on this machine")?;

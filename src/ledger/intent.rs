@@ -4,6 +4,7 @@ use chrono::Utc;
 use rusqlite::{Transaction, params};
 
 use super::events::append;
+use super::import::UNKNOWN_MODEL;
 use super::jobs::{bring_state_up_to_date, by_handle, exactly, first};
 use super::lease::{LEASE, name_of_job};
 use super::moment::text;
@@ -80,8 +81,9 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
         return Ok(Intended::CutOtherwise(known.clone()));
     }
     let added: Vec<_> = job.parts.iter().filter(|part| cut_anew || (same_cut && is_new(part))).collect();
-    fill_in(tx, job, &known.handle)?;
     if added.is_empty() && !is_open {
+        fill_in(tx, job, &known.handle)?;
+        tx.execute("UPDATE jobs SET cancelled = 0 WHERE handle = ?1 AND cancelled", [known.handle.as_str()])?;
         return Ok(Intended::Known(exactly(tx, &known.handle)?));
     }
     // What was given up before is wanted again: it has to fit as if it were new.
@@ -92,6 +94,7 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
             return Ok(Intended::OverBudget(over));
         }
     }
+    fill_in(tx, job, &known.handle)?;
     if cut_anew {
         tx.execute("DELETE FROM parts WHERE handle = ?1", [known.handle.as_str()])?;
         append(tx, Some(&known.handle), "cut anew", &what_is_intended(job))?;
@@ -115,7 +118,7 @@ fn complete(tx: &Transaction<'_>, job: &NewJob, known: &JobRecord, budget: Optio
         "UPDATE jobs SET input_path = ?2, input_sha256 = ?3, input_modified = ?4, held = 0, cancelled = 0, \
          requests = (SELECT sum(requests) FROM parts WHERE parts.handle = ?1), \
          build = coalesce(CASE WHEN ?5 THEN build END, ?7, (SELECT builds.origin FROM builds WHERE sha256 = ?3), build), \
-         cap_usd = coalesce(?6, cap_usd) WHERE handle = ?1",
+         cap_usd = CASE WHEN held THEN ?6 ELSE coalesce(?6, cap_usd) END, deleted_at = NULL WHERE handle = ?1",
         // What was sent stays what it was made of.
         params![
             known.handle.as_str(),
@@ -138,7 +141,8 @@ fn fill_in(tx: &Transaction<'_>, job: &NewJob, known: &Handle) -> rusqlite::Resu
         "UPDATE jobs SET input_path = coalesce(input_path, ?2), input_sha256 = coalesce(input_sha256, ?3), \
          input_modified = CASE WHEN input_sha256 IS NULL THEN ?4 ELSE input_modified END, \
          retry_of = coalesce(retry_of, ?5), \
-         build = coalesce(build, ?6, (SELECT builds.origin FROM builds WHERE sha256 = ?3)) \
+         build = coalesce(build, ?6, (SELECT builds.origin FROM builds WHERE sha256 = ?3)), \
+         kind = CASE WHEN model = ?9 THEN ?8 ELSE kind END, model = CASE WHEN model = ?9 THEN ?7 ELSE model END \
          WHERE handle = ?1 AND origin = 'adopted'",
         params![
             known.as_str(),
@@ -146,7 +150,10 @@ fn fill_in(tx: &Transaction<'_>, job: &NewJob, known: &Handle) -> rusqlite::Resu
             job.input_sha256,
             job.input_modified.map(text),
             job.retry_of.as_ref().map(Handle::as_str),
-            job.build
+            job.build,
+            job.model,
+            job.kind.as_str(),
+            UNKNOWN_MODEL
         ],
     )?;
     Ok(())

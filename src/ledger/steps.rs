@@ -130,8 +130,8 @@ impl Ledger {
         })
     }
 
-    /// The API said clearly to the holder of the lease that it did not create the batch: it may be tried again, and
-    /// nothing was spent.
+    /// The API said clearly to the holder of the lease that it did not create the batch, or it was not asked to: it may be
+    /// tried again, and nothing was spent.
     pub fn refused(&self, part: PartId<'_>, holder: Holder<'_>, why: &str) -> Result<Turn> {
         self.not_sent(part, holder, "refused", Some(why))
     }
@@ -146,7 +146,7 @@ impl Ledger {
     fn not_sent(&self, part: PartId<'_>, holder: Holder<'_>, event: &str, why: Option<&str>) -> Result<Turn> {
         self.write("recording that nothing was created", |tx| {
             let sql = format!(
-                "UPDATE parts SET step = 'uploaded', step_at = ?5, sent_at = NULL, error = coalesce(?6, error) \
+                "UPDATE parts SET step = CASE WHEN remote_file IS NULL THEN 'intended' ELSE 'uploaded' END, step_at = ?5, sent_at = NULL, error = coalesce(?6, error) \
                  WHERE handle = ?1 AND part = ?4 AND step <> 'created' AND {MINE}"
             );
             let Holder { lease, owner } = holder;

@@ -160,8 +160,8 @@ impl fmt::Display for CreateReply {
 pub async fn create(app: &App, args: CreateArgs, monitor: &dyn Monitor) -> Result<CreateReply> {
     if !args.dry_run {
         app.allow_changes("submitting a batch job")?;
-        super::rebuild::if_incomplete(app, monitor).await;
     }
+    super::rebuild::if_incomplete(app, monitor).await;
     refuse_open_webhooks(app, &args.webhook_urls)?;
     if args.sample.is_some() && args.requests.is_some() {
         return Err(Error::new(ErrorKind::InvalidArgument, "choosing a sample", "a sample is taken of a file")

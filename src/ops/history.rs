@@ -132,7 +132,7 @@ fn words(event: &Event) -> String {
         "unclear" => "whether it was created is not known: it is looked up, not repeated".to_owned(),
         "absent" => "it is certainly not at the API: it may be sent again".to_owned(),
         "created" => format!("created at the API as {detail}; from here on it costs"),
-        "refused" => format!("create refused, nothing is spent: {detail}"),
+        "refused" => format!("refused, nothing is spent: {detail}"),
         "waiting" => format!("waits to be sent: {detail}"),
         "held" => format!("not to be sent any more: {detail}"),
         "released" => format!("to be sent after all: {detail}"),
@@ -184,7 +184,7 @@ mod tests {
     fn events_are_told_in_plain_words_and_unknown_ones_by_their_own() {
         for (word, detail, told) in [
             ("state", "JOB_STATE_RUNNING", "now JOB_STATE_RUNNING"),
-            ("refused", "429:\ntoo many", "create refused, nothing is spent: 429: too many"),
+            ("refused", "429:\ntoo many", "refused, nothing is spent: 429: too many"),
             ("created", "part 2: batches/a", "part 2: created at the API as batches/a; from here on it costs"),
             ("creating", "part 12", "part 12: create sent"),
             ("released", "", "to be sent after all"),

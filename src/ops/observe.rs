@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::lookup::{self, Known};
-use super::stop::stop_if_cancelled;
+use super::stop::{stop_if_cancelled, stop_part_if_cancelled};
 use super::trouble::{may_pass, retry_after};
 use super::{App, gone};
 use crate::error::{Error, Result};
@@ -120,7 +120,9 @@ async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
     let gemini = app.gemini().await?;
     let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
     let settled = settled_state(&remote).or_else(|| given_up(&remote, part.at_the_api(app.now())));
-    note(app, job.part_id(part), &remote, settled)
+    note(app, job.part_id(part), &remote, settled)?;
+    stop_part_if_cancelled(app, job.part_id(part)).await;
+    Ok(())
 }
 
 /// Since it was submitted, or since its create was sent.

@@ -35,6 +35,10 @@ pub async fn advance(app: &App, monitor: &dyn Monitor) -> Result<usize> {
         return Ok(0);
     }
     app.gemini().await?;
+    if app.config().daily_budget_usd.is_some() && app.ledger()?.is_incomplete() {
+        // It is not known what was sent today: that is looked up by the verbs.
+        return Ok(0);
+    }
     let mut sent = 0;
     let mut full = BTreeSet::new();
     let jobs = to_be_sent(app)?;

@@ -153,7 +153,7 @@ fn warnings(
     }
     if let Some((left_out, root)) = &chosen.elsewhere {
         warnings.push(format!(
-            "{} left out: answered since by other retries of {root}; get_results {{\"job\": \"{root}\"}} has all answers",
+            "{} left out: answered since by {root} or other retries of it; get_results {{\"job\": \"{root}\"}} has all answers",
             counted(*left_out, "request")
         ));
     }

@@ -64,6 +64,7 @@ pub(super) async fn send(
     if let Some(wait) = wait_for_room(app, &step.owner, job, &step.part)? {
         return step.waits(wait);
     }
+    step.is_still_wanted()?;
     let earlier = step.part.remote_file.clone();
     let remote_file = step.uploaded_file().await?;
     match step.create(&remote_file).await {
@@ -175,11 +176,9 @@ impl Sending<'_> {
             priority: self.job.priority,
             webhook_uris: &self.job.webhook_urls,
         };
-        super::model::availability(self.app, &self.job.model)?;
-        let usd = self.at_the_price_of_today()?;
         let budget = self.app.config().daily_budget_usd;
         match ledger.creating(self.id(), self.lease.holder(), budget)? {
-            Turn::OverBudget => return self.tomorrow(usd, budget.unwrap_or_default()),
+            Turn::OverBudget => return self.tomorrow(budget.unwrap_or_default()),
             turn => self.mine(turn)?,
         }
         match gemini.create_batch(&self.job.model, self.job.kind, batch).await {
@@ -192,20 +191,33 @@ impl Sending<'_> {
         }
     }
 
-    /// What the part may cost. What waited may be dearer by now than when it was asked for: up to what was allowed then.
-    fn at_the_price_of_today(&self) -> Result<Option<f64>> {
-        let (priced, today) = (self.part.priced_on.unwrap_or(self.job.created_at.date_naive()), self.app.today());
-        let dearer = self.app.models().get(&self.job.model).and_then(|model| model.dearer(today, priced));
-        let (Some(times), Some(usd)) = (dearer, self.part.high_usd) else { return Ok(self.part.high_usd) };
-        let ledger = self.app.ledger()?;
-        ledger.reprice(self.id(), usd * times, today)?;
-        let job = ledger.job(&self.job.handle)?;
+    /// What waited may be dearer by now than when it was asked for, and its model be gone: it goes out up to what was allowed
+    /// then.
+    fn is_still_wanted(&self) -> Result<()> {
+        if let Err(e) = super::model::availability(self.app, &self.job.model) {
+            return Err(self.not_to_be_sent(e)?);
+        }
+        self.at_the_price_of_today()?;
+        let job = self.app.ledger()?.job(&self.job.handle)?;
         match (job.cap_usd, job.high_usd()) {
             (Some(cap), Some(high)) if high > cap + ROUNDING => {
                 Err(self.not_to_be_sent(self.too_dear(Cost::Usd(high), Cost::Usd(cap)))?)
             }
-            _ => Ok(Some(usd * times)),
+            _ => Ok(()),
         }
+    }
+
+    /// Prices what is not sent of the job.
+    fn at_the_price_of_today(&self) -> Result<()> {
+        let (ledger, today) = (self.app.ledger()?, self.app.today());
+        let Some(model) = self.app.models().get(&self.job.model) else { return Ok(()) };
+        for part in self.job.parts.iter().filter(|part| part.is_unsent()) {
+            let priced = part.priced_on.unwrap_or(self.job.created_at.date_naive());
+            if let (Some(times), Some(usd)) = (model.dearer(today, priced), part.high_usd) {
+                ledger.reprice(self.job.part_id(part), usd * times, today)?;
+            }
+        }
+        Ok(())
     }
 
     fn too_dear(&self, high: Cost, cap: Cost) -> Error {
@@ -219,12 +231,15 @@ impl Sending<'_> {
     }
 
     /// The budget of the day is used up. What does not fit into that of any day would wait for ever.
-    fn tomorrow(&self, usd: Option<f64>, budget: f64) -> Result<Sent> {
+    fn tomorrow(&self, budget: f64) -> Result<Sent> {
+        let usd = part_of(&self.app.ledger()?.job(&self.job.handle)?, self.part.number)?.high_usd;
         if usd.is_some_and(|usd| usd <= budget + ROUNDING) {
             return self.waits(tomorrow(self.app));
         }
-        let price = usd.map_or("an unknown price".to_owned(), |usd| Cost::Usd(usd).beside(Cost::Usd(budget)));
-        let cause = format!("it may cost {price}, and the daily budget is {}", Cost::Usd(budget));
+        let budget = Cost::Usd(budget);
+        let price = usd
+            .map_or("its price is unknown".to_owned(), |usd| format!("it may cost {}", Cost::Usd(usd).beside(budget)));
+        let cause = format!("{price}, and the daily budget is {budget}");
         let e = Error::new(ErrorKind::Budget, self.act(), cause).hint(
             "let the user raise GEMINI_BATCH_DAILY_BUDGET_USD, then the call that made it sends what is not sent yet; \
              max_part_requests cuts what was not sent at all into parts that fit",

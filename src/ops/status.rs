@@ -172,7 +172,7 @@ fn next_step(app: &App, jobs: &[Watched], described: &[JobStatus], next_check_af
         ));
     }
     if let Some(job) = jobs.clone().find(|job| is_stopped(job) && job.error().is_some()) {
-        return Ok(format!("the API refused {}: correct what its error says, then create_batch again", job.handle));
+        return Ok(format!("{} was refused: see its error, then create_batch again", job.handle));
     }
     if let Some(job) = jobs.clone().find(|job| is_stopped(job)) {
         return Ok(format!(

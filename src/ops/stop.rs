@@ -4,7 +4,7 @@ use super::App;
 use super::gone::explained;
 use crate::error::{Error, Result};
 use crate::job::Handle;
-use crate::ledger::JobRecord;
+use crate::ledger::{JobRecord, PartId, PartRecord};
 
 /// Has every part stopped that the API works on. What went wrong counts only where the part goes on all the same: it may
 /// have ended meanwhile, or be there no more.
@@ -20,16 +20,28 @@ pub(super) async fn stop(app: &App, job: &JobRecord) -> Result<Vec<(u32, Error)>
     Ok(troubles)
 }
 
-/// A job that was cancelled while a create of it was under way is stopped once that is found to have arrived. What fails
-/// here is left to whoever cancels it again.
+/// A job that was cancelled while a create of it was under way is stopped once that is found to have arrived. Where that
+/// fails, the next look at the part does it.
 pub(super) async fn stop_if_cancelled(app: &App, handle: &Handle) {
-    if let Err(e) = stop_cancelled(app, handle).await {
-        tracing::warn!("{handle} was cancelled and may go on: {e}");
-    }
+    tell(handle, stop_cancelled(app, handle, |_| true).await);
 }
 
-async fn stop_cancelled(app: &App, handle: &Handle) -> Result<()> {
-    let job = app.ledger()?.job(handle)?;
-    let troubles = if job.cancelled && !app.config().read_only { stop(app, &job).await? } else { Vec::new() };
-    troubles.into_iter().next().map_or(Ok(()), |(_, e)| Err(e))
+/// The same for one part.
+pub(super) async fn stop_part_if_cancelled(app: &App, part: PartId<'_>) {
+    tell(part.handle, stop_cancelled(app, part.handle, |other| other.number == part.number).await);
+}
+
+async fn stop_cancelled(app: &App, handle: &Handle, is_meant: impl Fn(&PartRecord) -> bool) -> Result<()> {
+    let mut job = app.ledger()?.job(handle)?;
+    if !job.cancelled || app.config().read_only {
+        return Ok(());
+    }
+    job.parts.retain(is_meant);
+    stop(app, &job).await?.into_iter().next().map_or(Ok(()), |(_, e)| Err(e))
+}
+
+fn tell(handle: &Handle, stopped: Result<()>) {
+    if let Err(e) = stopped {
+        tracing::warn!("{handle} was cancelled and may go on: {e}");
+    }
 }

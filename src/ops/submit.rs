@@ -13,7 +13,7 @@ use super::create::Submission;
 use super::lease::Lease;
 use super::lookup;
 use super::queue;
-use super::rebuild::mind_what_was_lost;
+use super::rebuild::{mind_what_was_lost, rebuild};
 use super::relay::Relay;
 use super::requests;
 use super::send::{Sent, refuse_foreign, send};
@@ -42,8 +42,8 @@ pub(super) async fn submit(
         refuse_half_sent(app, known).await?;
     }
     let budget = app.config().daily_budget_usd;
-    if known.is_none() && budget.is_some() && app.ledger()?.is_incomplete() {
-        return Err(unknown_day(&job));
+    if is_unknown_day(app, known.as_ref())? {
+        rebuild(app, monitor).await.map_err(|e| unknown_day(&job, &e))?;
     }
     // Nobody who moves the queue on is quicker than who makes the job.
     let lease = if known.is_none() { Lease::of_job_if_free(app, &job.handle)? } else { None };
@@ -172,12 +172,19 @@ pub(super) async fn send_under_lease(
     Ok(submission)
 }
 
-/// What was sent today, before the ledger was lost, counts as well.
-fn unknown_day(job: &NewJob) -> Error {
-    let cause =
-        "the ledger was lost, and what was sent today is not all known again, so the daily budget cannot be kept";
+/// Whether something is to be sent under a budget for the day, and it is not known what was sent before the ledger was lost.
+fn is_unknown_day(app: &App, known: Option<&JobRecord>) -> Result<bool> {
+    let is_sent = known.is_some_and(|known| known.parts.iter().all(|part| part.step == Step::Created));
+    Ok(!is_sent && app.config().daily_budget_usd.is_some() && app.ledger()?.is_incomplete())
+}
+
+fn unknown_day(job: &NewJob, e: &Error) -> Error {
+    let cause = format!(
+        "the ledger was lost, and what was sent today cannot be looked up ({}), so the daily budget cannot be kept",
+        e.cause()
+    );
     Error::new(ErrorKind::Budget, format!("submitting {}", job.handle), cause)
-        .hint("list_batches looks the jobs up at the API and says so; then make the same call again. Nothing was sent")
+        .hint("make the same call again in a while. Nothing was sent")
 }
 
 fn over_budget(job: &NewJob, today: Spending, budget: f64) -> Error {

@@ -110,7 +110,7 @@ impl Family {
         let others = line.filter(|other| is_wanted(other) && !known.contains(&other.handle));
         for (number, other) in (1..).zip(others) {
             // What an earlier one had answered before is not asked for here.
-            let has_come_since = |at: Option<DateTime<Utc>>| at.is_none_or(|at| at > job.created_at);
+            let has_come_since = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > job.created_at);
             let is_later = other.created_at > job.created_at;
             let is_news = is_later || has_come_since(other.collected_at);
             if !is_news && other.state().is_terminal() {
@@ -133,7 +133,7 @@ impl Family {
         // One that is gone for good is no error: its answers are missing.
         let Some((retry, e)) = self.unread.first() else { return Ok(()) };
         let cause = format!(
-            "the answers of the retry {retry} cannot be had now ({}), and would be paid for again",
+            "the answers of {retry} cannot be had now ({}), and would be paid for again",
             one_line(&clip(e.cause(), 200))
         );
         Err(Error::new(e.kind(), "choosing what to retry", cause).hint(

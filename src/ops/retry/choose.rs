@@ -260,7 +260,7 @@ fn nothing_to_repeat(task: &Task, copied: &Copied) -> Error {
     let job = &task.job.handle;
     let error = |cause| Error::new(ErrorKind::WrongState, format!("retrying {job}"), cause);
     if copied.elsewhere > 0 {
-        return error("what it left unanswered was answered since by other retries of the same first job")
+        return error("what it left unanswered was answered since by its first job, or by other retries of that")
             .hint(format!("get_results {{\"job\": \"{}\"}} writes the answers of all of them", task.root));
     }
     if task.outcomes_are_asked {
