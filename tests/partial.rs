@@ -157,15 +157,15 @@ fn what_stands_in_the_place_of_a_missing_result_leaves_its_cost_unknown() {
 
 #[test]
 fn as_many_answers_may_still_come_as_the_api_says_to_have_given() {
-    // One of the first part failed, one came twice; the second part gave nothing.
-    let half = ["[[simulate:failed]] a", "[[simulate:duplicate]] b", "[[simulate:job-failed]] c", "d"];
+    // Of the first part one failed and one came twice; the second part gave nothing.
+    let half = ["[[simulate:failed]] a", "[[simulate:duplicate]] b", "c", "[[simulate:job-failed]] d", "e"];
     // All are said to be given, and one did not come.
     let whole = ["[[simulate:duplicate]] a", "[[simulate:missing]] b"];
     for (prompts, is_counted, may_come) in
         [(&half[..], true, false), (&half, false, false), (&whole, true, true), (&whole, false, true)]
     {
         let world = World::new();
-        let job = submitted(&world, prompts, &["--max-part-requests", "2"]);
+        let job = submitted(&world, prompts, &["--max-part-requests", "3"]);
         if !is_counted {
             world.simulator.faults().always(Call::GetBatch, Fault::WithoutCounters);
         }
