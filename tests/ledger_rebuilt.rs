@@ -223,6 +223,8 @@ fn a_job_that_was_asked_for_again_before_its_answers_were_found_is_not_sent() {
     world.simulator.faults().clear();
     let rebuilt = world.run(&["status"]);
     assert!(rebuilt.stderr.contains("1 more job by the answers"), "{rebuilt:?}");
+    let gone = "SELECT group_concat(handle) FROM jobs WHERE deleted_at IS NOT NULL";
+    assert_eq!(open(&world).query_row(gone, [], |row| row.get::<_, String>(0)).unwrap(), jobs[2]);
     all_is_known(&world, &jobs);
     // Its answers do not tell the model, the call that made it does.
     assert_eq!(

@@ -217,6 +217,8 @@ fn a_part_that_was_not_sent_before_the_ledger_was_lost_is_sent_once() {
     let again = world.reply(&["create", "moved.jsonl", "--max-part-requests", "2"]);
     assert_eq!(again["job"], created["job"]);
     assert_eq!(world.jobs_at_the_api(), 3, "{again}");
+    let history = world.reply(&["history", handle(&created), "--all"])["events"].to_string();
+    assert!(history.contains("part 3: wanted: 1 requests") && !history.contains("part 2: wanted"), "{history}");
     all_answers(&world, handle(&created));
 }
 
