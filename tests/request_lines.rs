@@ -259,3 +259,32 @@ fn a_copy_of_a_request_file_leaves_the_job_its_rows() {
     world.reply(&["results", &job, "--join", "-o", "joined.csv"]);
     assert!(world.read("joined.csv").starts_with("id,name,answer,"), "{}", world.read("joined.csv"));
 }
+
+#[test]
+fn answers_are_held_against_what_all_ready_requests_ask_of_them() {
+    let json_of = |schema: Value| json!({"responseMimeType": "application/json", "responseSchema": schema});
+    let object =
+        |field: &str| json!({"type": "OBJECT", "properties": {field: {"type": "STRING"}}, "required": [field]});
+    let (name, size) = (json_of(object("name")), json_of(object("size")));
+    // The answer is JSON, and has no name.
+    for (configs, invalid) in [
+        ([&name, &name], json!(2)),
+        ([&name, &size], Value::Null),
+        ([&size, &size], Value::Null),
+        ([&name, &json!({})], Value::Null),
+    ] {
+        let world = World::new();
+        let line = |(key, config): (&str, &Value)| {
+            let prompt = json!({"text": "[[simulate:echo]] {\"size\": \"small\"}"});
+            json!({"key": key, "request": {"contents": [{"role": "user", "parts": [prompt]}], "generationConfig": config}})
+                .to_string()
+        };
+        let lines: Vec<_> = ["a", "b"].into_iter().zip(configs).map(line).collect();
+        world.write("ready.jsonl", &lines.join("\n"));
+        world.reply(&["build", "ready.jsonl", "--output", "r.jsonl"]);
+        let job = world.reply(&["create", "r.jsonl"])["job"].as_str().unwrap().to_owned();
+        world.run(&["status", &job, "--wait"]);
+        let results = world.results(&[&job, "--limit", "2"]);
+        assert_eq!(results["outcomes"].get("invalid").cloned().unwrap_or_default(), invalid, "{configs:?}: {results}");
+    }
+}
