@@ -66,8 +66,8 @@
 //!     (`ops/retry/again.rs`), which requests (`ops/retry/choose.rs`), with which settings (`ops/retry/settings.rs`).
 //!   - `ops/tidy.rs`, `ops/storage.rs`: uploads removed when they are of no more use; what lies at the API.
 //!     `ops/unfinished.rs`: what has not ended is neither repeated nor deleted.
-//!   - `ops/list.rs`, `ops/cancel.rs` (by `ops/stop.rs`), `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped, removed, found;
-//!     `ops/import.rs`: those that only the API knew.
+//!   - `ops/list.rs`, `ops/cancel.rs` (by `ops/stop.rs`), `ops/delete.rs`, `ops/find.rs`: jobs listed, stopped,
+//!     removed, found; `ops/import.rs`: those that only the API knew.
 //!   - `ops/manifest.rs`, `ops/models.rs`: what a job is of; models, their prices, whether they take batches.
 //!   - `ops/known.rs`, `ops/data_files.rs`: names to choose from, told without asking anybody.
 //!   - `ops/tasks.rs`: calls that outlast their answer (`ledger/tasks.rs`).
@@ -88,8 +88,8 @@
 //!   - Batches (`gemini/batches.rs`) are what `gemini/operation.rs` reads of them; `gemini/inline.rs` takes out the
 //!     results that some hold, `gemini/files.rs` downloads those of the others.
 //! - [`ledger`]: what is remembered, in SQLite; the only user of rusqlite. What a job and its parts are
-//!   (`ledger/record.rs`), that it is wanted (`ledger/intent.rs`), the steps of each part (`ledger/steps.rs`), money by the day (`ledger/spend.rs`), what may
-//!   be enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when
+//!   (`ledger/record.rs`), that it is wanted (`ledger/intent.rs`), the steps of each part (`ledger/steps.rs`), money by
+//!   the day (`ledger/spend.rs`), what may be enqueued (`ledger/limits.rs`), who is doing what (`ledger/lease.rs`). Opened, checked and exchanged when
 //!   damaged (`ledger/opening.rs`, `ledger/rescue.rs`, `ledger/salvage.rs`), while nobody else uses it
 //!   (`ledger/gate.rs`); looked at without a change (`ledger/examine.rs`), or without waiting (`ledger/glance.rs`),
 //!   tried (`ledger/trial.rs`). What happens, each call of the API, and where answers were written, is an event

@@ -266,10 +266,7 @@ fn insert_part(tx: &Transaction<'_>, job: &NewJob, part: &NewPart) -> rusqlite::
 fn what_is_intended(job: &NewJob) -> String {
     match job.parts.len() {
         1 => requests_and_price(job.requests(), job.high_usd()),
-        parts => {
-            let price = at_most(job.high_usd());
-            format!("{} requests in {parts} parts, {price}", job.requests())
-        }
+        parts => format!("{} requests in {parts} parts, {}", job.requests(), at_most(job.high_usd())),
     }
 }
 

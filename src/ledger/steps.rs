@@ -146,7 +146,8 @@ impl Ledger {
     fn not_sent(&self, part: PartId<'_>, holder: Holder<'_>, event: &str, why: Option<&str>) -> Result<Turn> {
         self.write("recording that nothing was created", |tx| {
             let sql = format!(
-                "UPDATE parts SET step = CASE WHEN remote_file IS NULL THEN 'intended' ELSE 'uploaded' END, step_at = ?5, sent_at = NULL, error = coalesce(?6, error) \
+                "UPDATE parts SET step = CASE WHEN remote_file IS NULL THEN 'intended' ELSE 'uploaded' END, step_at = ?5, \
+                 sent_at = NULL, error = coalesce(?6, error) \
                  WHERE handle = ?1 AND part = ?4 AND step <> 'created' AND {MINE}"
             );
             let Holder { lease, owner } = holder;

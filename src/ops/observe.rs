@@ -121,7 +121,9 @@ async fn ask(app: &App, job: &JobRecord, part: &PartRecord) -> Result<()> {
     let remote = tokio::time::timeout(PATIENCE, gemini.get_batch(name)).await.map_err(|_| too_slow(name))??;
     let settled = settled_state(&remote).or_else(|| given_up(&remote, part.at_the_api(app.now())));
     note(app, job.part_id(part), &remote, settled)?;
-    stop_part_if_cancelled(app, job.part_id(part)).await;
+    if job.cancelled {
+        stop_part_if_cancelled(app, job.part_id(part)).await;
+    }
     Ok(())
 }
 

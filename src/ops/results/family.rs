@@ -2,8 +2,6 @@
 
 use std::fs::File;
 
-use chrono::{DateTime, Utc};
-
 use super::account::Keys;
 use crate::answers::index::Problems;
 use crate::answers::schema::has_templates;
@@ -110,9 +108,8 @@ impl Family {
         let others = line.filter(|other| is_wanted(other) && !known.contains(&other.handle));
         for (number, other) in (1..).zip(others) {
             // What an earlier one had answered before is not asked for here.
-            let has_come_since = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > job.created_at);
             let is_later = other.created_at > job.created_at;
-            let is_news = is_later || has_come_since(other.collected_at);
+            let is_news = is_later || other.collected_at.is_some_and(|at| at > job.created_at);
             if !is_news && other.state().is_terminal() {
                 continue;
             }
