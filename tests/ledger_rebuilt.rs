@@ -267,6 +267,8 @@ fn what_the_same_call_proves_of_a_job_that_came_back_is_known_again() {
     assert_eq!(world.results(&[&job, "--limit", "2"])["outcomes"]["answered"], 2);
     fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
     // By the API's list and the answers here, nobody can tell of which rows and requests they are.
+    let refused = world.refused(&["results", &job, "--join", "--output", "out.csv"]);
+    assert!(refused["hint"].as_str().unwrap().contains("overwrite"), "{refused}");
     assert_eq!(world.refusal(&["retry", &job])["kind"], "not_found");
     assert_eq!(world.reply(&create)["submission"], "found");
     // The rows are known once they are built again.
@@ -314,9 +316,16 @@ fn a_daily_budget_lets_nothing_new_out_before_it_is_known_what_was_sent_today() 
     };
     let down = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
     world.simulator.faults().always(Call::ListBatches, down);
-    let refused = create("new.jsonl")["error"].clone();
-    assert_eq!(refused["kind"], "budget", "{refused}");
-    assert!(refused["cause"].as_str().unwrap().contains("cannot be looked up"), "{refused}");
+    let is_refused = || {
+        let refused = create("new.jsonl")["error"].clone();
+        assert_eq!(refused["kind"], "budget", "{refused}");
+        assert!(refused["cause"].as_str().unwrap().contains("cannot be looked up"), "{refused}");
+    };
+    is_refused();
+    // Nor does it let out what is recorded and was never sent.
+    assert_ne!(world.refusal(&["create", "new.jsonl"])["kind"], "budget");
+    assert_eq!(listed(&world).len(), 1);
+    is_refused();
     world.simulator.faults().clear();
     assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 0);
     // The next one looks first: those of today count, at a price that nobody knows.

@@ -251,6 +251,23 @@ fn a_job_of_another_key_is_told_from_one_that_is_gone() {
 }
 
 #[test]
+fn a_batch_that_the_api_does_not_show_for_a_moment_is_waited_for() {
+    let is_waited_for = |wait: &[&str]| {
+        let world = World::new();
+        let handle = job(&world, &["one"], &[]);
+        let unknown = Fault::Status { code: 404, body: ErrorBody::Google { retry_after: None } };
+        world.simulator.faults().next(Call::GetBatch, unknown);
+        let waited = world.run(wait);
+        assert_eq!(waited.code, 0, "{waited:?}");
+        assert_eq!(status(&world, &handle)["state"], "JOB_STATE_SUCCEEDED");
+    };
+    std::thread::scope(|threads| {
+        threads.spawn(|| is_waited_for(&["status", "--wait"]));
+        threads.spawn(|| is_waited_for(&["run", "--watch", "--collect", "answers"]));
+    });
+}
+
+#[test]
 fn a_batch_that_was_only_taken_for_gone_is_waited_for_again_and_not_repeated() {
     let world = slow_world();
     let handle = job(&world, &["one"], &[]);

@@ -19,11 +19,19 @@ const SHORTEST_TICK: Duration = Duration::from_millis(100);
 /// So long nothing is asked when no look succeeds; it doubles from time to time.
 const FIRST_SILENCE: Duration = Duration::from_secs(10);
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// So often a batch is asked for that the API does not show: until it shows up, or is known to be gone.
+const UNSEEN_PAUSE: Duration = Duration::from_secs(20);
 
 /// A job, and why the last looks at its parts failed, where they did.
 pub(super) struct Watched {
     pub(super) job: JobRecord,
-    troubles: BTreeMap<u32, Error>,
+    troubles: BTreeMap<u32, Trouble>,
+}
+
+/// Why a look failed, and when.
+struct Trouble {
+    error: Error,
+    at: Instant,
 }
 
 impl Watched {
@@ -33,34 +41,46 @@ impl Watched {
 
     /// Why the last look at one of its parts failed.
     pub(super) fn trouble(&self) -> Option<&Error> {
-        self.troubles.values().next()
+        self.troubles.values().next().map(|trouble| &trouble.error)
     }
 
     /// Whether it may still change by waiting. Not so a job that the API refuses to show, one that nobody sends, or
     /// whose create has an unknown outcome when nobody looks it up.
     pub(super) fn is_open(&self, app: &App) -> bool {
-        let at_the_api = self.job.parts.iter().any(|part| part.is_active() && self.can_be_looked_at(part));
+        let at_the_api = self.job.parts.iter().any(|part| part.is_active() && !self.is_refused(app, part));
         let on_the_way = self.job.waiting().next().is_some() || self.job.unclear().is_some();
         let is_moved = app.can_connect() && !app.config().read_only && !app.is_foreign(&self.job);
         // One part that is gone keeps no other from being sent; a key that is refused does.
-        let can_be_sent = || self.troubles.values().all(|trouble| may_pass(trouble) || is_of_one_part(trouble));
+        let can_be_sent = || self.errors().all(|error| may_pass(error) || is_of_one_part(error));
         at_the_api || (on_the_way && is_moved && can_be_sent())
     }
 
-    fn parts_to_look_at<'w>(&'w self, app: &App) -> impl Iterator<Item = &'w PartRecord> + use<'w> {
-        open_parts(app, &self.job).filter(|part| self.can_be_looked_at(part))
+    fn parts_to_look_at<'w>(&'w self, app: &'w App) -> impl Iterator<Item = &'w PartRecord> {
+        open_parts(app, &self.job).filter(|part| match self.troubles.get(&part.number) {
+            Some(trouble) if !may_pass(&trouble.error) => {
+                !self.is_refused(app, part) && trouble.at.elapsed() >= UNSEEN_PAUSE
+            }
+            _ => true,
+        })
     }
 
-    fn can_be_looked_at(&self, part: &PartRecord) -> bool {
-        self.troubles.get(&part.number).is_none_or(may_pass)
+    /// Whether asking for the part again brings the same. One that the key knows no more may show up, or is known to be
+    /// gone in a while.
+    fn is_refused(&self, app: &App, part: &PartRecord) -> bool {
+        let settles = |error| may_pass(error) || (is_of_one_part(error) && !app.is_foreign(&self.job));
+        self.troubles.get(&part.number).is_some_and(|trouble| !settles(&trouble.error))
+    }
+
+    fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.troubles.values().map(|trouble| &trouble.error)
     }
 
     /// Whether no look at it was answered, for a reason that `passes` does not take for a passing one.
     fn shows_nothing(&self, app: &App, passes: impl Fn(&Error) -> bool) -> bool {
         let in_vain = |part: &PartRecord| self.troubles.contains_key(&part.number);
-        match self.troubles.values().find(|trouble| !passes(trouble)) {
+        match self.errors().find(|error| !passes(error)) {
             None => false,
-            Some(trouble) if is_of_one_part(trouble) => self.job.parts.iter().all(in_vain),
+            Some(error) if is_of_one_part(error) => self.job.parts.iter().all(in_vain),
             Some(_) => open_parts(app, &self.job).all(in_vain),
         }
     }
@@ -101,7 +121,7 @@ impl Watch {
     pub(super) fn all_in_trouble(&mut self, waited: bool) -> Option<Error> {
         let passes = |trouble: &Error| waited && may_pass(trouble);
         let hopeless = self.jobs.iter().all(|watched| watched.shows_nothing(&self.app, passes));
-        if hopeless { self.jobs.first_mut()?.troubles.pop_first().map(|(_, trouble)| trouble) } else { None }
+        if hopeless { self.jobs.first_mut()?.troubles.pop_first().map(|(_, trouble)| trouble.error) } else { None }
     }
 
     /// Whether anything may still change by waiting.
@@ -132,7 +152,7 @@ impl Watch {
         self.reread()?;
         for ((job, part), error) in looked.troubles {
             if let Some(watched) = self.jobs.get_mut(job) {
-                watched.troubles.insert(part, error);
+                watched.troubles.insert(part, Trouble { error, at: Instant::now() });
             }
         }
         Ok(())
@@ -209,7 +229,10 @@ impl Watch {
     /// Tells how far they are, all together.
     pub(super) fn report(&self, monitor: &dyn Monitor) {
         let stage = match self.jobs.as_slice() {
-            [Watched { job, .. }] => format!("waiting for {}, {}", job.handle, job.state()),
+            [watched @ Watched { job, .. }] => match watched.trouble() {
+                None => format!("waiting for {}, {}", job.handle, job.state()),
+                Some(error) => format!("waiting for {}, {} when last seen: {}", job.handle, job.state(), error.cause()),
+            },
             jobs => format!("waiting for {} jobs", jobs.len()),
         };
         let done = self.jobs.iter().map(|watched| watched.job.done().unsigned_abs()).sum();

@@ -144,7 +144,12 @@ pub(in crate::ops) async fn join(app: &App, job: &JobRecord, monitor: &dyn Monit
     };
     let cannot = |cause: &str| refused(ErrorKind::InvalidArgument, cause);
     let origin = app.ledger()?.origin_of(job)?;
-    let origin = origin.ok_or_else(|| cannot("its request file was not built by build_jsonl on this machine"))?;
+    let origin = origin.ok_or_else(|| {
+        cannot("nothing is known of rows: its request file was not built by build_jsonl here, or that was lost with a ledger").hint(
+            "leave join out, and format source: the answers carry their keys. Where the ledger was lost: build the same \
+             requests again, over the old file (overwrite), and make the create call again; it finds the job, and its rows are known",
+        )
+    })?;
     let source =
         origin.source.ok_or_else(|| cannot("its rows were given in the call, there is no data set to join"))?;
     if is_made_of(app, &source, job.input_sha256.as_deref().unwrap_or_default())? {
