@@ -95,6 +95,14 @@ fn is_declined(result: &Value) {
     assert!(text.contains("kind: declined") && text.contains("nothing was"), "{text}");
 }
 
+/// Above what each job is not sent, the oldest first.
+fn caps(world: &World) -> Vec<Value> {
+    let exported: Value = serde_json::from_str(&world.run(&["export"]).stdout).unwrap();
+    let mut jobs: Vec<&Value> = exported["jobs"].as_array().unwrap().iter().collect();
+    jobs.sort_by_key(|job| job["created_at"].as_str().unwrap());
+    jobs.into_iter().map(|job| job["cap_usd"].clone()).collect()
+}
+
 #[test]
 fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
     let world = world();
@@ -118,6 +126,7 @@ fn a_dear_job_is_asked_about_and_only_a_yes_pays_for_it() {
     assert_eq!(world.jobs_at_the_api(), 0);
     let (result, _) = session.call("create_batch", &arguments, &[yes("pay")]);
     assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    assert_eq!(caps(&world), [result["structuredContent"]["estimate"]["high_usd"].clone()], "a yes is to a price");
     // What is there costs nothing more, and is not asked about.
     let (result, _) = session.call("create_batch", &arguments, &[]);
     assert_eq!(result["structuredContent"]["submission"], "found", "{result}");
@@ -146,6 +155,11 @@ fn a_low_price_is_not_asked_about_and_a_limit_in_the_call_is_no_answer() {
     is_declined(&session.call("create_batch", &limited, &[json!({"action": "decline"})]).0);
     let (result, _) = session.call("create_batch", &limited, &[yes("pay")]);
     assert_eq!(result["structuredContent"]["submission"], "created", "{result}");
+    assert_eq!(
+        caps(&world),
+        [json!(null), result["structuredContent"]["estimate"]["high_usd"].clone()],
+        "the lower one"
+    );
     // What is refused anyway is not asked about.
     let too_low = json!({"input": "planets.requests.jsonl", "max_cost_usd": 0.000_001, "new_run": true});
     let (result, _) = session.call("create_batch", &too_low, &[]);

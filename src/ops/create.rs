@@ -63,10 +63,20 @@ pub struct CreateArgs {
     #[serde(skip)]
     #[schemars(skip)]
     pub to_the_limit: i64,
-    /// The job that this was when the user agreed to it, or did not have to be asked: no other one is submitted.
+    /// What the user agreed to, or did not have to be asked about.
     #[serde(skip)]
     #[schemars(skip)]
-    pub agreed: Option<Handle>,
+    pub agreed: Option<Agreed>,
+}
+
+/// What a call was before it was made, for whoever pays.
+#[derive(Debug, Clone)]
+pub struct Agreed {
+    /// The job that it was: no other one is submitted.
+    pub job: Handle,
+    /// The most that the user was told it may cost, if they were asked and it is known: it is not sent above that, however long
+    /// it waits.
+    pub usd: Option<f64>,
 }
 
 /// How a call came to its job.
@@ -215,7 +225,7 @@ pub(super) async fn submit_file(
     let parts = parts(app, &input, &checked, limits, &estimate, monitor).await?;
     let job = new_job(app, args, &input, &checked, repeat.as_ref(), &model, parts)?;
     if let Some(agreed) = &args.agreed {
-        refuse_another(agreed, &job)?;
+        refuse_another(&agreed.job, &job)?;
     }
     if !is_sent(app, &job)? {
         refuse_over_limit(app, args.max_cost_usd, &estimate)?;
@@ -363,10 +373,15 @@ fn new_job(
         priority: args.priority,
         webhook_urls: args.webhook_urls.clone(),
         owner: None,
-        cap_usd: args.max_cost_usd,
+        cap_usd: lower(args.max_cost_usd, args.agreed.as_ref().and_then(|agreed| agreed.usd)),
         build: repeat.and_then(|repeat| serde_json::to_string(repeat.origin).ok()),
         parts,
     })
+}
+
+/// Of the limits that there are, the one that allows less.
+fn lower(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.into_iter().chain(other).reduce(f64::min)
 }
 
 /// "products" for products.requests.jsonl.

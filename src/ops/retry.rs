@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::App;
-use super::create::{CreateArgs, CreateReply, Repeat};
+use super::create::{Agreed, CreateArgs, CreateReply, Repeat};
 use super::lease::Lease;
 use super::next::call;
 use super::requests::as_submitted;
@@ -23,7 +23,7 @@ use super::results::Family;
 use super::unfinished::refuse_unfinished;
 use crate::error::Result;
 use crate::job::outcome::counted;
-use crate::job::{Handle, Outcome, OutcomeCounts};
+use crate::job::{Outcome, OutcomeCounts};
 use crate::ledger::JobRecord;
 use crate::ledger::builds::BuildOrigin;
 use crate::progress::Monitor;
@@ -50,10 +50,10 @@ pub struct RetryArgs {
     /// Refuse if the high estimate is above this, or the price unknown.
     #[serde(default)]
     pub max_cost_usd: Option<f64>,
-    /// The job that the retry was when the user agreed to it, or did not have to be asked.
+    /// What the user agreed to, or did not have to be asked about.
     #[serde(skip)]
     #[schemars(skip)]
-    pub agreed: Option<Handle>,
+    pub agreed: Option<Agreed>,
 }
 
 /// The new job.

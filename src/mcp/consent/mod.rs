@@ -20,7 +20,7 @@ use crate::job::outcome::counted;
 use crate::job::text::{clip, one_line};
 use crate::job::{Cost, Handle};
 use crate::ops::choice::{self, Choice};
-use crate::ops::create::{self, CreateArgs, CreateReply};
+use crate::ops::create::{self, Agreed, CreateArgs, CreateReply};
 use crate::ops::delete::{self, DeleteArgs, DeleteReply};
 use crate::ops::retry::{self, RetryArgs, RetryReply};
 use crate::ops::{App, models};
@@ -79,7 +79,7 @@ pub(super) async fn before_create(
         whether_to_pay(app, planned, again).await
     };
     let settled = settle(interview, question).await?;
-    Ok(settled.map(|job| CreateArgs { agreed: Some(job), ..args }))
+    Ok(settled.map(|agreed| CreateArgs { agreed: Some(agreed), ..args }))
 }
 
 /// Before requests are paid for again.
@@ -100,7 +100,7 @@ pub(super) async fn before_retry(
         whether_to_pay(app, created, again).await
     };
     let settled = settle(interview, question).await?;
-    Ok(settled.map(|job| RetryArgs { agreed: Some(job), ..args }))
+    Ok(settled.map(|agreed| RetryArgs { agreed: Some(agreed), ..args }))
 }
 
 /// Before a job is removed from the API.
@@ -145,9 +145,10 @@ fn may_ask(app: &App, interview: &Interview) -> bool {
 
 /// The job that is planned, and what to ask about it: nothing if it costs nothing new, or little. `again` says what of it was
 /// paid before.
-async fn whether_to_pay(app: &App, planned: CreateReply, again: Option<String>) -> Result<(Handle, Option<Question>)> {
+async fn whether_to_pay(app: &App, planned: CreateReply, again: Option<String>) -> Result<(Agreed, Option<Question>)> {
     let question = whether_at_this_price(app, &planned, &again.unwrap_or_default()).await?;
-    Ok((Handle::from_ledger(planned.job), question))
+    let usd = planned.estimate.high_usd.filter(|_| question.is_some());
+    Ok((Agreed { job: Handle::from_ledger(planned.job), usd }, question))
 }
 
 async fn whether_at_this_price(app: &App, planned: &CreateReply, again: &str) -> Result<Option<Question>> {
