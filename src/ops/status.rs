@@ -300,3 +300,6 @@ fn age_s(job: &JobRecord, now: DateTime<Utc>) -> i64 {
     };
     age.num_seconds().max(0)
 }
+
+#[cfg(test)]
+mod tests;
