@@ -241,7 +241,14 @@ fn a_retry_of_a_retry_asks_for_nothing_that_another_retry_has_answered_since() {
     let second = retried(&world, &[&first]);
     ended(&world, &["results", &second, "--limit", "0"]);
     let third = retried(&world, &[&[first.as_str(), "--outcome", "truncated"], ROOMY.as_slice()].concat());
-    ended(&world, &["results", &third, "--limit", "0"]);
+    world.reply(&["status", &third, "--wait"]);
+    // Its answers are not here yet, and nothing is asked before they are.
+    let body = ErrorBody::Google { retry_after: None };
+    world.simulator.faults().always(Call::Download, Fault::Status { code: 403, body });
+    let refused = world.refusal(&["retry", &second]);
+    let cause = refused["cause"].as_str().unwrap();
+    assert!(cause.contains(&third) && cause.contains("cannot be had now"), "{refused}");
+    world.simulator.faults().clear();
     let reply = world.reply(&["retry", &second]);
     assert_eq!((&reply["requests"], &reply["repeated"]["failed"]), (&json!(1), &json!(1)), "{reply}");
     let warnings = reply["warnings"].to_string();

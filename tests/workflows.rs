@@ -3,6 +3,7 @@
 
 mod support;
 
+use gemini_batch_mcp::simulator::{Call, ErrorBody, Fault};
 use serde_json::{Value, json};
 use support::program::Server;
 use support::world::World;
@@ -218,6 +219,14 @@ fn a_pipeline_feeds_the_answers_of_one_job_to_the_next() {
     world.reply(&["status", &third, "--wait"]);
     world.reply(&["results", &third, "--join", "--output", "three.csv"]);
     assert!(world.read("three.csv").starts_with("id,name,features,key,stage_1_answer,stage_2_answer,answer,outcome,"));
+
+    // While the answers of the first stage cannot be had, no poorer rows are made of the others.
+    std::fs::remove_dir_all(world.path("home/jobs").join(&first)).unwrap();
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().always(Call::Download, refused);
+    let built = ["build", &format!("job:{second}"), "--template", template, "--output", "fourth.jsonl"];
+    assert_eq!(world.refusal(&built)["kind"], "auth");
+    assert!(!world.path("fourth.jsonl").exists());
 }
 
 #[test]
@@ -558,7 +567,8 @@ fn the_same_requests_out_of_their_own_answers_do_not_make_a_circle() {
     world.write("mine.jsonl", "{\"key\":\"k\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"one\"}]}]}}\n");
     let job = world.reply(&["create", "mine.jsonl"])["job"].as_str().unwrap().to_owned();
     world.run(&["status", &job, "--wait"]);
-    world.reply(&["build", &format!("job:{job}"), "--template", "one", "--output", "c.jsonl"]);
+    let built = world.reply(&["build", &format!("job:{job}"), "--template", "one", "--output", "c.jsonl"]);
+    assert!(built["warnings"].is_null(), "there never were any others: {built}");
     assert_eq!(world.read("mine.jsonl"), world.read("c.jsonl"));
     let error = world.run(&["results", &job, "--join", "--output", "no.csv", "--json"]).json()["error"].clone();
     assert_eq!(error["kind"], "invalid_argument", "{error}");
