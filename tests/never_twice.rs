@@ -401,6 +401,7 @@ fn an_outage_while_waiting_is_sat_out() {
     world.simulator.faults().next_times(Call::GetBatch, 7, OVERLOADED);
     let status = world.reply(&["status", &handle, "--wait"]);
     assert_eq!(status["jobs"][0]["state"], "JOB_STATE_SUCCEEDED");
+    assert_eq!(status["jobs"][0]["evidence"], serde_json::Value::Null, "it is over: {status}");
     all_is_well(&world);
 }
 
@@ -482,7 +483,10 @@ fn one_job_that_is_gone_does_not_hide_the_others() {
     let second = world.reply(&["create", "r.jsonl", "--new-run"]);
     let name = first["remote_name"].as_str().unwrap().strip_prefix("batches/").unwrap().to_owned();
     std::fs::remove_dir_all(world.path("api").join("batches").join(name)).unwrap();
-    let ran = world.run(&["status", "--json"]);
+    let handles = [&first["job"], &second["job"]].map(|handle| handle.as_str().unwrap());
+    let ran = world.run(&["status", "--json", handles[1], handles[0]]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let ran = world.run(&["status", "--json", handles[0], handles[1]]);
     assert_eq!(ran.code, 3, "{ran:?}");
     let jobs = ran.json()["jobs"].as_array().unwrap().clone();
     assert_eq!(jobs.len(), 2);

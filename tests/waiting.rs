@@ -257,14 +257,58 @@ fn a_batch_that_the_api_does_not_show_for_a_moment_is_waited_for() {
         let handle = job(&world, &["one"], &[]);
         let unknown = Fault::Status { code: 404, body: ErrorBody::Google { retry_after: None } };
         world.simulator.faults().next(Call::GetBatch, unknown);
+        let begin = Instant::now();
         let waited = world.run(wait);
         assert_eq!(waited.code, 0, "{waited:?}");
+        assert!(begin.elapsed() > Duration::from_secs(19), "it is not asked for again and again: {waited:?}");
         assert_eq!(status(&world, &handle)["state"], "JOB_STATE_SUCCEEDED");
+        waited
     };
     std::thread::scope(|threads| {
-        threads.spawn(|| is_waited_for(&["status", "--wait"]));
+        let waited = threads.spawn(|| is_waited_for(&["status", "--wait", "--json"]));
         threads.spawn(|| is_waited_for(&["run", "--watch", "--collect", "answers"]));
+        let waited = waited.join().unwrap().json();
+        assert_eq!(waited["jobs"][0]["evidence"], Value::Null, "what was in its way is over: {waited}");
     });
+}
+
+#[test]
+fn of_a_job_in_parts_the_api_may_show_only_one() {
+    let world = slow_world();
+    let handle = job(&world, &["one", "two"], &["--max-part-requests", "1"]);
+    let ended =
+        "UPDATE parts SET state = 'JOB_STATE_SUCCEEDED', done = 1, ended_at = step_at WHERE handle = ?1 AND part = 2";
+    change(&world, ended, [&handle]);
+    let answer = |code| {
+        age(&world, &handle, 60);
+        let fault = Fault::Status { code, body: ErrorBody::Google { retry_after: None } };
+        world.simulator.faults().always(Call::GetBatch, fault);
+        let ran = world.run(&["status", &handle, "--json"]);
+        world.simulator.faults().clear();
+        ran.json()
+    };
+    // It says nothing of the others; a key that is refused does.
+    let seen = answer(404);
+    assert!(evidence(&seen["jobs"][0]).contains("cannot be looked at"), "{seen}");
+    assert_eq!(answer(403)["error"]["kind"], "auth");
+}
+
+#[test]
+fn nobody_waits_for_what_nobody_sends() {
+    let world = slow_world();
+    world.simulator.limits().set_batches(Some(0));
+    let handle = job(&world, &["one"], &[]);
+    let wait = ["status", &handle, "--wait", "--json"];
+    for (name, value) in [("GOOGLE_API_KEY", "another-key"), ("GEMINI_BATCH_READ_ONLY", "1")] {
+        let mut command = world.command();
+        command.env(name, value).args(wait).args(["--timeout", "60"]);
+        let begin = Instant::now();
+        let ran = command.output().unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(30), "{name}: {ran:?}");
+        let seen: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(seen["jobs"][0]["verdict"], "waiting", "{name}: {seen}");
+    }
+    assert_eq!(world.jobs_at_the_api(), 0);
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Load {
             Makes::Text => 0,
             // Asked for text in so many words it gives text alone.
             Makes::Images => self.unsaid,
-            Makes::Speech => self.requests - self.pictures - self.speeches,
+            Makes::Speech => self.requests - self.speeches,
         };
         let asked = [(Makes::Images, self.pictures), (Makes::Speech, self.speeches), (Makes::Text, texts)];
         let (asked, of) = asked.into_iter().find(|(asked, count)| *asked != model.makes && *count > 0)?;
@@ -374,3 +374,6 @@ impl fmt::Display for Estimate {
         write!(f, " on {} [{}]", self.model, self.basis)
     }
 }
+
+#[cfg(test)]
+mod tests;

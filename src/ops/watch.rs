@@ -50,8 +50,8 @@ impl Watched {
         let at_the_api = self.job.parts.iter().any(|part| part.is_active() && !self.is_refused(app, part));
         let on_the_way = self.job.waiting().next().is_some() || self.job.unclear().is_some();
         let is_moved = app.can_connect() && !app.config().read_only && !app.is_foreign(&self.job);
-        // One part that is gone keeps no other from being sent; a key that is refused does.
-        let can_be_sent = || self.errors().all(|error| may_pass(error) || is_of_one_part(error));
+        // A key that is refused sends nothing.
+        let can_be_sent = || self.errors().all(may_pass);
         at_the_api || (on_the_way && is_moved && can_be_sent())
     }
 
