@@ -79,6 +79,8 @@ fn the_call_that_a_build_names_is_not_refused_for_its_own_cap() {
     let planned = world.reply(&[&create[..], &[cap.trim_end_matches('}')]].concat());
     let (told, found) = (&built["estimate"]["high_usd"], &planned["estimate"]["high_usd"]);
     assert!(told.as_f64() < found.as_f64(), "{told} {found}");
+    let cap: f64 = cap.trim_end_matches('}').parse().unwrap();
+    assert!(cap < found.as_f64().unwrap() * 1.2, "{cap} {found}");
 
     let just_below = (found.as_f64().unwrap() - 0.0004).to_string();
     let refused = world.refusal(&[&create[..], &[&just_below]].concat())["cause"].as_str().unwrap().to_owned();
@@ -309,4 +311,27 @@ fn one_long_prompt_among_short_ones_is_in_the_high_estimate_at_its_price() {
         reply["estimate"]["high_usd"].as_f64().unwrap()
     };
     assert!(high("mixed.jsonl") > high("long.jsonl"), "the prompts of a job are not of one length");
+}
+
+#[test]
+fn what_may_be_a_mistake_in_a_request_file_is_told_before_it_is_paid_for() {
+    let world = World::new();
+    let line = |key: usize, text: &str, category: &str| {
+        let setting = json!({"category": category, "threshold": "BLOCK_NONE"});
+        let request = json!({"contents": [{"parts": [{"text": text}]}], "safetySettings": [setting]});
+        json!({"key": key.to_string(), "request": request}).to_string()
+    };
+    let warnings = |lines: &[String]| {
+        world.write("r.jsonl", &lines.join("\n"));
+        world.reply(&["create", "r.jsonl", "--dry-run"])["warnings"].to_string()
+    };
+    let usual = "HARM_CATEGORY_HARASSMENT";
+    assert_eq!(warnings(&[line(1, "Hi", usual)]), "null");
+    let new = warnings(&[line(1, "Hi", usual), line(2, "Hi", "HARM_CATEGORY_NEW"), line(3, "Hi", "HARM_CATEGORY_NEW")]);
+    assert!(new.contains("HARM_CATEGORY_NEW") && new.contains("(2 times, first in line 2)"), "{new}");
+    let long = warnings(&[line(1, &"word ".repeat(1_200_000), usual)]);
+    assert!(
+        long.contains("the longest prompt has about 1,5") && long.contains("Gemini models take 1,048,576"),
+        "{long}"
+    );
 }

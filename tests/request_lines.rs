@@ -205,7 +205,8 @@ fn a_line_that_cannot_be_converted_is_a_problem_of_its_row() {
 #[test]
 fn settings_of_the_call_are_set_in_each_request() {
     let world = world(&[
-        json!({"key": "a", "request": {"contents": user("x"), "generationConfig": {"topP": 1, "temperature": 1}}}),
+        json!({"key": "a", "request": {"contents": user("x"), "generationConfig": {"topP": 1, "temperature": 1},
+            "systemInstruction": {"role": "user", "parts": [{"text": "Be long"}]}}}),
     ]);
     let schema = r#"{"type": "object", "properties": {"n": {"type": "integer"}}}"#;
     let settings =
@@ -275,7 +276,8 @@ fn answers_are_held_against_what_all_ready_requests_ask_of_them() {
     ] {
         let world = World::new();
         let line = |(key, config): (&str, &Value)| {
-            let prompt = json!({"text": "[[simulate:echo]] {\"size\": \"small\"}"});
+            let text = if *config == json!({}) { "plain words" } else { "{\"size\": \"small\"}" };
+            let prompt = json!({"text": format!("[[simulate:echo]] {text}")});
             json!({"key": key, "request": {"contents": [{"role": "user", "parts": [prompt]}], "generationConfig": config}})
                 .to_string()
         };
@@ -287,4 +289,41 @@ fn answers_are_held_against_what_all_ready_requests_ask_of_them() {
         let results = world.results(&[&job, "--limit", "2"]);
         assert_eq!(results["outcomes"].get("invalid").cloned().unwrap_or_default(), invalid, "{configs:?}: {results}");
     }
+}
+
+#[test]
+fn answers_of_ready_requests_are_held_against_all_that_a_schema_says() {
+    let object = |more: Value| {
+        let mut schema = json!({"type": "object", "properties": {"size": {"type": "string"}}});
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        schema.to_string()
+    };
+    // What the API's dialect has no word for, too.
+    for (schema, invalid) in [
+        (object(json!({})), Value::Null),
+        (object(json!({"maxProperties": 0})), json!(1)),
+        (object(json!({"not": {}})), json!(1)),
+    ] {
+        let world =
+            world(&[json!({"key": "a", "request": {"contents": user("[[simulate:echo]] {\"size\": \"small\"}")}})]);
+        world.reply(&["build", "old.jsonl", "--response-schema", &schema]);
+        let job = world.reply(&["create", "old.requests.jsonl"])["job"].as_str().unwrap().to_owned();
+        world.run(&["status", &job, "--wait"]);
+        let results = world.results(&[&job, "--limit", "1"]);
+        assert_eq!(results["outcomes"].get("invalid").cloned().unwrap_or_default(), invalid, "{schema}: {results}");
+    }
+}
+
+#[test]
+fn settings_that_are_given_twice_are_merged_and_what_is_asked_is_said_once() {
+    let world = World::new();
+    world.write("a.csv", "id,text\n1,one\n");
+    let build =
+        ["build", "a.csv", "--template", "{{ text }}", "--generation-config", r#"{"temperature": 0.1}"#, "--request"];
+    world.reply(&[&build[..], &[r#"{"generation_config": {"temperature": 0.9, "topK": 3}}"#]].concat());
+    let config = world.lines("a.requests.jsonl")[0]["request"]["generationConfig"].clone();
+    assert_eq!(config, json!({"temperature": 0.1, "topK": 3}), "those of their own argument win");
+    let error =
+        world.refused(&[&build[..], &[r#"{"contents": [{"parts": [{"text": "Hi"}]}]}"#, "--overwrite"]].concat());
+    assert!(error["cause"].as_str().unwrap().contains("both template and request.contents"), "{error}");
 }

@@ -562,6 +562,15 @@ fn the_same_requests_out_of_their_own_answers_do_not_make_a_circle() {
     assert_eq!(world.read("a.jsonl"), world.read("b.jsonl"));
     world.reply(&["results", &job, "--join", "--output", "joined.csv"]);
     assert!(world.read("joined.csv").starts_with("id,name,"), "joined to what it was built from");
+    // Nor does a copy of them, or they themselves, take the rows from a further job.
+    world.reply(&["build", "a.jsonl", "--output", "copy.jsonl"]);
+    assert_eq!(world.read("a.jsonl"), world.read("copy.jsonl"));
+    for (file, joined) in [("b.jsonl", "second.csv"), ("copy.jsonl", "third.csv")] {
+        let job = world.reply(&["create", file, "--new-run"])["job"].as_str().unwrap().to_owned();
+        world.run(&["status", &job, "--wait"]);
+        world.reply(&["results", &job, "--join", "--output", joined]);
+        assert!(world.read(joined).starts_with("id,name,"), "{file}");
+    }
 
     // Requests that nobody built have no rows but their own answers.
     world.write("mine.jsonl", "{\"key\":\"k\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"one\"}]}]}}\n");

@@ -135,7 +135,8 @@ impl Checked {
     pub(super) fn warnings(&self) -> Vec<String> {
         let warnings = self.validation.groups.iter().filter(|group| group.severity == Severity::Warning);
         let text = |group: &crate::jsonl::finding::FindingGroup| {
-            format!("{} ({} times, first in line {})", group.message, group.count, group.first_line)
+            let times = counted(signed(group.count), "time");
+            format!("{} ({times}, first in line {})", group.message, group.first_line)
         };
         let mut warnings: Vec<_> = warnings.take(MOST_LISTED).map(text).collect();
         let largest = signed(self.validation.totals.largest_input_tokens);

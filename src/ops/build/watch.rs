@@ -111,3 +111,50 @@ impl Watch {
         warnings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(key: &str, text: &str) -> Vec<u8> {
+        format!("{{\"key\":\"{key}\",\"request\":{{\"contents\":[{{\"parts\":[{{\"text\":\"{text}\"}}]}}]}}}}")
+            .into_bytes()
+    }
+
+    fn warned(texts: &[&str]) -> String {
+        let mut watch = Watch::new((1_000_000, false));
+        for (key, text) in texts.iter().enumerate() {
+            watch.see(&key.to_string(), &line(&key.to_string(), text)).unwrap();
+        }
+        watch.warnings().join("\n")
+    }
+
+    #[test]
+    fn requests_that_repeat_others_are_told_where_they_are_many() {
+        assert_eq!(warned(&[]), "");
+        assert_eq!(warned(&["one"]), "");
+        assert!(warned(&["one", "one"]).starts_with("every request is the same"));
+        assert_eq!(warned(&["one", "two", "three"]), "");
+        assert!(warned(&["one", "two", "one"]).starts_with("1 of the first 3 requests repeat another one"));
+        let mut many: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+        many.push("0".to_owned());
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(warned(&many), "", "one in eleven");
+        assert!(warned(&many[1..]).is_empty());
+    }
+
+    #[test]
+    fn prompts_near_what_the_model_takes_are_told_and_longer_ones_refused_where_it_refuses_them() {
+        let see = |words: usize, refused: bool| {
+            let mut watch = Watch::new((1_000, refused));
+            let seen = watch.see("a", &line("a", &"word ".repeat(words)));
+            (seen.is_ok(), watch.long, watch.longest)
+        };
+        assert_eq!(see(700, true), (true, 0, 0));
+        let (is_taken, long, longest) = see(750, true);
+        assert!(is_taken && long == 1 && (900..1_000).contains(&longest), "{longest}");
+        assert!(see(1_150, true).0, "the estimate may be a third too high");
+        assert!(!see(1_250, true).0);
+        assert!(see(1_250, false).0, "it is cut off");
+    }
+}
