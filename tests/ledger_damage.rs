@@ -355,3 +355,22 @@ fn what_is_no_damage_is_left_where_it_is() {
     assert_eq!(opening.join().unwrap(), 60);
     assert_eq!(set_aside(folder.path()), Vec::<PathBuf>::new());
 }
+
+#[test]
+fn a_ledger_without_one_of_its_tables_is_set_aside() {
+    for table in ["jobs", "parts", "builds", "events", "uploads", "leases", "limits", "tasks", "clock"] {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), &ledger_of(tempfile::tempdir().unwrap().path(), 3));
+        let connection = rusqlite::Connection::open(folder.path().join("ledger.sqlite3")).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        drop(connection);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let notes = ledger.take_notes();
+        assert!(notes.len() == 1 && notes[0].contains(&format!("its table {table} is gone")), "{notes:?}");
+        assert_eq!(set_aside(folder.path()).len(), 1, "{table}");
+        // What does not hang on it is still there.
+        assert_eq!(jobs_in(&ledger), if ["jobs", "parts"].contains(&table) { 0 } else { 3 }, "{table}");
+        intend(&ledger, "new");
+    }
+}

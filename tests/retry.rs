@@ -324,6 +324,32 @@ fn a_job_with_parts_that_wait_is_neither_repeated_nor_deleted() {
 }
 
 #[test]
+fn a_new_run_of_what_was_given_up_in_the_middle_is_that_run_until_a_retry_has_its_rest() {
+    let world = World::new();
+    let refused = Fault::Status { code: 400, body: ErrorBody::Empty };
+    with_second_part(&world, refused);
+    let job = world.reply(&["list", "--local"])["jobs"][0]["job"].clone();
+    let again = ["create", "r.jsonl", "--max-part-requests", "1", "--new-run"];
+    world.simulator.faults().next(Call::CreateBatch, refused);
+    world.refusal(&again);
+    assert_eq!((world.jobs_at_the_api(), world.reply(&["list", "--local"])["jobs"].as_array().unwrap().len()), (1, 1));
+    // What is at the API is not paid twice to send the rest.
+    let sent = world.reply(&again);
+    assert_eq!((&sent["job"], &sent["submission"], world.jobs_at_the_api()), (&job, &json!("created"), 3), "{sent}");
+    assert_ne!(world.reply(&again)["job"], job, "now it is there, and once more is one more");
+    assert_eq!(world.jobs_at_the_api(), 6);
+
+    let world = World::new();
+    with_second_part(&world, refused);
+    let job = world.reply(&["list", "--local"])["jobs"][0]["job"].as_str().unwrap().to_owned();
+    world.run(&["status", &job]);
+    world.results(&[&job, "--limit", "3"]);
+    retried(&world, &[&job]);
+    assert_ne!(world.reply(&again)["job"], job.as_str());
+    assert_eq!(world.jobs_at_the_api(), 5);
+}
+
+#[test]
 fn what_was_given_up_and_repeated_by_a_retry_is_not_sent_after_all() {
     let world = World::new();
     with_second_part(&world, Fault::Status { code: 400, body: ErrorBody::Empty });

@@ -150,3 +150,24 @@ fn what_waits_is_not_sent_to_a_model_that_is_off_by_then() {
     assert_eq!(told["verdict"], "refused", "{told}");
     assert!(told["error"].as_str().unwrap().contains("choosing the model gemini-embedding-001"), "{told}");
 }
+
+#[test]
+fn what_waits_is_listed_in_pages() {
+    let world = world(3);
+    world.simulator.limits().set_batches(Some(0));
+    let jobs: Vec<Value> =
+        ["0.jsonl", "1.jsonl", "2.jsonl"].map(|file| create(&world, file, &[])["job"].clone()).into();
+    let mut seen = Vec::new();
+    let mut cursor = None::<String>;
+    for page in 0..3 {
+        let more: Vec<String> = cursor.iter().flat_map(|cursor| ["--cursor".to_owned(), cursor.clone()]).collect();
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let listed = world.reply(&[&["list", "--state", "queued", "--local", "--limit", "1"][..], &more].concat());
+        assert_eq!(listed["jobs"].as_array().unwrap().len(), 1, "{listed}");
+        seen.push(listed["jobs"][0]["job"].clone());
+        cursor = listed["cursor"].as_str().map(str::to_owned);
+        assert_eq!(cursor.is_some(), page < 2, "{listed}");
+    }
+    seen.reverse();
+    assert_eq!(seen, jobs);
+}

@@ -332,3 +332,14 @@ fn a_job_is_of_the_key_that_it_was_sent_with() {
     assert!(error["error"]["cause"].as_str().unwrap().contains("submitted with another key"), "{error}");
     assert_eq!(other(&["results", job, "--limit", "1"]).code, 0);
 }
+
+#[test]
+fn the_version_of_the_api_is_the_one_that_was_set() {
+    let world = World::new();
+    for (version, calls) in [("v1alpha", 1), ("", 0)] {
+        let before = world.simulator.log().count("GET", "/v1alpha/batches");
+        let output =
+            world.command().env("GOOGLE_GENAI_API_VERSION", version).args(["list", "--json"]).output().unwrap();
+        assert_eq!(world.simulator.log().count("GET", "/v1alpha/batches") - before, calls, "{version}: {output:?}");
+    }
+}

@@ -125,3 +125,40 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_google_and_of_this_machine_are_told_from_others_that_look_alike() {
+        let url = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
+        for (host, google, loopback) in [
+            ("generativelanguage.googleapis.com", true, false),
+            ("googleapis.com", true, false),
+            ("evilgoogleapis.com", false, false),
+            ("googleapis.com.example.org", false, false),
+            ("localhost", false, true),
+            ("127.0.0.1:8080", false, true),
+            ("[::1]", false, true),
+            ("localhost.example.org", false, false),
+            ("10.0.0.1", false, false),
+        ] {
+            assert_eq!((is_google(&url(host)), is_loopback(&url(host))), (google, loopback), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_holds_scheme_and_host_and_nothing_secret() {
+        assert_eq!(base_url(" http://127.0.0.1:8080/api ").unwrap().as_str(), "http://127.0.0.1:8080/api/");
+        for wrong in [
+            "ftp://example.org",
+            "example.org",
+            "https://u:p@example.org",
+            "https://example.org?key=x",
+            "https://example.org#x",
+        ] {
+            assert_eq!(base_url(wrong).unwrap_err().kind(), ErrorKind::InvalidArgument, "{wrong}");
+        }
+    }
+}

@@ -11,9 +11,6 @@ use super::patience::{Patience, wait_for_others};
 use super::{events, failed, rescue, schema};
 use crate::error::{Error, Result};
 
-/// Tables without which there is no ledger, whatever its version.
-const NEEDED: [&str; 4] = ["jobs", "parts", "builds", "events"];
-
 /// Bytes that the file of recent commits may keep when all of them are in the database.
 const RECENT: i64 = 8 << 20;
 
@@ -151,10 +148,8 @@ fn check(connection: &Connection, files: &Files) -> rusqlite::Result<()> {
     if files.is_cut_off(page.max(1).into()) {
         return Err(damage("it is cut off"));
     }
-    let mut query = connection.prepare(schema::TABLES)?;
-    let tables: Vec<(String, bool)> =
-        query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-    if let Some(gone) = NEEDED.iter().find(|needed| !tables.iter().any(|(table, _)| table == *needed)) {
+    let tables = schema::tables(connection)?;
+    if let Some(gone) = schema::missing_among(&tables) {
         return Err(damage(&format!("its table {gone} is gone")));
     }
     for (table, has_rowid) in tables {

@@ -11,7 +11,6 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Statement, params, params_from_iter};
 
 use super::files::Files;
-use super::schema::TABLES;
 use super::{failed, schema};
 use crate::error::Result;
 
@@ -23,6 +22,8 @@ const WIDEST_GAP: i64 = 1 << 32;
 pub(super) struct Salvaged {
     /// Jobs in the new ledger.
     pub(super) jobs: i64,
+    /// Whether the new ledger has all tables.
+    is_whole: bool,
 }
 
 /// The form of the new ledger before it is filled.
@@ -41,8 +42,8 @@ pub(super) fn salvage(files: &Files) -> Result<Salvaged> {
         refuse_newer(old, files.main())?;
     }
     let salvaged = match fill(files, old.as_ref(), Shape::AsItWas) {
-        Err(_) => fill(files, old.as_ref(), Shape::Newest)?,
-        salvaged => salvaged?,
+        Ok(salvaged) if salvaged.is_whole => salvaged,
+        _ => fill(files, old.as_ref(), Shape::Newest)?,
     };
     files.rescued_whole()?;
     Ok(salvaged)
@@ -89,9 +90,10 @@ fn fill(files: &Files, old: Option<&Connection>, shape: Shape) -> Result<Salvage
         copy_all(old, &new).map_err(failed)?;
     }
     schema::bring_up_to_date(&mut new, files.main())?;
+    let is_whole = schema::missing_among(&schema::tables(&new).map_err(failed)?).is_none();
     let jobs = new.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).map_err(failed)?;
     new.close().map_err(|(_, e)| failed(e))?;
-    Ok(Salvaged { jobs })
+    Ok(Salvaged { jobs, is_whole })
 }
 
 /// Gives the new database the tables, the indices and the version of the old one.
@@ -110,7 +112,7 @@ fn like(old: &Connection, new: &Connection) -> rusqlite::Result<()> {
 
 fn copy_all(old: &Connection, new: &Connection) -> rusqlite::Result<()> {
     let transaction = new.unchecked_transaction()?;
-    for (table, has_rowid) in tables(new)? {
+    for (table, has_rowid) in schema::tables(new)? {
         let columns = columns(new, &table)?;
         // A table that cannot be found any more has nothing to be read.
         let Ok(there) = self::columns(old, &table) else { continue };
@@ -121,11 +123,6 @@ fn copy_all(old: &Connection, new: &Connection) -> rusqlite::Result<()> {
     }
     mend_links(&transaction)?;
     transaction.commit()
-}
-
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
-    let mut query = connection.prepare(TABLES)?;
-    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// The names of a table's columns.

@@ -24,9 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// The newest version.
 pub(super) const VERSION: u32 = 8;
 
-/// Every table, and whether its rows are numbered.
-pub(super) const TABLES: &str =
-    "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
+/// The tables of the newest version.
+const TABLES: [&str; 9] = ["jobs", "parts", "builds", "events", "uploads", "leases", "limits", "tasks", "clock"];
 
 /// What leads from each version to the next.
 const STEPS: [&str; VERSION as usize] = [
@@ -246,6 +245,19 @@ pub(super) fn migrate(connection: &mut Connection, to: u32) -> rusqlite::Result<
     }
     transaction.pragma_update(None, "user_version", to)?;
     transaction.commit()
+}
+
+/// Every table that is there, and whether its rows are numbered.
+pub(super) fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, bool)>> {
+    let mut query = connection.prepare(
+        "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'",
+    )?;
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// A table that a ledger of the newest version has, and these are without.
+pub(super) fn missing_among(tables: &[(String, bool)]) -> Option<&'static str> {
+    TABLES.into_iter().find(|needed| !tables.iter().any(|(table, _)| table == needed))
 }
 
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {

@@ -464,3 +464,32 @@ fn a_refusal_teaches_how_much_may_be_enqueued_and_a_success_that_it_may() {
     ledger.observe(id(&first.handle), &seen(JobState::Failed, 0)).unwrap();
     assert_eq!(ledger.enqueued(model, "me").unwrap(), Enqueued::default());
 }
+
+#[test]
+fn a_part_is_all_here_when_it_was_collected_or_had_nothing_to_give() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path()).unwrap();
+    let (mut record, _) = intend(&ledger, &in_parts("a"));
+    for (at, failed) in [1, 2, 4].into_iter().enumerate() {
+        record.parts[at].failed = failed;
+    }
+    assert_eq!(record.failed(), 7);
+    let part = &mut record.parts[0];
+    part.step = Step::Created;
+    for (state, done, failed, here) in [
+        (JobState::Running, 0, 0, false),
+        (JobState::Succeeded, 2, 0, false),
+        (JobState::Succeeded, 2, 2, false),
+        (JobState::Succeeded, 0, 0, false),
+        (JobState::Expired, 2, 1, false),
+        (JobState::Expired, 1, 1, true),
+        (JobState::Failed, 0, 0, true),
+    ] {
+        (part.state, part.done, part.failed) = (state, done, failed);
+        assert_eq!(part.is_all_here(), here, "{state} {done} {failed}");
+        let collected = PartRecord { collected_at: part.step_at.into(), ..part.clone() };
+        assert_eq!(collected.is_all_here(), state.is_terminal(), "{state}");
+    }
+    part.wire_state = Some(record::GONE.to_owned());
+    assert!(!part.is_all_here(), "nobody knows what it gave");
+}

@@ -63,3 +63,43 @@ impl fmt::Display for PartCounts {
         if named.is_empty() { Ok(()) } else { write!(f, ": {}", named.join(", ")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{ContentHash, Handle, Kind};
+    use crate::ledger::{Ledger, NewJob, Step};
+
+    fn job(parts: u32) -> JobRecord {
+        let folder = tempfile::tempdir().unwrap();
+        let content = ContentHash::of_job("a", "m", Kind::Generate, 1);
+        let new = |number| NewPart { number, of: parts, ..NewPart::whole(1, None, None) };
+        let parts = (1..=parts).map(new).collect();
+        let new = NewJob::new(Handle::new("a", &content), content, "m", Kind::Generate, parts);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        ledger.intend(&new, None).unwrap();
+        ledger.job(&new.handle).unwrap()
+    }
+
+    #[test]
+    fn each_part_counts_once_as_what_it_is() {
+        let mut job = job(5);
+        for (at, state) in [JobState::Succeeded, JobState::Failed, JobState::Running].into_iter().enumerate() {
+            (job.parts[at].step, job.parts[at].state) = (Step::Created, state);
+        }
+        assert_eq!(
+            PartCounts::of(&job).unwrap().to_string(),
+            "5 parts: 2 waiting, 1 running, 1 succeeded, 1 ended badly"
+        );
+        job.held = true;
+        assert_eq!(PartCounts::of(&job).unwrap().to_string(), "5 parts: 1 running, 1 succeeded, 3 ended badly");
+    }
+
+    #[test]
+    fn a_job_of_one_part_has_no_counts() {
+        assert_eq!(PartCounts::of(&job(1)), None);
+        let planned = |parts: usize| PartCounts::planned(&vec![NewPart::whole(1, None, None); parts]);
+        assert_eq!(planned(1), None);
+        assert_eq!(planned(2).unwrap().to_string(), "2 parts: 2 waiting");
+    }
+}

@@ -128,33 +128,4 @@ fn json_bytes(value: &impl serde::Serialize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::Outcome;
-    use proptest::prelude::*;
-
-    fn sample(key: &str, text: &str) -> Sample {
-        let (bytes, whole) = (text.len(), true);
-        Sample { key: key.to_owned(), outcome: Outcome::Answered, text: text.to_owned(), bytes, whole }
-    }
-
-    proptest! {
-        #[test]
-        fn samples_fit_into_the_room_there_is(
-            texts in prop::collection::vec(("[a-z\"é]{0,100}", "[a-z\"é\\\\😀]{0,600}"), 0..30),
-            room in 0usize..6_000,
-        ) {
-            let mut samples: Vec<_> = texts.iter().map(|(key, text)| sample(key, text)).collect();
-            while least(&samples) > room && !samples.is_empty() {
-                samples.pop();
-            }
-            let share = share(&samples, room);
-            samples.iter_mut().for_each(|sample| sample.cut(share, "whole with output"));
-            prop_assert!(samples.is_empty() || json_bytes(&samples) <= room + 2, "{} > {room}", json_bytes(&samples));
-            for (sample, (_, text)) in samples.iter().zip(&texts) {
-                let whole = sample.text == *text;
-                prop_assert!(whole || sample.text.contains(" bytes; whole with output)"));
-            }
-        }
-    }
-}
+mod tests;
