@@ -318,6 +318,25 @@ fn a_file_in_processing_is_waited_for() {
 }
 
 #[test]
+fn a_file_that_could_not_be_processed_is_sent_anew_by_the_next_build() {
+    let world = World::new();
+    world.simulator.faults().next(Call::Finalize, Fault::CannotBeProcessed);
+    put(&world, "a.mp4", &large(b"\0\0\0\x18ftypisom", 0));
+    world.write("a.csv", "id,picture\n1,a.mp4\n");
+    let error = world.refusal(&with(&[]));
+    assert!(error["cause"].as_str().unwrap().contains("a.mp4"), "{error}");
+    assert!(!world.path("a.requests.jsonl").exists());
+    world.reply(&with(&[]));
+    assert_eq!(at_the_api(&world).len(), 2, "the first one is of no use");
+    // What is of use is sent once, also where it cannot be looked at for a moment.
+    world.simulator.faults().next(Call::GetFile, Fault::Status { code: 404, body: ErrorBody::Empty });
+    world.reply(&with(&[]));
+    assert_eq!(at_the_api(&world).len(), 3, "it may be gone");
+    world.reply(&with(&[]));
+    assert_eq!(at_the_api(&world).len(), 3);
+}
+
+#[test]
 fn what_arrived_before_a_failure_is_not_sent_again() {
     let world = World::new();
     let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };

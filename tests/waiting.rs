@@ -294,6 +294,22 @@ fn of_a_job_in_parts_the_api_may_show_only_one() {
 }
 
 #[test]
+fn what_failed_leads_to_its_results_and_what_was_refused_to_its_error() {
+    let world = World::new();
+    let failed = job(&world, &["[[simulate:job-failed]] one"], &[]);
+    world.run(&["status", &failed, "--wait"]);
+    let next = |handle: &str| world.run(&["status", handle, "--json"]).json()["next"].as_str().unwrap().to_owned();
+    assert!(next(&failed).starts_with(&format!("get_results {{\"job\": \"{failed}\"}}")), "{}", next(&failed));
+    world.reply(&["build", "--prompt", "two", "--output", "two.jsonl"]);
+    let refused = Fault::Status { code: 400, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().next(Call::CreateBatch, refused);
+    world.refusal(&["create", "two.jsonl", "--name", "refused"]);
+    let seen = world.run(&["status", "--json"]).json();
+    assert!(seen["next"].as_str().unwrap().contains("was refused: see its error"), "{seen}");
+    assert_eq!(seen["jobs"][0]["verdict"], "refused", "{seen}");
+}
+
+#[test]
 fn nobody_waits_for_what_nobody_sends() {
     let world = slow_world();
     world.simulator.limits().set_batches(Some(0));

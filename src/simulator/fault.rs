@@ -132,6 +132,8 @@ pub enum Fault {
     WrongHash,
     /// The file is said to be in processing still ([`Call::Finalize`], [`Call::GetFile`]).
     StillProcessing,
+    /// The file is said to be one that could not be processed ([`Call::Finalize`], [`Call::GetFile`]).
+    CannotBeProcessed,
 }
 
 /// The faults that are due. Clones share one plan.

@@ -134,7 +134,11 @@ pub(super) fn shown(file: &FileRecord, url: &str, fault: Option<Fault>) -> Value
         Some(Fault::WrongHash) => "0".repeat(64),
         _ => file.sha256.clone(),
     };
-    let state = if fault == Some(Fault::StillProcessing) { "PROCESSING" } else { "ACTIVE" };
+    let state = match fault {
+        Some(Fault::StillProcessing) => "PROCESSING",
+        Some(Fault::CannotBeProcessed) => "FAILED",
+        _ => "ACTIVE",
+    };
     let mut shown = json!({
         "name": format!("files/{}", file.id),
         "displayName": file.display_name,
