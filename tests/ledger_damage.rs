@@ -374,3 +374,12 @@ fn a_ledger_without_one_of_its_tables_is_set_aside() {
         intend(&ledger, "new");
     }
 }
+
+#[test]
+fn what_is_no_file_is_an_error_and_stays_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("ledger.sqlite3");
+    fs::create_dir(&place).unwrap();
+    assert!(Ledger::open(folder.path()).is_err());
+    assert!(place.is_dir() && set_aside(folder.path()).is_empty());
+}

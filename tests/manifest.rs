@@ -71,8 +71,14 @@ fn the_same_results_again_give_the_same_manifest_and_others_replace_it() {
     let handle = finished(&world);
     results(&world, &[&handle, "--output", "out.jsonl"]);
     let before = world.read("out.jsonl.manifest.json");
-    results(&world, &[&handle, "--output", "out.jsonl"]);
-    assert_eq!(world.read("out.jsonl.manifest.json"), before);
+    for is_gone in [false, true] {
+        if is_gone {
+            std::fs::remove_file(world.path("out.jsonl")).unwrap();
+        }
+        let again = results(&world, &[&handle, "--output", "out.jsonl"]);
+        assert!(again["manifest"].is_string() && again["warnings"].is_null(), "{again}");
+        assert_eq!(world.read("out.jsonl.manifest.json"), before);
+    }
     world.reply(&["retry", &handle, "--generation-config", r#"{"maxOutputTokens": 8192}"#]);
     assert_eq!(world.refusal(&["results", &handle, "--output", "out.jsonl"])["kind"], "already_exists");
     assert_eq!(world.read("out.jsonl.manifest.json"), before, "neither file is touched");

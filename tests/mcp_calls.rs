@@ -112,6 +112,26 @@ fn without_a_key_everything_works_that_needs_none_and_the_rest_says_so() {
 }
 
 #[test]
+fn rows_that_are_given_in_the_call_become_requests() {
+    let mut server = simulated();
+    let rows = json!([{"id": "m", "name": "Mars"}, {"id": "v", "name": "Venus", "moons": 0}]);
+    let mut arguments =
+        json!({"rows": rows, "template": "{{ name }}, {{ moons }}", "key": "id", "output": "rows.jsonl"});
+    let refused = server.call("build_jsonl", &arguments)["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(refused.contains("row 1") && refused.contains("moons"), "{refused}");
+    arguments["template"] = json!("{{ name }}?");
+    let built = reply(&mut server, "build_jsonl", &arguments);
+    assert_eq!(built["requests"], 2, "{built}");
+    let line = "{\"key\":\"m\",\"request\":{\"contents\":[{\"parts\":[{\"text\":\"Mars?\"}]}]}}";
+    assert!(built["first_requests"].to_string().contains("Mars?"), "{built}");
+    let file = std::fs::read_to_string(built["path"].as_str().unwrap()).unwrap();
+    assert_eq!(file.lines().next(), Some(line));
+    arguments["prompts"] = json!(["one"]);
+    let both = server.call("build_jsonl", &arguments)["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(both.contains("give one of source (a file or job:HANDLE), rows or prompts"), "{both}");
+}
+
+#[test]
 fn a_wait_tells_its_progress_to_a_client_that_asked_for_it() {
     let mut server = simulated();
     let job = submit(&mut server);

@@ -153,10 +153,13 @@ fn the_next_stage_is_told_of_answers_that_may_still_come() {
     let reply = world.reply(&build);
     let warnings = reply["warnings"].to_string();
     assert!(warnings.contains(&format!("the retry {second} is JOB_STATE_PENDING")), "{reply}");
+    let next = reply["next"].as_str().unwrap();
+    assert!(next.starts_with(&format!("check_status {{\"jobs\": [\"{second}\"], \"wait\": true}}")), "{next}");
     assert_eq!(reply["requests"], 1);
     clock.advance(Duration::from_secs(3600));
     let reply = world.reply(&build);
     assert!(!reply["warnings"].to_string().contains(&second), "{reply}");
+    assert!(reply["next"].as_str().unwrap().starts_with("create_batch"), "{reply}");
     assert_eq!(reply["requests"], 3);
 }
 

@@ -328,6 +328,26 @@ fn nobody_waits_for_what_nobody_sends() {
 }
 
 #[test]
+fn nobody_waits_for_what_is_not_shown_to_them() {
+    let world = slow_world();
+    let handle = job(&world, &["one"], &[]);
+    let is_told = |name: &str, value: &str, kind: &str| {
+        let begin = Instant::now();
+        let mut command = world.command();
+        let ran =
+            command.env(name, value).args(["status", &handle, "--wait", "--timeout", "60", "--json"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(told["error"]["kind"], kind, "{told}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "{told}");
+    };
+    is_told("GOOGLE_API_KEY", "another-key", "not_found");
+    let refused = Fault::Status { code: 403, body: ErrorBody::Google { retry_after: None } };
+    world.simulator.faults().always(Call::GetBatch, refused);
+    age(&world, &handle, 60);
+    is_told("NO_COLOR", "1", "auth");
+}
+
+#[test]
 fn a_batch_that_was_only_taken_for_gone_is_waited_for_again_and_not_repeated() {
     let world = slow_world();
     let handle = job(&world, &["one"], &[]);

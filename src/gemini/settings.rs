@@ -149,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_a_v_and_what_follows_and_no_path() {
+        assert_eq!(version(" v1beta/ ").unwrap(), "v1beta");
+        for wrong in ["1beta", "v1/beta", "", "v1?x"] {
+            assert_eq!(version(wrong).unwrap_err().kind(), ErrorKind::InvalidArgument, "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_address_holds_scheme_and_host_and_nothing_secret() {
         assert_eq!(base_url(" http://127.0.0.1:8080/api ").unwrap().as_str(), "http://127.0.0.1:8080/api/");
         for wrong in [

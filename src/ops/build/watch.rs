@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_a_secret_is_told_with_how_many_and_where_first() {
+        let secret = "AIzaSyA0123456789abcdefghijklmnopqrstuv";
+        assert!(warned(&["one", secret, "three"]).starts_with("1 request holds what looks like"));
+        let two = warned(&["one", secret, &format!("{secret} and more")]);
+        assert!(two.starts_with("2 requests hold what looks like") && two.contains("first in \"1\""), "{two}");
+    }
+
+    #[test]
     fn prompts_near_what_the_model_takes_are_told_and_longer_ones_refused_where_it_refuses_them() {
         let see = |words: usize, refused: bool| {
             let mut watch = Watch::new((1_000, refused));
@@ -156,5 +164,18 @@ mod tests {
         assert!(see(1_150, true).0, "the estimate may be a third too high");
         assert!(!see(1_250, true).0);
         assert!(see(1_250, false).0, "it is cut off");
+        let told = |refused: bool| {
+            let mut watch = Watch::new((1_000, refused));
+            watch.see("a", &line("a", "short")).unwrap();
+            assert!(watch.warnings().is_empty());
+            watch.see("b", &line("b", &"word ".repeat(750))).unwrap();
+            watch.warnings().join("\n")
+        };
+        assert!(
+            told(true).starts_with("1 prompt near or over the model's input limit of 1,000 tokens"),
+            "{}",
+            told(true)
+        );
+        assert!(told(false).starts_with("1 prompt near or over, and cut off at, the model's"), "{}", told(false));
     }
 }

@@ -96,3 +96,14 @@ fn what_a_model_does_not_make_has_no_price() {
     let estimate = Estimate::new(&drawn, "gemini-3.8-flash", Kind::Generate, &table, day());
     assert_eq!((estimate.low_usd, estimate.high_usd), (None, None));
 }
+
+#[test]
+fn a_guess_is_said_to_be_one_where_there_is_no_limit() {
+    let is_guessed = |load: Load| output_basis(&load).contains("output guessed");
+    assert!(is_guessed(load()));
+    assert!(is_guessed(Load { limited_requests: 9, ..load() }));
+    assert!(!is_guessed(Load { limited_requests: 10, ..load() }));
+    assert!(!is_guessed(Load { limited_requests: 4, to_the_limit: 6, ..load() }));
+    assert!(is_guessed(Load { limited_requests: 4, to_the_limit: 2, ..load() }));
+    assert!(!is_guessed(Load { pictures: 10, ..load() }));
+}

@@ -232,10 +232,15 @@ fn an_entry_says_how_old_its_job_and_its_news_are() {
     run(&mut job.parts[1], 200, 0);
     job.parts[1].polled_at = Some(now() - TimeDelta::seconds(50));
     assert_eq!((age_s(&job, now()), seen_s_ago(&job, now())), (300, Some(50)));
-    end(&mut job.parts[0], JobState::Succeeded, 80);
+    end(&mut job.parts[0], JobState::Succeeded, 300);
     assert_eq!(seen_s_ago(&job, now()), Some(50), "what has ended is no news");
-    end(&mut job.parts[1], JobState::Succeeded, 70);
-    assert_eq!((age_s(&job, now()), seen_s_ago(&job, now())), (80, None));
+    end(&mut job.parts[1], JobState::Succeeded, 200);
+    // It ended a while ago, and both times are of a clock that is ahead.
+    for part in &mut job.parts {
+        part.api_ahead = TimeDelta::seconds(1000);
+        part.ended_at = part.submitted_at.map(|at| at + TimeDelta::seconds(80));
+    }
+    assert_eq!((age_s(&job, now()), seen_s_ago(&job, now())), (180, None));
 }
 
 #[test]
@@ -268,4 +273,22 @@ fn spans_and_entries_are_told_as_a_person_says_them() {
         "a-1 JOB_STATE_RUNNING 1,000 of 2,000 (50 %), 1 failed, about 4 min left (usually 10 min in all with this model), \
          age 60 s, seen 7 s ago, normal"
     );
+}
+
+#[test]
+fn what_is_done_is_told_in_percent_with_one_digit() {
+    assert_eq!(percent(&running(10, 0)), 0.0);
+    assert_eq!(percent(&running(10, 33)), 33.0);
+    let mut job = running(10, 1);
+    job.requests = 3;
+    assert_eq!(percent(&job), 33.3);
+    job.requests = 0;
+    assert_eq!(percent(&job), 0.0);
+}
+
+#[test]
+fn a_call_names_a_few_jobs_and_of_more_none() {
+    let jobs = |count: usize| vec![JobStatus { job: "a-1".to_owned(), ..JobStatus::default() }; count];
+    assert_eq!(look_at(&jobs(3)), r#"check_status {"jobs": ["a-1", "a-1", "a-1"]}"#);
+    assert_eq!(look_at(&jobs(4)), "check_status {}");
 }
