@@ -305,6 +305,38 @@ fn a_part_that_is_known_by_its_answers_alone_is_not_paid_again() {
 }
 
 #[test]
+fn a_part_that_was_never_sent_is_sent_although_the_ledger_was_lost() {
+    // The others are at the API, or there without counters, or known by their answers alone.
+    for others in ["at the API", "without counters", "by their answers"] {
+        let world = World::new();
+        let prompts = ["--prompt", "one", "--prompt", "two", "--prompt", "three"];
+        world.reply(&[&["build", "--output", "r.jsonl"][..], &prompts].concat());
+        let create = ["create", "r.jsonl", "--max-part-requests", "1"];
+        world.simulator.faults().nth(Call::CreateBatch, 3, Fault::Status { code: 400, body: ErrorBody::Empty });
+        world.refusal(&create);
+        let job = listed(&world)[0].clone();
+        world.run(&["status", &job, "--wait"]);
+        assert_eq!(world.results(&[&job, "--limit", "3"])["outcomes"], json!({"answered": 2, "missing": 1}));
+        fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();
+        let batches = world.path("api/batches");
+        match others {
+            "without counters" => world.simulator.faults().always(Call::ListBatches, Fault::WithoutCounters),
+            "by their answers" => {
+                fs::remove_dir_all(&batches).unwrap();
+                fs::create_dir(&batches).unwrap();
+            }
+            _ => {}
+        }
+        let sent = world.reply(&create);
+        assert_eq!((&sent["job"], &sent["submission"]), (&json!(job), &json!("created")), "{others}: {sent}");
+        assert_eq!(world.simulator.log().count("POST", "batchGenerateContent"), 4, "{others}");
+        world.run(&["status", &job, "--wait"]);
+        let results = world.results(&[&job, "--output", "out.jsonl"]);
+        assert_eq!(results["outcomes"], json!({"answered": 3}), "{others}");
+    }
+}
+
+#[test]
 fn a_daily_budget_lets_nothing_new_out_before_it_is_known_what_was_sent_today() {
     let (world, _) = world();
     fs::remove_file(world.path("home/ledger.sqlite3")).unwrap();

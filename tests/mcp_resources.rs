@@ -286,3 +286,21 @@ fn who_cannot_open_the_file_reads_every_answer_whole() {
         assert!(answer["error"]["message"].as_str().unwrap().contains(told), "{answer}");
     }
 }
+
+#[test]
+fn answers_that_are_read_from_the_start_are_those_of_now() {
+    let (world, mut server) = world();
+    world.write("planets.csv", "id,name\na,Mars\nb,[[simulate:tight]] Venus\n");
+    let job = job(&world);
+    world.run(&["status", &job, "--wait"]);
+    let mut outcomes = || -> Vec<Value> {
+        let answer = server.ask(&request("resources/read", &json!({"uri": format!("batch://jobs/{job}/answers")})));
+        let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["outcome"].clone()).collect()
+    };
+    let before = outcomes();
+    let retry = world.reply(&["retry", &job, "--generation-config", r#"{"maxOutputTokens": 8192}"#])["job"].clone();
+    world.run(&["status", retry.as_str().unwrap(), "--wait"]);
+    assert_ne!(before, outcomes(), "what a retry answered since is there");
+    assert_eq!(outcomes(), ["answered", "answered"]);
+}

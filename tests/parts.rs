@@ -365,6 +365,21 @@ fn what_has_ended_comes_home_while_the_rest_waits() {
 }
 
 #[test]
+fn what_has_ended_comes_home_while_the_rest_runs() {
+    let (world, clock) = World::timed();
+    world.reply(&["build", "--prompt", "one", "--prompt", "two", "--output", "r.jsonl"]);
+    world.simulator.limits().set_batches(Some(1));
+    let created = world.reply(&["create", "r.jsonl", "--max-part-requests", "1"]);
+    clock.advance(Duration::from_secs(7200));
+    world.simulator.limits().set_batches(None);
+    time_passes(&world, Duration::from_secs(7200));
+    world.run(&["status", handle(&created), "--wait", "--timeout", "3"]);
+    let early = world.run(&["results", handle(&created), "--json"]).json();
+    assert!(early["warnings"].to_string().contains("the answers of 1 of its 2 parts are safe"), "{early}");
+    assert_eq!((world.jobs_at_the_api(), world.simulator.log().calls(Call::Download)), (2, 1));
+}
+
+#[test]
 fn a_call_that_gives_up_leaves_the_parts_to_the_one_that_sends_them() {
     let world = world();
     world.simulator.faults().nth(Call::CreateBatch, 1, Fault::Delay(Duration::from_secs(3)));

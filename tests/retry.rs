@@ -149,6 +149,33 @@ fn the_same_call_finds_its_retry_although_that_left_something_unanswered() {
 }
 
 #[test]
+fn what_a_retry_cost_is_not_forgotten_when_it_is_asked_for_again() {
+    let world = World::new();
+    let job = ended(
+        &world,
+        &[line("a", "[[simulate:tight]] say", json!({"maxOutputTokens": 1})), line("b", "hi", json!({}))],
+    );
+    let roomy = ["retry", &job, "--generation-config", r#"{"maxOutputTokens": 8192}"#];
+    let retry = world.reply(&roomy)["job"].clone();
+    world.run(&["status", retry.as_str().unwrap(), "--wait"]);
+    assert_eq!(world.results(&[&job, "--limit", "1"])["outcomes"]["answered"], 2);
+    let cost = || {
+        let listed = world.reply(&["list", "--local"])["jobs"].clone();
+        listed.as_array().unwrap().iter().find(|listed| listed["job"] == retry).unwrap()["cost_usd"].as_f64().unwrap()
+    };
+    let before = cost();
+    assert!(before > 0.0);
+    for spelling in [&[][..], &["--outcome", "truncated"], &["--outcome", "truncated", "--outcome", "missing"]] {
+        let again = world.reply(&[&roomy[..], spelling].concat());
+        assert_eq!(
+            (&again["job"], &again["submission"], cost()),
+            (&retry, &json!("found"), before),
+            "{spelling:?}: {again}"
+        );
+    }
+}
+
+#[test]
 fn a_limit_of_the_callers_own_is_kept() {
     let world = World::new();
     let job = ended(&world, &[line("a", "say something", json!({"maxOutputTokens": 1, "seed": 1}))]);

@@ -310,6 +310,22 @@ fn what_failed_leads_to_its_results_and_what_was_refused_to_its_error() {
 }
 
 #[test]
+fn some_of_the_answers_in_a_file_are_not_all_of_them() {
+    for some in [&["--outcome", "failed"][..], &["--without-retries"]] {
+        let world = World::new();
+        let handle = job(&world, &["one", "[[simulate:failed]] two"], &[]);
+        world.run(&["status", &handle, "--wait"]);
+        world.results(&[&[handle.as_str(), "--output", "some.jsonl"], some].concat());
+        let collected = world.run(&["run", "--collect", "answers", "--json"]).json()["collected"].clone();
+        assert_eq!(
+            (&collected[0]["job"], &collected[0]["requests"]),
+            (&json!(handle), &json!(2)),
+            "{some:?}: {collected}"
+        );
+    }
+}
+
+#[test]
 fn nobody_waits_for_what_nobody_sends() {
     let world = slow_world();
     world.simulator.limits().set_batches(Some(0));

@@ -87,7 +87,11 @@ pub(super) fn list(service: &Service, ask: &Ask) -> Result<Reply, Refusal> {
     let mut operations = Vec::new();
     for known in &page {
         let standing = known.standing(ask.now);
-        operations.push(operation(known, &standing, &output(service, known, &standing, false)?));
+        let mut shown = operation(known, &standing, &output(service, known, &standing, false)?);
+        if ask.fault == Some(Fault::WithoutCounters) {
+            change(&mut shown, "batchStats", None);
+        }
+        operations.push(shown);
     }
     let mut answer = json!({});
     if let (false, Some(fields)) = (operations.is_empty(), answer.as_object_mut()) {

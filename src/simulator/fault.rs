@@ -118,7 +118,7 @@ pub enum Fault {
     EndBodyAfter(u64),
     /// A batch is shown as succeeded before its output is there ([`Call::GetBatch`]).
     SucceededWithoutOutput,
-    /// A batch is shown without its counters ([`Call::GetBatch`]).
+    /// A batch is shown without its counters ([`Call::GetBatch`], [`Call::ListBatches`]).
     WithoutCounters,
     /// A batch has its answers inside, without their keys, and not in a file ([`Call::GetBatch`]).
     AnswersWithoutKeys,
