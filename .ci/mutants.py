@@ -421,6 +421,7 @@ def main():
     parser.add_argument("--patience", type=int, default=30, help="seconds, more or less, that a break is shown to tests besides those "
                         "that will most likely notice it; all together take a quarter of an hour")
     parser.add_argument("--again", action="store_true", help="also files that were judged as they are")
+    parser.add_argument("--accepted", action="store_true", help="with --again: also what is accepted; take from the list what a test notices by now")
     given = parser.parse_args()
     accepted = {line.split(" -- ")[0] for line in (HERE / "mutants.accepted").read_text().splitlines()}
     checkout = Checkout(given.folder.resolve())
@@ -457,7 +458,7 @@ def main():
 
     def is_open(one):
         verdict = verdicts.known.get(verdict_of(one))
-        if lasting_name(one["name"]) in accepted:
+        if lasting_name(one["name"]) in accepted and not given.accepted:
             return False
         return verdict is None or (verdict.startswith("nobody in") and int(verdict.split()[2]) < given.patience)
 

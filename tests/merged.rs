@@ -391,6 +391,26 @@ fn two_retries_at_the_same_moment_never_ask_for_the_same_keys() {
 }
 
 #[test]
+fn a_retry_that_takes_long_to_choose_keeps_its_turn() {
+    let world = World::new();
+    let first = submitted(&world, "id,text\na,fine\nb,[[simulate:tight]] needs room\n");
+    world.reply(&["status", &first, "--wait"]);
+    // Longer than a turn lasts that nobody renews.
+    world.simulator.faults().next(Call::Download, Fault::Delay(Duration::from_secs(36)));
+    let retry = |room: u32| {
+        let config = format!("{{\"maxOutputTokens\": {room}}}");
+        let mut command = world.command();
+        command.args(["retry", &first, "--generation-config", &config]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut slow = retry(8_192);
+    std::thread::sleep(Duration::from_secs(1));
+    retry(8_193).wait().unwrap();
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(world.jobs_at_the_api(), 2, "nothing is asked twice");
+}
+
+#[test]
 fn answers_that_may_still_come_are_not_asked_for_again() {
     let world = World::new();
     let first = submitted(&world, ROWS);
