@@ -447,3 +447,17 @@ fn what_the_first_job_answered_late_is_not_asked_by_a_retry_of_its_retry() {
     let refused = world.refusal(&["retry", &retry]);
     assert!(refused["cause"].as_str().unwrap().contains("answered since"), "{refused}");
 }
+
+#[test]
+fn where_only_lines_of_other_keys_came_nothing_is_asked_again_unasked() {
+    let world = World::new();
+    let job = ended(&world, &[line("a", "hi", json!({}))]);
+    world.results(&[&job, "--limit", "1"]);
+    let kept = std::fs::read_dir(world.path("home/jobs").join(&job)).unwrap().map(|entry| entry.unwrap().path());
+    let kept = kept.into_iter().find(|path| path.to_string_lossy().contains("results")).unwrap();
+    let other = std::fs::read_to_string(&kept).unwrap().replace("\"a\"", "\"z\"");
+    std::fs::write(&kept, other).unwrap();
+    let refused = world.refusal(&["retry", &job]);
+    assert!(refused["cause"].as_str().unwrap().contains("billed"), "{refused}");
+    assert_eq!(world.jobs_at_the_api(), 1);
+}
