@@ -421,7 +421,8 @@ def main():
     parser.add_argument("--patience", type=int, default=30, help="seconds, more or less, that a break is shown to tests besides those "
                         "that will most likely notice it; all together take a quarter of an hour")
     parser.add_argument("--again", action="store_true", help="also files that were judged as they are")
-    parser.add_argument("--accepted", action="store_true", help="with --again: also what is accepted; take from the list what a test notices by now")
+    parser.add_argument("--accepted", action="store_true", help="with --again: also what is accepted; take from the list what a "
+                        "test notices by now")
     given = parser.parse_args()
     accepted = {line.split(" -- ")[0] for line in (HERE / "mutants.accepted").read_text().splitlines()}
     checkout = Checkout(given.folder.resolve())

@@ -58,7 +58,7 @@ pub struct ResultsArgs {
 }
 
 /// What came back.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ResultsReply {
     /// The job.
     pub job: String,

@@ -1,32 +1,9 @@
 use super::super::words::Failure;
 use super::*;
-use crate::job::{OutcomeCounts, Usage};
 use proptest::prelude::*;
 
 fn reply() -> ResultsReply {
-    ResultsReply {
-        job: "a-1".to_owned(),
-        state: "JOB_STATE_SUCCEEDED".to_owned(),
-        error: None,
-        path: None,
-        format: None,
-        bytes: None,
-        requests: 0,
-        outcomes: OutcomeCounts::default(),
-        selected: None,
-        counts: serde_json::Map::new(),
-        media: None,
-        manifest: None,
-        retries: Vec::new(),
-        whole: None,
-        usage: Usage::default(),
-        cost_usd: None,
-        saved_usd: None,
-        samples: Vec::new(),
-        failures: Vec::new(),
-        warnings: Vec::new(),
-        next: String::new(),
-    }
+    ResultsReply { job: "a-1".to_owned(), ..ResultsReply::default() }
 }
 
 fn sample(bytes: usize) -> Sample {
